@@ -1,0 +1,78 @@
+// A Hugging Face model folder: architecture, generation defaults and tensors.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "engine/types/generation.h"
+#include "engine/types/model_spec.h"
+#include "kernels/dtype.h"
+
+namespace transept {
+
+// A tensor as it lies in the file. Valid while its source lives.
+struct TensorView {
+  const void* data = nullptr;  // may be unaligned
+  kernels::DataType dtype = kernels::DataType::kFloat32;
+  std::vector<int64_t> shape;
+};
+
+// Where a model's tensors come from: files, or random numbers for benchmarks. Thread-safe.
+class TensorSource {
+ public:
+  virtual ~TensorSource() = default;
+  virtual bool Contains(const std::string& name) const = 0;
+  // Requires the exact shape: NOT_FOUND or INVALID_ARGUMENT name tensor, file, shape and
+  // expectation.
+  virtual absl::StatusOr<TensorView> Find(const std::string& name,
+                                          absl::Span<const int64_t> shape) const = 0;
+};
+
+// The names a family's checkpoints give the tensors of one layer. Names are without ".weight";
+// unused ones are empty.
+struct LayerTensorNames {
+  std::string self_norm, self_q, self_k, self_v, self_o;
+  std::string relative_bias;  // embedding [num_buckets, num_heads]
+  std::string cross_norm, cross_q, cross_k, cross_v, cross_o;  // decoder only
+  std::string ffn_norm, ffn_gate, ffn_up, ffn_down;            // ffn_gate: gated models only
+};
+
+struct TensorNames {
+  std::string embedding;       // shared by encoder and decoder
+  std::string output;          // equals `embedding` when tied
+  std::string encoder_norm;
+  std::string decoder_norm;
+  std::vector<LayerTensorNames> encoder;
+  std::vector<LayerTensorNames> decoder;
+};
+
+// An opened checkpoint. Immutable and thread-safe; files stay mapped while it lives.
+class Checkpoint {
+ public:
+  // Reads config.json, generation_config.json and the headers of the safetensors files in `folder`.
+  // Every error names the file, field and value at fault.
+  static absl::StatusOr<std::unique_ptr<Checkpoint>> Open(const std::string& folder);
+
+  // A checkpoint that exists only as data, for tests and benchmarks.
+  Checkpoint(std::string folder, ModelSpec spec, GenerationOptions generation, TensorNames names,
+             std::unique_ptr<TensorSource> tensors);
+
+  const std::string& folder() const { return folder_; }
+  const ModelSpec& spec() const { return spec_; }
+  // Defaults from generation_config.json (or the generation fields of an older config.json).
+  const GenerationOptions& generation() const { return generation_; }
+  const TensorNames& names() const { return names_; }
+  const TensorSource& tensors() const { return *tensors_; }
+
+ private:
+  std::string folder_;
+  ModelSpec spec_;
+  GenerationOptions generation_;
+  TensorNames names_;
+  std::unique_ptr<TensorSource> tensors_;
+};
+
+}  // namespace transept

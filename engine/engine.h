@@ -1,0 +1,46 @@
+// The engine's public interface: one model instance that generates for many requests at once.
+// Start here.
+#pragma once
+
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "config/config.h"
+#include "engine/types/model_spec.h"
+#include "engine/types/request.h"
+#include "engine/types/result.h"
+#include "engine/types/stats.h"
+
+namespace transept {
+
+class Checkpoint;
+
+// Thread-safe. All work happens on one engine thread (and the kernels' pool under it); no method
+// but Drain waits for it.
+class Engine {
+ public:
+  // Loads the weights of `checkpoint` and starts the engine thread. On failure nothing is left
+  // behind. The checkpoint need not outlive the call.
+  static absl::StatusOr<std::unique_ptr<Engine>> Create(const config::EngineConfig& config,
+                                                        const Checkpoint& checkpoint);
+  virtual ~Engine() = default;  // fails what is still running with CANCELLED
+
+  // Queues a request. Errors leave `sink` uncalled: INVALID_ARGUMENT (FieldError) for an empty or
+  // too long source, RESOURCE_EXHAUSTED when the queue is full (with RetryAfter) or the block pool
+  // could never hold the request, UNAVAILABLE (with RetryAfter) after Drain. On success the engine
+  // shares ownership of `sink` until it has called OnFinish.
+  virtual absl::StatusOr<RequestId> Submit(Request request, std::shared_ptr<ResultSink> sink) = 0;
+
+  // Ends a request: its sink gets OnFinish(CANCELLED) within one step, unless it has ended already.
+  virtual void Cancel(RequestId id) = 0;
+
+  // Refuses new requests, and returns once all have ended or `deadline` has passed, when the rest
+  // is ended with UNAVAILABLE.
+  virtual void Drain(TimePoint deadline) = 0;
+
+  virtual EngineStats Stats() const = 0;
+  virtual const ModelSpec& spec() const = 0;
+};
+
+}  // namespace transept

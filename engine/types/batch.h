@@ -1,0 +1,68 @@
+// One step of the engine as plain data: all that passes between the scheduler and the runner.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "engine/types/clock.h"
+#include "engine/types/generation.h"
+#include "engine/types/request.h"
+#include "engine/types/result.h"
+
+namespace transept {
+
+using BlockId = int32_t;
+
+// A source to encode in this step; its cross K/V goes to `cross_blocks` through the cross slot
+// mapping.
+struct EncodeItem {
+  absl::Span<const TokenId> source;
+  absl::Span<const BlockId> cross_blocks;  // ceil(source.size() / block_size)
+};
+
+// The cross pages that a request's rows read. Encoded in this step or an earlier one.
+struct SourceView {
+  absl::Span<const BlockId> cross_blocks;
+  int32_t length = 0;  // encoder positions
+};
+
+// One decoder row: it is fed `tokens` at positions first_position, first_position + 1, ... and
+// chooses the token that follows.
+struct RowPlan {
+  RequestId request = 0;
+  int32_t hypothesis = 0;  // row number within the request
+  int32_t slot = 0;    // [0, max_rows): the row's place in persistent device state, its for life
+  int32_t source = 0;  // index into StepPlan::sources; rows of a request are adjacent
+  // Tokens to feed. Empty: the one token that the row's previous step chose and that the scheduler
+  // has not seen yet (it is still on the device).
+  absl::Span<const TokenId> tokens;
+  int32_t first_position = 0;
+  absl::Span<const BlockId> blocks;  // self-attention block table, covers all fed positions
+  const DecodeParams* params = nullptr;
+  // All target tokens known to the scheduler: decoder start, prefix, generated. A pending token is
+  // not in it.
+  absl::Span<const TokenId> history;
+  int32_t prompt_length =
+      1;  // decoder start and prefix: history[prompt_length] is the first generated
+};
+
+// A planned step: first encode, then decode. Every span and pointer is valid until Launch returns.
+struct StepPlan {
+  uint64_t id = 0;
+  std::vector<EncodeItem> encode;
+  std::vector<SourceView> sources;
+  std::vector<RowPlan> rows;
+
+  bool empty() const { return encode.empty() && rows.empty(); }
+};
+
+// What a step chose, in the order of StepPlan::rows.
+struct StepResult {
+  uint64_t id = 0;
+  std::vector<GeneratedToken> rows;
+  Duration encode_time{};  // zero when the step encoded nothing
+  Duration step_time{};    // the whole step
+};
+
+}  // namespace transept

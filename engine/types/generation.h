@@ -1,0 +1,63 @@
+// How a request wants its tokens chosen. Names and meaning are those of transformers'
+// GenerationConfig (5.17).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/types/model_spec.h"
+
+namespace transept {
+
+// Options as somebody gave them: each may be unset. Layers of them (the request, the server's
+// configuration, the checkpoint's generation_config.json) are merged by ResolveOptions
+// (engine/decode/options.h) into DecodeParams.
+struct GenerationOptions {
+  std::optional<int32_t> max_new_tokens;  // >= 1
+  std::optional<int32_t> max_length;      // >= 1, counts the decoder start and the target prefix
+  std::optional<int32_t> min_new_tokens;  // >= 0
+  std::optional<int32_t> min_length;      // >= 0, counts like max_length
+  std::optional<int32_t> num_beams;
+  std::optional<int32_t> num_return_sequences;
+  std::optional<bool> do_sample;
+  std::optional<float> temperature;  // > 0
+  std::optional<int32_t> top_k;      // >= 0, 0 = off
+  std::optional<float> top_p;        // (0, 1]
+  std::optional<float> min_p;        // [0, 1]
+  std::optional<uint64_t> seed;
+  std::optional<float> repetition_penalty;      // > 0
+  std::optional<int32_t> no_repeat_ngram_size;  // >= 0, 0 = off
+  std::optional<std::vector<TokenId>> suppress_tokens;
+  std::optional<std::vector<TokenId>> begin_suppress_tokens;
+  std::optional<std::vector<TokenId>> eos_token_ids;
+  std::optional<std::vector<std::string>> stop_sequences;
+  std::optional<TokenId> forced_bos_token_id;
+  std::optional<TokenId> forced_eos_token_id;
+};
+
+// The options after merging, defaults filled in and validated against the model. Plain values: what
+// the decoding chain (engine/decode) and the scheduler read.
+struct DecodeParams {
+  int32_t max_new_tokens = 20;
+  int32_t min_new_tokens = 0;
+  int32_t num_sequences = 1;  // rows of the request: independent samples
+  bool do_sample = false;
+  float temperature = 1.0f;
+  int32_t top_k = 0;  // 0 = off
+  float top_p = 1.0f;
+  float min_p = 0.0f;
+  uint64_t seed = 0;
+  float repetition_penalty = 1.0f;
+  int32_t no_repeat_ngram_size = 0;
+  std::vector<TokenId> suppress_tokens;
+  std::vector<TokenId> begin_suppress_tokens;
+  std::vector<TokenId> eos_tokens;  // never empty
+  std::vector<std::string> stop_sequences;
+  std::optional<TokenId> forced_bos_token;
+  std::optional<TokenId> forced_eos_token;
+  int32_t top_logprobs = 0;  // alternatives reported for each token
+};
+
+}  // namespace transept

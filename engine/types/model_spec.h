@@ -1,0 +1,67 @@
+// A model's architecture as data. One encoder and one decoder (engine/model) walk it for every
+// family; a family (engine/checkpoint) fills it from config.json.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernels/operation.h"
+
+namespace transept {
+
+using TokenId = int32_t;
+
+enum class NormPlacement : uint8_t {
+  kPre,   // x + f(norm(x)), a final norm after the stack
+  kPost,  // norm(x + f(x))
+};
+
+// T5's bucketed relative positions (self-attention only).
+struct RelativePositionSpec {
+  int32_t num_buckets = 0;  // 0 = none
+  int32_t max_distance = 0;
+  bool per_layer = false;  // UMT5: every layer has a table; else all use layer 0's
+};
+
+struct StackSpec {
+  int32_t num_layers = 0;
+  int32_t num_heads = 0;
+  int32_t num_kv_heads = 0;
+  int32_t head_size = 0;  // num_heads * head_size may differ from d_model
+  int32_t ffn_size = 0;
+  float attention_scale = 1.0f;  // multiplies q·k
+  RelativePositionSpec relative_positions;
+
+  int64_t inner_size() const { return int64_t{num_heads} * head_size; }
+  int64_t kv_size() const { return int64_t{num_kv_heads} * head_size; }
+};
+
+struct ModelSpec {
+  std::string family;  // "t5", "umt5", ...: names the file in engine/checkpoint that filled this
+  int32_t vocab_size = 0;
+  int32_t d_model = 0;
+  StackSpec encoder;
+  StackSpec decoder;
+
+  kernels::NormKind norm = kernels::NormKind::kRms;
+  NormPlacement norm_placement = NormPlacement::kPre;
+  float norm_eps = 1e-6f;
+  kernels::ActivationFunction activation = kernels::ActivationFunction::kRelu;
+  bool gated_ffn = false;
+  float embedding_scale = 1.0f;
+  float output_scale = 1.0f;     // multiplies the decoder's final norm before the output projection
+  bool tied_embeddings = false;  // the output projection is the embedding table
+
+  TokenId decoder_start_token = 0;
+  TokenId pad_token = 0;
+  std::vector<TokenId> eos_tokens;   // never empty
+  int32_t max_source_positions = 0;  // 0 = unlimited (relative positions)
+  int32_t max_target_positions = 0;  // 0 = unlimited
+
+  // The dtype that the checkpoint's tensors (most of them) are stored in.
+  kernels::DataType stored_dtype = kernels::DataType::kFloat32;
+};
+
+}  // namespace transept

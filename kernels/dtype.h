@@ -1,0 +1,26 @@
+// Element types of weights, activations and K/V caches.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace transept::kernels {
+
+enum class DataType : uint8_t { kFloat32, kBFloat16, kFloat16 };
+
+// Bytes of one element.
+constexpr size_t SizeOf(DataType type) {
+  return type == DataType::kFloat32 ? 4 : 2;
+}
+
+// The name used in configuration files and error messages: "float32", "bfloat16", "float16".
+constexpr const char* Name(DataType type) {
+  switch (type) {
+    case DataType::kFloat32: return "float32";
+    case DataType::kBFloat16: return "bfloat16";
+    case DataType::kFloat16: return "float16";
+  }
+  return "unknown";
+}
+
+}  // namespace transept::kernels

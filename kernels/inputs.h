@@ -1,0 +1,45 @@
+// What changes from step to step: the arrays a Program reads besides weights and caches. All
+// pointers are on the device that runs the program and stay valid until the run has ended.
+#pragma once
+
+#include <cstdint>
+
+namespace transept::kernels {
+
+// The packed sources that are encoded in this step. No padding: source i is tokens
+// [offsets[i], offsets[i + 1]).
+struct EncoderInputs {
+  int32_t num_sources = 0;
+  int32_t num_tokens = 0;
+  const int32_t* token_ids = nullptr;    // [num_tokens]
+  const int32_t* positions = nullptr;    // [num_tokens] position within its source, from 0
+  const int32_t* offsets = nullptr;      // [num_sources + 1]
+  const int64_t* cross_slots = nullptr;  // [num_tokens] where each token's cross K/V goes
+};
+
+// One decoder step. Row r has the query tokens [query_offsets[r], query_offsets[r + 1]), at
+// consecutive positions: one when decoding, more when a prefix is (re)computed. Rows of one request
+// are adjacent: source i belongs to rows [source_offsets[i], source_offsets[i + 1]).
+struct DecoderInputs {
+  int32_t num_rows = 0;
+  int32_t num_tokens = 0;
+  const int32_t* token_ids = nullptr;      // [num_tokens]
+  const int32_t* positions = nullptr;      // [num_tokens] target position, from 0
+  const int32_t* query_offsets = nullptr;  // [num_rows + 1]
+  const int64_t* self_slots = nullptr;     // [num_tokens] where each token's self K/V goes
+
+  const int32_t* block_tables = nullptr;  // [num_rows, block_table_stride]
+  int64_t block_table_stride = 0;
+  // [num_rows, ancestry_stride]: which row of this step wrote position p of row r's past. Null when
+  // every row wrote its own past (no beams).
+  const int32_t* ancestry = nullptr;
+  int64_t ancestry_stride = 0;
+
+  int32_t num_sources = 0;
+  const int32_t* source_offsets = nullptr;      // [num_sources + 1] in rows
+  const int32_t* cross_block_tables = nullptr;  // [num_sources, cross_block_table_stride]
+  int64_t cross_block_table_stride = 0;
+  const int32_t* cross_lengths = nullptr;  // [num_sources] encoder positions
+};
+
+}  // namespace transept::kernels

@@ -1,0 +1,146 @@
+// The operations a model is made of, as data.
+//
+// A forward pass is a Program: a list of typed operations built once at load. Every pointer in it
+// (weights, activation buffers, caches) is fixed; what changes from step to step is in
+// EncoderInputs / DecoderInputs (kernels/inputs.h). A device may run the list one operation at a
+// time (kernels/cpu), capture it in a graph, or hand it whole to one persistent kernel.
+//
+// Shapes: T = query tokens in the step, R = decoder rows, M = T or R as `extent` of the buffer
+// says.
+#pragma once
+
+#include <cstdint>
+#include <variant>
+#include <vector>
+
+#include "kernels/tensor.h"
+
+namespace transept::kernels {
+
+enum class ActivationFunction : uint8_t {
+  kNone,
+  kRelu,
+  kGelu,      // exact: x * Φ(x)
+  kGeluTanh,  // 0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³))), "gelu_new"
+  kSilu,
+};
+
+enum class NormKind : uint8_t {
+  kRms,    // x / √(mean(x²) + eps) * weight
+  kLayer,  // (x - mean) / √(var + eps) * weight + bias
+};
+
+// Which implementation of an attention operation runs; chosen by an engine/attention backend.
+enum class AttentionKernel : uint8_t {
+  kReference,  // scalar, any head size: the oracle of the others
+  kSimd,       // CPU, vectorised
+};
+
+// T5's relative position bias. The bucket of every (query, key) pair is computed where it is used.
+struct RelativeBias {
+  const float* table = nullptr;  // [num_buckets, num_heads] float32; null = no bias
+  int32_t num_buckets = 0;
+  int32_t max_distance = 0;
+  bool bidirectional = false;
+};
+
+struct AttentionShape {
+  int32_t num_heads = 0;
+  int32_t num_kv_heads = 0;  // divides num_heads
+  int32_t head_size = 0;
+  float scale = 1.0f;  // multiplies q·k (1 for T5, which has no 1/√head_size)
+};
+
+// out[t] = table[token_ids[t]] * scale + positions[position[t] + position_offset]
+struct EmbedOp {
+  Matrix table;      // [vocab, d_model]
+  Matrix positions;  // [max_positions, d_model]; null data = none
+  int32_t position_offset = 0;
+  float scale = 1.0f;
+  Activations out;  // [T, d_model]
+};
+
+// out = norm(in) * output_scale. `in` and `out` may be the same buffer.
+struct NormOp {
+  NormKind kind = NormKind::kRms;
+  Vector weight;  // [width]
+  Vector bias;    // [width] or absent; kLayer only
+  float eps = 1e-6f;
+  float output_scale = 1.0f;
+  Activations in;
+  Activations out;
+};
+
+// out = activation(in * weightᵀ + bias) + residual. `residual` may be `out` itself; `in` may not.
+struct LinearOp {
+  Matrix weight;  // [out.width, in.width]
+  Vector bias;    // [out.width] or absent
+  ActivationFunction activation = ActivationFunction::kNone;
+  Activations in;        // [M, weight.cols]
+  Activations residual;  // [M, weight.rows]; null data = none
+  Activations out;       // [M, weight.rows]
+};
+
+// out = activation(in * gateᵀ) * (in * upᵀ)
+struct GatedLinearOp {
+  Matrix weight;  // [2 * out.width, in.width]: the gate's rows, then the up projection's
+  ActivationFunction activation = ActivationFunction::kGeluTanh;
+  Activations in;   // [M, weight.cols]
+  Activations out;  // [M, weight.rows / 2]
+};
+
+// Bidirectional attention within each packed source; needs no K/V cache.
+struct EncoderAttentionOp {
+  AttentionKernel kernel = AttentionKernel::kReference;
+  AttentionShape shape;
+  RelativeBias bias;
+  Activations qkv;  // [T, (num_heads + 2 num_kv_heads) * head_size]: all q, all k, all v
+  Activations out;  // [T, num_heads * head_size]
+};
+
+// Causal self-attention of the decoder. First writes the K/V of all T query tokens to self_slots,
+// then each query token at position p reads positions 0..p of its row through the block tables and
+// the ancestry.
+struct SelfAttentionOp {
+  AttentionKernel kernel = AttentionKernel::kReference;
+  AttentionShape shape;
+  RelativeBias bias;
+  PagedKv cache;
+  Activations qkv;  // [T, (num_heads + 2 num_kv_heads) * head_size]
+  Activations out;  // [T, num_heads * head_size]
+};
+
+// Attention from decoder tokens to the encoder output of their source, read from pages which
+// ProjectCrossKvOp wrote.
+struct CrossAttentionOp {
+  AttentionKernel kernel = AttentionKernel::kReference;
+  AttentionShape shape;
+  PagedKv cache;
+  Activations query;  // [T, num_heads * head_size]
+  Activations out;    // [T, num_heads * head_size]
+};
+
+// Projects the encoder output to the cross K/V of all decoder layers and scatters them to
+// EncoderInputs::cross_slots.
+struct ProjectCrossKvOp {
+  Matrix weight;  // [layers * 2 * num_kv_heads * head_size, d_model]: layer-major, K then V
+  Vector bias;    // [weight.rows] or absent
+  std::vector<PagedKv> caches;  // [layers]
+  Activations in;               // [T, d_model]
+  Activations scratch;          // [T, 2 * num_kv_heads * head_size] at least: one layer's K/V
+};
+
+// out[r] = in[query_offsets[r + 1] - 1]: the last query token of each row.
+struct GatherRowsOp {
+  Activations in;   // extent kTokens
+  Activations out;  // extent kRows
+};
+
+using Operation = std::variant<EmbedOp, NormOp, LinearOp, GatedLinearOp, EncoderAttentionOp,
+                               SelfAttentionOp, CrossAttentionOp, ProjectCrossKvOp, GatherRowsOp>;
+
+struct Program {
+  std::vector<Operation> operations;
+};
+
+}  // namespace transept::kernels

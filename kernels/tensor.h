@@ -1,0 +1,55 @@
+// Views of memory that operations read and write. Nothing here owns anything: the memory must
+// outlive every operation that names it.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/dtype.h"
+
+namespace transept::kernels {
+
+// A weight matrix as checkpoints store it: row-major [rows, cols], one row an output feature, so
+// that a linear layer computes y = x * Wᵀ. `data` may have any DataType.
+struct Matrix {
+  const void* data = nullptr;  // [rows, cols]
+  DataType dtype = DataType::kFloat32;
+  int64_t rows = 0;
+  int64_t cols = 0;
+};
+
+// A weight vector (norm scale, bias), always float32. Null data means "absent".
+struct Vector {
+  const float* data = nullptr;  // [size]
+  int64_t size = 0;
+};
+
+// How many rows an activation buffer has in this step.
+enum class Extent : uint8_t {
+  kTokens,  // one row for each query token of the step
+  kRows,    // one row for each decoder row (its last query token)
+};
+
+// An activation buffer [extent, width]; consecutive rows lie `stride` elements apart, so that a
+// column slice of a wider buffer is an Activations value too. The CPU keeps them in float32.
+struct Activations {
+  void* data = nullptr;
+  DataType dtype = DataType::kFloat32;
+  int64_t width = 0;
+  int64_t stride = 0;
+  Extent extent = Extent::kTokens;
+};
+
+// The paged K/V cache of one decoder layer. Keys and values are each
+// [num_blocks, num_kv_heads, block_size, head_size]. A slot s addresses block s / block_size and
+// offset s % block_size within it. Self- and cross-attention pages lie in the same cache.
+struct PagedKv {
+  void* keys = nullptr;
+  void* values = nullptr;
+  DataType dtype = DataType::kFloat32;
+  int64_t num_blocks = 0;
+  int32_t block_size = 0;
+  int32_t num_kv_heads = 0;
+  int32_t head_size = 0;
+};
+
+}  // namespace transept::kernels
