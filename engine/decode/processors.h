@@ -1,0 +1,39 @@
+// The logits processors: what changes a row's scores before a token is chosen. A chain of stateless
+// functions in the order of transformers' _get_logits_processor (5.17), one table in processors.cc.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "absl/types/span.h"
+#include "engine/types/generation.h"
+
+namespace transept {
+
+// Where a row stands when it chooses its next token. The spans are borrowed for the call.
+struct DecodeContext {
+  absl::Span<const TokenId> history;  // decoder start, target prefix, generated; never empty
+  int32_t prompt_length = 1;          // of these, decoder start and target prefix
+  int32_t hypothesis = 0;             // row number within the request
+
+  int32_t length() const { return static_cast<int32_t>(history.size()); }
+  int32_t generated() const { return length() - prompt_length; }
+};
+
+// One link. `scores` holds one value for each token of the vocabulary: logits, or log-probabilities
+// in beam search. Every id in params and history is a valid index into it. A banned token's score
+// is -infinity.
+struct LogitsProcessor {
+  std::string_view name;  // transformers' option
+  bool (*applies)(const DecodeParams& params, const DecodeContext& context);
+  void (*apply)(const DecodeParams& params, const DecodeContext& context, absl::Span<float> scores);
+};
+
+// The chain, in the order in which its links are applied. Thread-safe.
+absl::Span<const LogitsProcessor> LogitsProcessors();
+
+// Runs every link that applies.
+void ProcessLogits(const DecodeParams& params, const DecodeContext& context,
+                   absl::Span<float> scores);
+
+}  // namespace transept

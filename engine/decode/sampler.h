@@ -1,0 +1,23 @@
+// Choosing a row's next token from its logits: the CPU chain, and the oracle of every other one.
+#pragma once
+
+#include "absl/types/span.h"
+#include "engine/decode/processors.h"
+#include "engine/types/generation.h"
+#include "engine/types/result.h"
+
+namespace transept {
+
+// Runs the logits processors, then takes the most likely token (the lowest id among equals) or,
+// with do_sample, draws one from what temperature, top-k, top-p and min-p leave. `logits` has one
+// value for each token of the vocabulary, at least one, and is scratch afterwards.
+//
+// Depends on its arguments alone: the draw is a function of (seed, hypothesis, position), so a row
+// chooses the same token whatever shares its batch. Thread-safe.
+//
+// NaN counts as -infinity. When no token has a score above that, token 0 is chosen (transformers'
+// greedy choice) with log-probability -infinity. +infinity is certain: the lowest such id is chosen.
+GeneratedToken ChooseToken(const DecodeParams& params, const DecodeContext& context,
+                           absl::Span<float> logits);
+
+}  // namespace transept
