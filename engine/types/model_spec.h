@@ -13,11 +13,6 @@ namespace transept {
 
 using TokenId = int32_t;
 
-enum class NormPlacement : uint8_t {
-  kPre,   // x + f(norm(x)), a final norm after the stack
-  kPost,  // norm(x + f(x))
-};
-
 // T5's bucketed relative positions (self-attention only).
 struct RelativePositionSpec {
   int32_t num_buckets = 0;  // 0 = none
@@ -46,7 +41,6 @@ struct ModelSpec {
   StackSpec decoder;
 
   kernels::NormKind norm = kernels::NormKind::kRms;
-  NormPlacement norm_placement = NormPlacement::kPre;
   float norm_eps = 1e-6f;
   kernels::ActivationFunction activation = kernels::ActivationFunction::kRelu;
   bool gated_ffn = false;

@@ -1,0 +1,33 @@
+#include "engine/model/encoder.h"
+
+namespace transept {
+
+kernels::Program BuildEncoder(const ModelSpec& spec, const ModelWeights& weights,
+                              const EncoderOnlyAttention& attention, const StackBuffers& buffers,
+                              const std::vector<kernels::PagedKv>& caches,
+                              kernels::Activations cross_scratch) {
+  kernels::Program program;
+  auto& operations = program.operations;
+  kernels::EmbedOp embed;
+  embed.table = weights.embedding;
+  embed.scale = spec.embedding_scale;
+  embed.out = buffers.hidden;
+  operations.push_back(embed);
+  for (const LayerWeights& layer : weights.encoder) {
+    operations.push_back(Norm(spec, layer.self_norm, buffers.hidden, buffers.normed));
+    operations.push_back(Project(layer.self_qkv, buffers.normed, buffers.qkv));
+    operations.push_back(attention.Forward(BiasOf(spec.encoder, layer, /*bidirectional=*/true),
+                                           buffers.qkv, buffers.attention));
+    operations.push_back(ProjectResidual(layer.self_out, buffers.attention, buffers.hidden));
+    AppendFeedForward(spec, layer, buffers, &program);
+  }
+  operations.push_back(Norm(spec, weights.encoder_norm, buffers.hidden, buffers.normed));
+  operations.push_back(kernels::ProjectCrossKvOp{.weight = weights.cross_kv,
+                                                 .bias = {},
+                                                 .caches = caches,
+                                                 .in = buffers.normed,
+                                                 .scratch = cross_scratch});
+  return program;
+}
+
+}  // namespace transept

@@ -1,0 +1,84 @@
+#include "engine/model/layers.h"
+
+namespace transept {
+
+using kernels::Activations;
+
+Activations AllocateActivations(int64_t max_rows, int64_t width, kernels::Extent extent,
+                                kernels::Memory* memory) {
+  return {.data = memory->Allocate(max_rows * width * sizeof(float)),
+          .dtype = kernels::DataType::kFloat32,
+          .width = width,
+          .stride = width,
+          .extent = extent};
+}
+
+StackBuffers AllocateStackBuffers(const ModelSpec& spec, const StackSpec& stack, int64_t max_tokens,
+                                  kernels::Memory* memory) {
+  const auto allocate = [&](int64_t width) {
+    return AllocateActivations(max_tokens, width, kernels::Extent::kTokens, memory);
+  };
+  return {.hidden = allocate(spec.d_model),
+          .normed = allocate(spec.d_model),
+          .qkv = allocate(stack.inner_size() + 2 * stack.kv_size()),
+          .attention = allocate(stack.inner_size()),
+          .ffn = allocate(stack.ffn_size)};
+}
+
+Activations Columns(const Activations& buffer, int64_t width) {
+  Activations columns = buffer;
+  columns.width = width;
+  return columns;
+}
+
+kernels::RelativeBias BiasOf(const StackSpec& stack, const LayerWeights& layer,
+                             bool bidirectional) {
+  return {.table = layer.relative_bias,
+          .num_buckets = stack.relative_positions.num_buckets,
+          .max_distance = stack.relative_positions.max_distance,
+          .bidirectional = bidirectional};
+}
+
+kernels::NormOp Norm(const ModelSpec& spec, kernels::Vector weight, Activations in, Activations out,
+                     float output_scale) {
+  return {.kind = spec.norm,
+          .weight = weight,
+          .bias = {},
+          .eps = spec.norm_eps,
+          .output_scale = output_scale,
+          .in = in,
+          .out = out};
+}
+
+kernels::LinearOp Project(kernels::Matrix weight, Activations in, Activations out) {
+  kernels::LinearOp op;
+  op.weight = weight;
+  op.in = in;
+  op.out = out;
+  return op;
+}
+
+kernels::LinearOp ProjectResidual(kernels::Matrix weight, Activations in, Activations hidden) {
+  kernels::LinearOp op = Project(weight, in, hidden);
+  op.residual = hidden;
+  return op;
+}
+
+void AppendFeedForward(const ModelSpec& spec, const LayerWeights& layer,
+                       const StackBuffers& buffers, kernels::Program* program) {
+  auto& operations = program->operations;
+  operations.push_back(Norm(spec, layer.ffn_norm, buffers.hidden, buffers.normed));
+  if (spec.gated_ffn) {
+    operations.push_back(kernels::GatedLinearOp{.weight = layer.ffn_in,
+                                                .activation = spec.activation,
+                                                .in = buffers.normed,
+                                                .out = buffers.ffn});
+  } else {
+    kernels::LinearOp up = Project(layer.ffn_in, buffers.normed, buffers.ffn);
+    up.activation = spec.activation;
+    operations.push_back(up);
+  }
+  operations.push_back(ProjectResidual(layer.ffn_out, buffers.ffn, buffers.hidden));
+}
+
+}  // namespace transept

@@ -1,0 +1,52 @@
+// The parts that encoder and decoder layers share, as functions that append operations.
+#pragma once
+
+#include <cstdint>
+
+#include "engine/model/weights.h"
+#include "engine/types/model_spec.h"
+#include "kernels/memory.h"
+#include "kernels/operation.h"
+
+namespace transept {
+
+// The activation buffers that all layers of one stack reuse; T = max_tokens.
+struct StackBuffers {
+  kernels::Activations hidden;     // [T, d_model] the residual stream
+  kernels::Activations normed;     // [T, d_model]
+  kernels::Activations qkv;        // [T, inner + 2 kv]
+  kernels::Activations attention;  // [T, inner]
+  kernels::Activations ffn;        // [T, ffn]
+};
+
+// A float32 buffer [max_rows, width]; null data when the memory ends.
+kernels::Activations AllocateActivations(int64_t max_rows, int64_t width, kernels::Extent extent,
+                                         kernels::Memory* memory);
+
+// Buffers for at most `max_tokens` tokens; null data when the memory ends.
+StackBuffers AllocateStackBuffers(const ModelSpec& spec, const StackSpec& stack, int64_t max_tokens,
+                                  kernels::Memory* memory);
+
+// The first `width` columns of `buffer`, which is at least that wide.
+kernels::Activations Columns(const kernels::Activations& buffer, int64_t width);
+
+// What a stack's relative positions mean to an attention operation.
+kernels::RelativeBias BiasOf(const StackSpec& stack, const LayerWeights& layer, bool bidirectional);
+
+// out = norm(in) * output_scale, with the model's norm.
+kernels::NormOp Norm(const ModelSpec& spec, kernels::Vector weight, kernels::Activations in,
+                     kernels::Activations out, float output_scale = 1.0f);
+
+// out = in * weightᵀ
+kernels::LinearOp Project(kernels::Matrix weight, kernels::Activations in,
+                          kernels::Activations out);
+
+// hidden += in * weightᵀ
+kernels::LinearOp ProjectResidual(kernels::Matrix weight, kernels::Activations in,
+                                  kernels::Activations hidden);
+
+// hidden += feed_forward(norm(hidden))
+void AppendFeedForward(const ModelSpec& spec, const LayerWeights& layer,
+                       const StackBuffers& buffers, kernels::Program* program);
+
+}  // namespace transept

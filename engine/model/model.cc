@@ -1,0 +1,108 @@
+#include "engine/model/model.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace transept {
+namespace {
+
+AttentionSpec SpecOf(AttentionType type, const StackSpec& stack, const ModelOptions& options) {
+  const bool cached = type != AttentionType::kEncoderOnly;
+  const bool biased = type != AttentionType::kEncoderDecoder;
+  return {.type = type,
+          .head_size = stack.head_size,
+          .num_heads = stack.num_heads,
+          .num_kv_heads = stack.num_kv_heads,
+          .dtype = kernels::DataType::kFloat32,
+          .kv_cache_dtype = options.kv_dtype,
+          .block_size = cached ? options.block_size : 0,
+          .has_bias = biased && stack.relative_positions.num_buckets > 0,
+          .scale = stack.attention_scale};
+}
+
+// One layer's pages; null data when the memory ends.
+kernels::PagedKv AllocateCache(const StackSpec& stack, const ModelOptions& options,
+                               kernels::Memory* memory) {
+  const size_t bytes = size_t(options.num_blocks) * options.block_size * stack.kv_size() *
+                       kernels::SizeOf(options.kv_dtype);
+  return {.keys = memory->Allocate(bytes),
+          .values = memory->Allocate(bytes),
+          .dtype = options.kv_dtype,
+          .num_blocks = options.num_blocks,
+          .block_size = options.block_size,
+          .num_kv_heads = stack.num_kv_heads,
+          .head_size = stack.head_size};
+}
+
+// Selects the backend for `type`, notes its name in `names`, and makes the layer.
+template <typename Layer>
+absl::StatusOr<Layer> MakeLayer(AttentionType type, const StackSpec& stack,
+                                const ModelOptions& options, std::vector<std::string>* names) {
+  const AttentionSpec spec = SpecOf(type, stack, options);
+  const absl::StatusOr<const AttentionBackend*> backend =
+      SelectBackend(spec, options.device, options.attention_backend);
+  if (!backend.ok()) return backend.status();
+  names->emplace_back((*backend)->name());
+  return Layer::Create(spec, **backend);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Model>> Model::Load(const Checkpoint& checkpoint,
+                                                   const ModelOptions& options,
+                                                   kernels::Memory* memory) {
+  std::unique_ptr<Model> model(new Model(checkpoint.spec(), options));
+  absl::StatusOr<ModelWeights> weights = LoadWeights(checkpoint, options.dtype, memory);
+  if (!weights.ok()) return weights.status();
+  model->weights_ = *std::move(weights);
+  absl::Status status = model->AllocateBuffers(memory);
+  if (status.ok()) status = model->BuildPrograms();
+  if (!status.ok()) return status;
+  return model;
+}
+
+absl::Status Model::AllocateBuffers(kernels::Memory* memory) {
+  for (int32_t i = 0; i < spec_.decoder.num_layers; ++i) {
+    caches_.push_back(AllocateCache(spec_.decoder, options_, memory));
+  }
+  encoder_buffers_ =
+      AllocateStackBuffers(spec_, spec_.encoder, options_.max_encoder_tokens, memory);
+  decoder_buffers_ =
+      AllocateStackBuffers(spec_, spec_.decoder, options_.max_decoder_tokens, memory);
+  cross_scratch_ = AllocateActivations(options_.max_encoder_tokens, 2 * spec_.decoder.kv_size(),
+                                       kernels::Extent::kTokens, memory);
+  outputs_.hidden =
+      AllocateActivations(options_.max_rows, spec_.d_model, kernels::Extent::kRows, memory);
+  outputs_.logits =
+      AllocateActivations(options_.max_rows, spec_.vocab_size, kernels::Extent::kRows, memory);
+
+  bool complete = cross_scratch_.data && outputs_.hidden.data && outputs_.logits.data;
+  for (const kernels::PagedKv& cache : caches_) complete &= cache.keys && cache.values;
+  for (const StackBuffers* buffers : {&encoder_buffers_, &decoder_buffers_}) {
+    complete &= buffers->hidden.data && buffers->normed.data && buffers->qkv.data &&
+                buffers->attention.data && buffers->ffn.data;
+  }
+  if (complete) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "no memory for ", options_.num_blocks, " K/V blocks and the buffers of ",
+      options_.max_encoder_tokens, " encoder tokens and ", options_.max_rows, " rows"));
+}
+
+absl::Status Model::BuildPrograms() {
+  const auto encoder = MakeLayer<EncoderOnlyAttention>(AttentionType::kEncoderOnly, spec_.encoder,
+                                                       options_, &backend_names_);
+  if (!encoder.ok()) return encoder.status();
+  const auto self = MakeLayer<DecoderSelfAttention>(AttentionType::kDecoder, spec_.decoder,
+                                                    options_, &backend_names_);
+  if (!self.ok()) return self.status();
+  const auto cross = MakeLayer<CrossAttention>(AttentionType::kEncoderDecoder, spec_.decoder,
+                                               options_, &backend_names_);
+  if (!cross.ok()) return cross.status();
+  encoder_ = BuildEncoder(spec_, weights_, *encoder, encoder_buffers_, caches_, cross_scratch_);
+  decoder_ = BuildDecoder(spec_, weights_, DecoderAttention{*self, *cross}, decoder_buffers_,
+                          caches_, outputs_);
+  return absl::OkStatus();
+}
+
+}  // namespace transept

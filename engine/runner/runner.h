@@ -1,0 +1,36 @@
+// Executes planned steps on a device.
+#pragma once
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "engine/types/batch.h"
+
+namespace transept {
+
+// Names one launched step.
+struct Ticket {
+  uint64_t step = 0;
+};
+
+// Used by one thread. Steps run in the order of their launch; the caller collects each ticket once,
+// in that order.
+class Runner {
+ public:
+  virtual ~Runner() = default;
+
+  // Starts a step: encodes plan.encode, writes their cross K/V, then feeds plan.rows and chooses a
+  // token for each. The plan may be gone once this returns. After an error nothing of the step can
+  // be relied on, nor the pages it was to write.
+  virtual absl::StatusOr<Ticket> Launch(const StepPlan& plan) = 0;
+
+  // Waits for the step and returns what it chose.
+  virtual absl::StatusOr<StepResult> Collect(Ticket ticket) = 0;
+
+  // How many steps may be in flight while the next one is planned: 0 when Launch itself does the
+  // work, 1 on a device that runs on its own.
+  virtual int pipeline_depth() const = 0;
+};
+
+}  // namespace transept

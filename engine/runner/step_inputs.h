@@ -1,0 +1,50 @@
+// A StepPlan as the flat arrays that kernels read.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "engine/types/batch.h"
+#include "kernels/inputs.h"
+
+namespace transept {
+
+// Host arrays that keep their capacity from step to step. Not thread-safe.
+class StepInputs {
+ public:
+  explicit StepInputs(int32_t block_size) : block_size_(block_size) {}
+
+  // Fills the arrays from `plan`. A row without tokens is fed pending[row.slot].
+  void Build(const StepPlan& plan, absl::Span<const TokenId> pending);
+
+  // Views of the arrays, valid until the next Build.
+  kernels::EncoderInputs encoder() const;
+  kernels::DecoderInputs decoder() const;
+
+ private:
+  void BuildEncoder(const StepPlan& plan);
+  void BuildRows(const StepPlan& plan, absl::Span<const TokenId> pending);
+  void BuildSources(const StepPlan& plan);
+
+  const int32_t block_size_;
+
+  std::vector<int32_t> encoder_tokens_;     // [encoder tokens]
+  std::vector<int32_t> encoder_positions_;  // [encoder tokens]
+  std::vector<int32_t> encoder_offsets_;    // [encoded sources + 1]
+  std::vector<int64_t> cross_slots_;        // [encoder tokens]
+
+  std::vector<int32_t> tokens_;         // [query tokens]
+  std::vector<int32_t> positions_;      // [query tokens]
+  std::vector<int64_t> self_slots_;     // [query tokens]
+  std::vector<int32_t> query_offsets_;  // [rows + 1]
+  std::vector<int32_t> block_tables_;   // [rows, block_table_stride_]
+  int64_t block_table_stride_ = 0;
+
+  std::vector<int32_t> source_offsets_;      // [sources + 1]
+  std::vector<int32_t> cross_block_tables_;  // [sources, cross_block_table_stride_]
+  std::vector<int32_t> cross_lengths_;       // [sources]
+  int64_t cross_block_table_stride_ = 0;
+};
+
+}  // namespace transept
