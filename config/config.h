@@ -1,8 +1,9 @@
-// All settings, as plain structs. Defaults live here and nowhere else; config/loader.h reads them
-// from YAML and checks ranges.
+// All settings, as plain structs. Defaults live here and nowhere else; ranges and the operator's
+// documentation live in config/settings.cc, and config/loader.h reads both from YAML.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,35 @@ struct EngineConfig {
   int32_t max_new_tokens = 1024;           // largest max_new_tokens a request may ask for
   bool source_cache = true;                // keep cross K/V of finished sources for identical ones
   double priority_seconds = 30.0;          // one priority level counts as this much earlier arrival
+
+  bool operator==(const EngineConfig&) const = default;
+};
+
+// Generation options that hold for requests that leave them unset; they override the checkpoint's
+// own. Names, types and meaning are those of GenerationOptions in proto/transept/v1.
+struct GenerationConfig {
+  std::optional<int32_t> max_new_tokens;
+  std::optional<int32_t> max_length;
+  std::optional<int32_t> min_new_tokens;
+  std::optional<int32_t> min_length;
+  std::optional<int32_t> num_beams;
+  std::optional<int32_t> num_return_sequences;
+  std::optional<bool> do_sample;
+  std::optional<float> temperature;
+  std::optional<int32_t> top_k;
+  std::optional<float> top_p;
+  std::optional<float> min_p;
+  std::optional<uint64_t> seed;
+  std::optional<float> repetition_penalty;
+  std::optional<int32_t> no_repeat_ngram_size;
+  std::optional<std::vector<int32_t>> suppress_tokens;
+  std::optional<std::vector<int32_t>> begin_suppress_tokens;
+  std::optional<std::vector<int32_t>> eos_token_ids;
+  std::optional<std::vector<std::string>> stop_sequences;
+  std::optional<int32_t> forced_bos_token_id;
+  std::optional<int32_t> forced_eos_token_id;
+
+  bool operator==(const GenerationConfig&) const = default;
 };
 
 // One model the server offers.
@@ -31,6 +61,9 @@ struct ModelConfig {
   std::string name;  // empty = the folder's name
   std::string path;  // Hugging Face folder
   EngineConfig engine;
+  GenerationConfig generation;
+
+  bool operator==(const ModelConfig&) const = default;
 };
 
 struct ServerConfig {
@@ -43,11 +76,15 @@ struct ServerConfig {
   double drain_seconds = 30.0;               // SIGTERM: time for running requests to end
   double shutdown_delay_seconds = 0.0;       // SIGTERM: not ready, but accepting, before the drain
   std::string log_level = "info";            // trace, debug, info, warn, error, off
+
+  bool operator==(const ServerConfig&) const = default;
 };
 
 struct Config {
   ServerConfig server;
   std::vector<ModelConfig> models;  // exactly one for now
+
+  bool operator==(const Config&) const = default;
 };
 
 }  // namespace transept::config
