@@ -1,0 +1,28 @@
+#include "engine/cache/block_table.h"
+
+#include <utility>
+
+namespace transept {
+
+BlockTable::BlockTable(BlockTable&& other) noexcept
+    : pool_(other.pool_), blocks_(std::exchange(other.blocks_, {})) {}
+
+BlockTable& BlockTable::operator=(BlockTable&& other) noexcept {
+  if (this != &other) {
+    Clear();
+    pool_ = other.pool_;
+    blocks_ = std::exchange(other.blocks_, {});
+  }
+  return *this;
+}
+
+void BlockTable::GrowTo(int32_t size) {
+  while (this->size() < size) blocks_.push_back(pool_->Allocate());
+}
+
+void BlockTable::Clear() {
+  pool_->Release(blocks_);
+  blocks_.clear();
+}
+
+}  // namespace transept
