@@ -1,24 +1,40 @@
 // Runs a Program on the CPU, one operation after the other, all compute in float32.
 #pragma once
 
+#include "kernels/cpu/step.h"
 #include "kernels/cpu/thread_pool.h"
 #include "kernels/inputs.h"
 #include "kernels/operation.h"
 
 namespace transept::kernels::cpu {
 
+// Told before and after every operation of a run, on the thread that runs it: for timing.
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  virtual void Begin(const Operation& operation) = 0;
+  virtual void End(const Operation& operation) = 0;
+};
+
 // Not thread-safe: one run at a time. Results do not depend on the number of threads, nor on which
-// other tokens share the batch beyond float32 rounding.
+// other tokens share the batch beyond float32 rounding. All activations must be float32. Scratch
+// memory grows with the largest step seen and is kept: later steps do not allocate.
 class Executor {
  public:
   // `pool` must outlive the executor.
   explicit Executor(ThreadPool* pool) : pool_(*pool) {}
 
-  void Run(const Program& program, const EncoderInputs& inputs);
-  void Run(const Program& program, const DecoderInputs& inputs);
+  void Run(const Program& program, const EncoderInputs& inputs) { Run(program, Step(inputs)); }
+  void Run(const Program& program, const DecoderInputs& inputs) { Run(program, Step(inputs)); }
+
+  // Null for none. Must outlive the runs that follow.
+  void set_observer(Observer* observer) { observer_ = observer; }
 
  private:
+  void Run(const Program& program, const Step& step);
+
   ThreadPool& pool_;
+  Observer* observer_ = nullptr;
 };
 
 }  // namespace transept::kernels::cpu
