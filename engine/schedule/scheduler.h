@@ -1,0 +1,165 @@
+// Decides what runs in each step: which requests join and leave the batch, who gets blocks, and
+// what becomes of the tokens that come back.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <set>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "engine/cache/block_pool.h"
+#include "engine/cache/source_cache.h"
+#include "engine/schedule/sequence.h"
+#include "engine/text/tokenizer.h"
+#include "engine/types/batch.h"
+#include "engine/types/clock.h"
+#include "engine/types/request.h"
+#include "engine/types/result.h"
+#include "engine/types/stats.h"
+
+namespace transept {
+
+struct SchedulerOptions {
+  int32_t max_rows = 64;              // decoder rows in one step, and slots; >= 1
+  int32_t max_encoder_tokens = 2048;  // see Scheduler::Schedule; >= 1
+  int32_t max_waiting = 1024;         // requests waiting for admission; >= 1
+  int32_t block_size = 16;            // positions in a block; as in the source cache
+  int32_t max_target_positions = 0;   // decoder start, prefix and generated tokens; 0 = unlimited
+  Duration priority_interval = std::chrono::seconds(30);  // worth of one priority level; >= 0
+  TokenId decoder_start_token = 0;                        // position 0 of every row
+};
+
+// Something for a request's sink, in order: any number of TokenDeltas, then one end.
+struct TokenDelta {
+  int32_t hypothesis = 0;
+  std::vector<GeneratedToken> tokens;  // never empty
+};
+struct Delivery {
+  RequestId request = 0;
+  std::variant<TokenDelta, absl::StatusOr<Result>> event;
+};
+
+// Without threads, clock or randomness: what it does is a function of the calls made to it. Not
+// thread-safe. The engine's loop is
+//
+//   plan = Schedule(now)   ->  launch it unless it is empty  ->  Update(its result, now)
+//
+// and may run one step ahead: Schedule(n + 1) may come before Update(n), but not before
+// Update(n - 1). The rows of step n then have one token pending, which step n + 1 is told to take
+// from the device; a row that turns out to have ended in step n wastes its place in step n + 1, no
+// more. Steps must take effect in the order of their plans: blocks and slots that step n still uses
+// are given to others in step n + 1.
+class Scheduler {
+ public:
+  // `pool` and `sources` (over the same pool) must outlive the scheduler, which is their only user;
+  // so must `tokenizer`, needed for stop sequences only and otherwise null.
+  Scheduler(const SchedulerOptions& options, BlockPool* pool, SourceCache* sources,
+            const Tokenizer* tokenizer);
+
+  // Queues a request. `id` is new. Errors leave nothing behind: INVALID_ARGUMENT (FieldError) for
+  // an empty source, more rows than a step has, or a prefix that leaves no position to generate at;
+  // RESOURCE_EXHAUSTED when the queue is full (WithRetryAfter) or when the request, at its longest,
+  // would not fit into the whole pool. max_new_tokens is cut to what max_target_positions leaves.
+  absl::Status Add(RequestId id, Request request, TimePoint now);
+
+  // The request ends with CANCELLED in the next Schedule. Nothing happens if it has ended already.
+  void Cancel(RequestId id);
+
+  // Plans the next step:
+  //  1. ends what was cancelled or has passed its deadline, waiting or running;
+  //  2. gives each running row the block it needs next. When none is free, idle sources are
+  //  evicted;
+  //     then the running request last in order is preempted (it keeps its source and its tokens,
+  //     loses its self-attention blocks, and waits again at its old place); then waiting requests
+  //     lose their sources, the last in order first. Never does a request lose anything to one
+  //     behind it. Add made sure that the first in order fits alone, so it always advances;
+  //  3. admits waiting requests strictly in order, each with all its rows, while there are
+  //       rows    max_rows slots,
+  //       tokens  max_encoder_tokens: source tokens to encode plus, of rows that are fed more than
+  //               one token (prefix, or history after preemption), those tokens. What exceeds it
+  //               by itself goes as the only one of its step. So a step's work has a bound,
+  //       blocks  for the source and the rows' first positions, and beyond them one for every
+  //               running row that can still grow: for block_size steps the newcomer makes nobody
+  //               preempt. Nothing beyond them is asked for while nothing else runs.
+  //
+  // An empty plan (nothing can run, or all rows wait for their last token) has no result and needs
+  // no Update. Spans and pointers of the plan are valid until the next call of Schedule, Update or
+  // FailAll; Add and Cancel leave them alone.
+  StepPlan Schedule(TimePoint now);
+
+  // Takes the result of a planned step, in the order of the plans: appends tokens, ends rows and
+  // requests, frees what they held. Results of rows that have ended meanwhile are dropped, and so
+  // is a result of before FailAll. `result.rows` has one token for each row of the plan.
+  void Update(const StepResult& result, TimePoint now);
+
+  // Ends everything with `status` and forgets all cached sources: after a failed step, or to shut
+  // down. The scheduler can be used again.
+  void FailAll(const absl::Status& status, TimePoint now);
+
+  // What has become deliverable since the last call.
+  std::vector<Delivery> TakeDeliveries() { return std::exchange(deliveries_, {}); }
+
+  // Nothing waits or runs. A step may still be under way, for rows that have ended.
+  bool idle() const { return sequences_.empty(); }
+
+  // Everything but requests that were refused before they came to Add.
+  EngineStats stats() const;
+
+ private:
+  // What one step may process besides one token a row.
+  class TokenBudget;
+  // A planned step whose result is still to come.
+  struct InFlight {
+    uint64_t id = 0;
+    std::vector<std::pair<RequestId, int32_t>> rows;  // as in StepPlan::rows
+    std::vector<RequestId> encoded;
+  };
+
+  // The three parts of Schedule, in scheduler_plan.cc.
+  void EndDue(TimePoint now);
+  void GrowRunning();
+  void Admit(TimePoint now, TokenBudget* budget, StepPlan* plan, InFlight* record);
+
+  bool Grow(Sequence* sequence);
+  bool MakeRoomFor(const Sequence& sequence);
+  bool DropSourceBehind(const Sequence& sequence);
+  void Preempt(Sequence* sequence);
+  bool BlocksFit(const Sequence& sequence) const;
+  int32_t Headroom(const Sequence& sequence) const;
+  void Start(Sequence* sequence, TimePoint now);
+  void Feed(Sequence* sequence, TokenBudget* budget);
+  void PlanRows(Sequence* sequence, StepPlan* plan, InFlight* record);
+
+  Sequence* Find(RequestId id) const;
+  void TakeToken(Sequence* sequence, int32_t row, GeneratedToken token);
+  void Withdraw(Row* row);  // takes slot and blocks
+  Result MakeResult(Sequence* sequence, TimePoint now) const;
+  void End(Sequence* sequence, absl::StatusOr<Result> result);
+
+  const SchedulerOptions options_;
+  BlockPool* const pool_;
+  SourceCache* const sources_;
+  const Tokenizer* const tokenizer_;
+
+  // Every request is in `sequences_` and in one of `waiting_` and `running_`.
+  absl::flat_hash_map<RequestId, std::unique_ptr<Sequence>> sequences_;
+  std::map<AdmissionKey, Sequence*> waiting_;  // new and preempted
+  std::map<AdmissionKey, Sequence*> running_;
+  std::set<std::pair<TimePoint, RequestId>> deadlines_;
+  std::vector<RequestId> cancelled_;  // since the last Schedule
+
+  std::vector<int32_t> free_slots_;
+  std::deque<InFlight> in_flight_;  // oldest first, at most two
+  uint64_t next_step_ = 1;
+  std::vector<Delivery> deliveries_;
+  EngineStats counters_;  // the gauges in it are unused
+};
+
+}  // namespace transept

@@ -1,0 +1,80 @@
+// The state of requests between steps: what the scheduler knows of each, from Add to its end.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "engine/cache/block_table.h"
+#include "engine/cache/source_cache.h"
+#include "engine/decode/stopping.h"
+#include "engine/types/request.h"
+#include "engine/types/result.h"
+
+namespace transept {
+
+// The order in which requests are served, fixed at arrival: a level of priority counts as arriving
+// one interval earlier. The order is strict, and because later arrivals get ever later keys, nobody
+// waits for ever.
+struct AdmissionKey {
+  TimePoint time;
+  RequestId id = 0;
+
+  auto operator<=>(const AdmissionKey&) const = default;
+};
+
+// Saturates instead of overflowing at extreme priorities. REQUIRES: interval >= 0.
+AdmissionKey MakeAdmissionKey(TimePoint arrival, int32_t priority, Duration interval, RequestId id);
+
+// One output in the making: a decoder row while its request is running.
+//
+// Time runs ahead of knowledge: of a row whose last step is still under way, the newest token is on
+// the device alone. `history` has the tokens known here; `computed` counts the positions whose K/V
+// planned steps write; `in_flight` counts the planned steps whose token is not known yet. While
+// in_flight > 0, computed == history.size() + in_flight - 1.
+struct Row {
+  Row(BlockPool* pool, StoppingRules rules) : blocks(pool), stopping(std::move(rules)) {}
+
+  // Tokens that the next step has to be fed: one on the device, or all known ones not computed yet.
+  int32_t unfed() const {
+    return in_flight > 0 ? 1 : static_cast<int32_t>(history.size()) - computed;
+  }
+  // Positions that the row's blocks have to cover in its next step.
+  int32_t next_length() const { return static_cast<int32_t>(history.size()) + in_flight; }
+
+  std::vector<TokenId> history;           // decoder start, prefix, generated
+  std::vector<GeneratedToken> generated;  // without the final EOS
+  double score = 0;                       // of all generated tokens, the EOS included
+  StoppingRules stopping;
+  std::optional<FinishReason> finish_reason;  // has a value once the row has ended
+
+  // Held while running.
+  BlockTable blocks;
+  int32_t slot = -1;
+
+  int32_t computed = 0;
+  int32_t in_flight = 0;
+  bool in_step = false;  // fed in the step being planned
+};
+
+// A request and its rows.
+struct Sequence {
+  Sequence(RequestId id, Request request) : id(id), request(std::move(request)) {}
+
+  const RequestId id;
+  const Request request;  // rows and plans point into it
+  AdmissionKey key;
+  TimePoint arrival;
+
+  std::vector<Row> rows;  // [params.num_sequences], ended ones included
+  SourceRef source;       // from admission on, through preemption, unless pressure takes it
+  bool running = false;   // else waiting
+
+  std::optional<TimePoint> admitted;  // the first time
+  bool encoded = false;               // the encoder ran for it
+  Duration encode_time{};
+};
+
+}  // namespace transept
