@@ -50,6 +50,11 @@ int32_t SourceCache::BlocksToAcquire(absl::Span<const TokenId> source) const {
   return BlocksFor(static_cast<int64_t>(source.size()), block_size_);
 }
 
+bool SourceCache::IsWritten(absl::Span<const TokenId> source) const {
+  const auto found = entries_.find(source);
+  return found != entries_.end() && (*found)->written;
+}
+
 SourceRef SourceCache::Acquire(absl::Span<const TokenId> source) {
   Check(!source.empty(), "SourceCache::Acquire of an empty source");
   const auto found = entries_.find(source);

@@ -41,6 +41,9 @@ class SourceCache {
   // in use already.
   int32_t BlocksToAcquire(absl::Span<const TokenId> source) const;
 
+  // Whether Acquire(source) would find its K/V written.
+  bool IsWritten(absl::Span<const TokenId> source) const;
+
   // A share in the entry for exactly these tokens: one that exists, or a new one that is not
   // written yet, for whose blocks idle entries may be evicted. REQUIRES: `source` is not empty and
   // CanReclaim(BlocksToAcquire(source)).

@@ -101,7 +101,7 @@ class Scheduler {
 
   // Ends everything with `status` and forgets all cached sources: after a failed step, or to shut
   // down. The scheduler can be used again.
-  void FailAll(const absl::Status& status, TimePoint now);
+  void FailAll(const absl::Status& status);
 
   // What has become deliverable since the last call.
   std::vector<Delivery> TakeDeliveries() { return std::exchange(deliveries_, {}); }
@@ -113,8 +113,8 @@ class Scheduler {
   EngineStats stats() const;
 
  private:
-  // What one step may process besides one token a row.
   class TokenBudget;
+  struct Step;
   // A planned step whose result is still to come.
   struct InFlight {
     uint64_t id = 0;
@@ -122,24 +122,28 @@ class Scheduler {
     std::vector<RequestId> encoded;
   };
 
-  // The three parts of Schedule, in scheduler_plan.cc.
+  absl::Status CheckAdmissible(const Request& request) const;
+
+  // The parts of Schedule, in its order.
   void EndDue(TimePoint now);
   void GrowRunning();
-  void Admit(TimePoint now, TokenBudget* budget, StepPlan* plan, InFlight* record);
+  void Admit(TimePoint now, TokenBudget* budget, Step* step);
+  void PlanRows(Sequence* sequence, Step* step);
 
   bool Grow(Sequence* sequence);
   bool MakeRoomFor(const Sequence& sequence);
   bool DropSourceBehind(const Sequence& sequence);
   void Preempt(Sequence* sequence);
+  bool CanAdmit(const Sequence& sequence, const TokenBudget& budget) const;
   bool BlocksFit(const Sequence& sequence) const;
-  int32_t Headroom(const Sequence& sequence) const;
+  int32_t GrowingRows(const Sequence& sequence) const;
   void Start(Sequence* sequence, TimePoint now);
+  void EncodeSource(Sequence* sequence, TokenBudget* budget, Step* step);
   void Feed(Sequence* sequence, TokenBudget* budget);
-  void PlanRows(Sequence* sequence, StepPlan* plan, InFlight* record);
 
   Sequence* Find(RequestId id) const;
-  void TakeToken(Sequence* sequence, int32_t row, GeneratedToken token);
-  void Withdraw(Row* row);  // takes slot and blocks
+  void TakeToken(Sequence* sequence, int32_t index, const GeneratedToken& token);
+  void Withdraw(Row* row);  // from the batch: gives back its slot and blocks
   Result MakeResult(Sequence* sequence, TimePoint now) const;
   void End(Sequence* sequence, absl::StatusOr<Result> result);
 

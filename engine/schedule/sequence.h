@@ -35,8 +35,9 @@ AdmissionKey MakeAdmissionKey(TimePoint arrival, int32_t priority, Duration inte
 // planned steps write; `in_flight` counts the planned steps whose token is not known yet. While
 // in_flight > 0, computed == history.size() + in_flight - 1.
 struct Row {
-  Row(BlockPool* pool, StoppingRules rules) : blocks(pool), stopping(std::move(rules)) {}
+  Row(BlockPool* pool, StoppingRules rules) : stopping(std::move(rules)), blocks(pool) {}
 
+  bool ended() const { return finish_reason.has_value(); }
   // Tokens that the next step has to be fed: one on the device, or all known ones not computed yet.
   int32_t unfed() const {
     return in_flight > 0 ? 1 : static_cast<int32_t>(history.size()) - computed;
@@ -62,6 +63,13 @@ struct Row {
 // A request and its rows.
 struct Sequence {
   Sequence(RequestId id, Request request) : id(id), request(std::move(request)) {}
+
+  int32_t prompt_length() const { return 1 + static_cast<int32_t>(request.target_prefix.size()); }
+  // Positions that a row is fed at most: all but its last token.
+  int32_t max_length() const { return prompt_length() + request.params.max_new_tokens - 1; }
+  int32_t live_rows() const;
+  // Whether `row` generates its last token in a step that is planned already.
+  bool AwaitsLast(const Row& row) const { return row.next_length() > max_length(); }
 
   const RequestId id;
   const Request request;  // rows and plans point into it

@@ -1,0 +1,209 @@
+// Requests from Add to their end. What runs in a step is decided in scheduler_plan.cc.
+#include "engine/schedule/scheduler.h"
+
+#include <algorithm>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "engine/cache/kv_cache_spec.h"
+#include "engine/types/check.h"
+#include "engine/types/errors.h"
+
+namespace transept {
+namespace {
+
+// The advice when the queue is full: longer than a step, short beside most generations.
+constexpr std::chrono::milliseconds kQueueFullRetry(200);
+
+size_t TokensGenerated(const Sequence& sequence) {
+  size_t tokens = 0;
+  for (const Row& row : sequence.rows) tokens += row.generated.size();
+  return tokens;
+}
+
+}  // namespace
+
+Scheduler::Scheduler(const SchedulerOptions& options, BlockPool* pool, SourceCache* sources,
+                     const Tokenizer* tokenizer)
+    : options_(options), pool_(pool), sources_(sources), tokenizer_(tokenizer) {
+  for (int32_t slot = options_.max_rows - 1; slot >= 0; --slot) free_slots_.push_back(slot);
+}
+
+absl::Status Scheduler::Add(RequestId id, Request request, TimePoint now) {
+  const int64_t prompt = 1 + static_cast<int64_t>(request.target_prefix.size());
+  if (options_.max_target_positions > 0) {
+    const int64_t room = std::max<int64_t>(0, options_.max_target_positions - prompt);
+    request.params.max_new_tokens =
+        static_cast<int32_t>(std::min<int64_t>(room, request.params.max_new_tokens));
+  }
+  absl::Status status = CheckAdmissible(request);
+  if (!status.ok()) {
+    ++counters_.requests_rejected;
+    return status;
+  }
+
+  auto sequence = std::make_unique<Sequence>(id, std::move(request));
+  const Request& kept = sequence->request;
+  sequence->key = MakeAdmissionKey(now, kept.priority, options_.priority_interval, id);
+  sequence->arrival = now;
+  for (int32_t i = 0; i < kept.params.num_sequences; ++i) {
+    Row& row = sequence->rows.emplace_back(pool_, StoppingRules(&kept.params, tokenizer_));
+    row.history.push_back(options_.decoder_start_token);
+    row.history.insert(row.history.end(), kept.target_prefix.begin(), kept.target_prefix.end());
+  }
+  if (kept.deadline) deadlines_.emplace(*kept.deadline, id);
+  waiting_.emplace(sequence->key, sequence.get());
+  const bool is_new = sequences_.emplace(id, std::move(sequence)).second;
+  Check(is_new, "Scheduler::Add with an id that is in use");
+  ++counters_.requests_submitted;
+  return absl::OkStatus();
+}
+
+absl::Status Scheduler::CheckAdmissible(const Request& request) const {
+  const int32_t rows = request.params.num_sequences;
+  if (request.source.empty()) return FieldError("source", "is empty");
+  if (rows < 1 || rows > options_.max_rows) {
+    return FieldError(
+        "options.num_return_sequences",
+        absl::StrCat(rows, " is not in [1, ", options_.max_rows, "]: the rows of a step"));
+  }
+  const size_t prefix = request.target_prefix.size();
+  if (request.params.max_new_tokens < 1) {
+    return FieldError("target_prefix",
+                      absl::StrCat(prefix, " tokens leave no position to generate at: there are ",
+                                   options_.max_target_positions));
+  }
+  // Decoder start, prefix and all generated tokens but the last, which is never fed.
+  const int64_t positions = static_cast<int64_t>(prefix) + request.params.max_new_tokens;
+  const int64_t source_blocks = BlocksFor(request.source.size(), options_.block_size);
+  const int64_t row_blocks = BlocksFor(positions, options_.block_size);
+  const int64_t blocks = source_blocks + rows * row_blocks;
+  if (blocks > pool_->num_blocks()) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the request may need ", blocks, " K/V blocks of ", options_.block_size,
+                     " positions (", source_blocks, " for a source of ", request.source.size(),
+                     " tokens, ", row_blocks, " for each of ", rows, " rows of up to ", positions,
+                     " tokens), but there are only ", pool_->num_blocks()));
+  }
+  if (static_cast<int64_t>(waiting_.size()) >= options_.max_waiting) {
+    return WithRetryAfter(absl::ResourceExhaustedError(absl::StrCat(
+                              waiting_.size(), " requests are waiting already: the queue is full")),
+                          kQueueFullRetry);
+  }
+  return absl::OkStatus();
+}
+
+void Scheduler::Cancel(RequestId id) {
+  if (Find(id) != nullptr) cancelled_.push_back(id);
+}
+
+void Scheduler::EndDue(TimePoint now) {
+  for (const RequestId id : cancelled_) {
+    Sequence* const sequence = Find(id);
+    if (sequence != nullptr) End(sequence, absl::CancelledError("the request was cancelled"));
+  }
+  cancelled_.clear();
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+    Sequence* const sequence = Find(deadlines_.begin()->second);
+    const std::string progress = sequence->admitted
+                                     ? absl::StrCat("after ", TokensGenerated(*sequence), " tokens")
+                                     : "while the request was waiting";
+    End(sequence, absl::DeadlineExceededError(absl::StrCat("the deadline passed ", progress)));
+  }
+}
+
+void Scheduler::Update(const StepResult& result, TimePoint now) {
+  if (in_flight_.empty() || in_flight_.front().id != result.id) return;
+  const InFlight step = std::move(in_flight_.front());
+  in_flight_.pop_front();
+  Check(step.rows.size() == result.rows.size(), "a step's result has not the rows of its plan");
+
+  for (const RequestId id : step.encoded) {
+    Sequence* const sequence = Find(id);
+    if (sequence != nullptr) sequence->encode_time += result.encode_time;
+  }
+  for (size_t i = 0; i < step.rows.size(); ++i) {
+    const auto [id, row] = step.rows[i];
+    Sequence* const sequence = Find(id);
+    if (sequence == nullptr) continue;
+    TakeToken(sequence, row, result.rows[i]);
+    if (sequence->live_rows() == 0) End(sequence, MakeResult(sequence, now));
+  }
+}
+
+void Scheduler::TakeToken(Sequence* sequence, int32_t index, const GeneratedToken& token) {
+  Row& row = sequence->rows[index];
+  --row.in_flight;
+  if (row.ended()) return;
+  ++counters_.tokens_generated;
+  row.score += token.logprob;
+  row.finish_reason = row.stopping.Append(token.token);
+  if (row.finish_reason != FinishReason::kEos) {
+    row.history.push_back(token.token);
+    row.generated.push_back(token);
+    deliveries_.push_back({sequence->id, TokenDelta{index, {token}}});
+  }
+  if (row.ended()) Withdraw(&row);
+}
+
+void Scheduler::Withdraw(Row* row) {
+  row->blocks.Clear();
+  row->computed = 0;
+  row->in_step = false;
+  if (row->slot >= 0) free_slots_.push_back(std::exchange(row->slot, -1));
+}
+
+void Scheduler::End(Sequence* sequence, absl::StatusOr<Result> result) {
+  ++(result.ok() ? counters_.requests_finished : counters_.requests_failed);
+  for (Row& row : sequence->rows) Withdraw(&row);
+  (sequence->running ? running_ : waiting_).erase(sequence->key);
+  if (sequence->request.deadline) {
+    deadlines_.erase({*sequence->request.deadline, sequence->id});
+  }
+  deliveries_.push_back({sequence->id, std::move(result)});
+  sequences_.erase(sequence->id);
+}
+
+Result Scheduler::MakeResult(Sequence* sequence, TimePoint now) const {
+  Result result;
+  for (Row& row : sequence->rows) {
+    result.hypotheses.push_back(
+        {std::move(row.generated), static_cast<float>(row.score), *row.finish_reason});
+  }
+  result.source_tokens = static_cast<int32_t>(sequence->request.source.size());
+  result.encoder_reused = !sequence->encoded;
+  const Duration since_admission = now - *sequence->admitted;
+  result.timings.queue_ms = Milliseconds(*sequence->admitted - sequence->arrival);
+  result.timings.encode_ms = Milliseconds(sequence->encode_time);
+  result.timings.decode_ms =
+      Milliseconds(std::max(Duration::zero(), since_admission - sequence->encode_time));
+  result.timings.total_ms = Milliseconds(now - sequence->arrival);
+  return result;
+}
+
+void Scheduler::FailAll(const absl::Status& status) {
+  Check(!status.ok(), "Scheduler::FailAll without an error");
+  while (!running_.empty()) End(running_.begin()->second, status);
+  while (!waiting_.empty()) End(waiting_.begin()->second, status);
+  cancelled_.clear();
+  in_flight_.clear();
+  sources_->Clear();
+}
+
+EngineStats Scheduler::stats() const {
+  EngineStats stats = counters_;
+  stats.requests_waiting = static_cast<int64_t>(waiting_.size());
+  stats.requests_running = static_cast<int64_t>(running_.size());
+  stats.rows_running = options_.max_rows - static_cast<int64_t>(free_slots_.size());
+  stats.blocks_total = pool_->num_blocks();
+  stats.blocks_used = pool_->num_used();
+  stats.blocks_cached = sources_->idle_blocks();
+  return stats;
+}
+
+Sequence* Scheduler::Find(RequestId id) const {
+  const auto found = sequences_.find(id);
+  return found == sequences_.end() ? nullptr : found->second.get();
+}
+
+}  // namespace transept

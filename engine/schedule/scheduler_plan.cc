@@ -1,0 +1,223 @@
+// What runs in a step: growth, preemption, admission.
+#include <algorithm>
+#include <utility>
+
+#include "engine/cache/kv_cache_spec.h"
+#include "engine/schedule/scheduler.h"
+#include "engine/types/check.h"
+
+namespace transept {
+
+// The bulk work of one step: tokens to encode, and of rows that are fed several. One item may
+// exceed the limit if nothing else is taken.
+class Scheduler::TokenBudget {
+ public:
+  explicit TokenBudget(int64_t limit) : limit_(limit) {}
+
+  bool CanTake(int64_t tokens) const { return used_ == 0 || used_ + tokens <= limit_; }
+  // REQUIRES: CanTake(tokens).
+  void Take(int64_t tokens) { used_ += tokens; }
+
+ private:
+  const int64_t limit_;
+  int64_t used_ = 0;
+};
+
+// A step in the making, and what is remembered of it until its result comes.
+struct Scheduler::Step {
+  StepPlan plan;
+  InFlight record;
+};
+
+StepPlan Scheduler::Schedule(TimePoint now) {
+  Check(in_flight_.size() <= 1, "Scheduler::Schedule more than one step ahead");
+  EndDue(now);
+  GrowRunning();
+
+  TokenBudget budget(options_.max_encoder_tokens);
+  for (const auto& [key, sequence] : running_) Feed(sequence, &budget);
+  Step step;
+  Admit(now, &budget, &step);
+  for (const auto& [key, sequence] : running_) PlanRows(sequence, &step);
+  if (step.plan.empty()) return {};
+
+  step.plan.id = step.record.id = next_step_++;
+  ++counters_.steps;
+  in_flight_.push_back(std::move(step.record));
+  return std::move(step.plan);
+}
+
+void Scheduler::GrowRunning() {
+  for (auto it = running_.begin(); it != running_.end();) {
+    Sequence* const sequence = it->second;
+    const bool grown = Grow(sequence);
+    ++it;  // only now: Grow may have preempted what came next
+    if (!grown) Preempt(sequence);
+  }
+}
+
+// Makes each row's blocks cover its next step. False when nothing is left that may be taken.
+bool Scheduler::Grow(Sequence* sequence) {
+  for (Row& row : sequence->rows) {
+    if (row.ended() || sequence->AwaitsLast(row)) continue;
+    const int32_t blocks = BlocksFor(row.next_length(), options_.block_size);
+    while (row.blocks.size() < blocks) {
+      if (!MakeRoomFor(*sequence)) return false;
+      row.blocks.GrowTo(row.blocks.size() + 1);
+    }
+  }
+  return true;
+}
+
+// Frees a block for a running request, at the cost of idle sources and of requests behind it.
+bool Scheduler::MakeRoomFor(const Sequence& sequence) {
+  while (!sources_->CanReclaim(1)) {
+    Sequence* const last = running_.rbegin()->second;
+    if (last != &sequence) {
+      Preempt(last);
+    } else if (!DropSourceBehind(sequence)) {
+      return false;
+    }
+  }
+  sources_->Reclaim(1);
+  return true;
+}
+
+// Takes the source of the last waiting request that has one. It will be encoded again.
+bool Scheduler::DropSourceBehind(const Sequence& sequence) {
+  for (auto it = waiting_.rbegin(); it != waiting_.rend() && it->first > sequence.key; ++it) {
+    if (it->second->source) {
+      it->second->source.Reset();
+      return true;
+    }
+  }
+  return false;
+}
+
+void Scheduler::Preempt(Sequence* sequence) {
+  for (Row& row : sequence->rows) Withdraw(&row);
+  running_.erase(sequence->key);
+  waiting_.emplace(sequence->key, sequence);
+  sequence->running = false;
+  ++counters_.preemptions;
+}
+
+// Chooses the rows that are fed in this step.
+void Scheduler::Feed(Sequence* sequence, TokenBudget* budget) {
+  for (Row& row : sequence->rows) {
+    if (row.ended() || sequence->AwaitsLast(row)) continue;
+    const int32_t tokens = row.unfed();
+    if (tokens > 1) {
+      if (!budget->CanTake(tokens)) continue;
+      budget->Take(tokens);
+    }
+    row.in_step = true;
+  }
+}
+
+void Scheduler::Admit(TimePoint now, TokenBudget* budget, Step* step) {
+  while (!waiting_.empty()) {
+    Sequence* const next = waiting_.begin()->second;
+    // Sources that preempted requests kept must not hold up the first in order for ever.
+    while (running_.empty() && !BlocksFit(*next) && DropSourceBehind(*next)) {
+    }
+    if (!CanAdmit(*next, *budget)) return;
+    Start(next, now);
+    if (!next->source.written()) EncodeSource(next, budget, step);
+    Feed(next, budget);
+  }
+}
+
+bool Scheduler::CanAdmit(const Sequence& sequence, const TokenBudget& budget) const {
+  // A preempted row whose last token is still on the device has to wait for it.
+  for (const Row& row : sequence.rows) {
+    if (!row.ended() && row.in_flight > 0) return false;
+  }
+  if (sequence.live_rows() > static_cast<int32_t>(free_slots_.size())) return false;
+  const bool written =
+      sequence.source ? sequence.source.written() : sources_->IsWritten(sequence.request.source);
+  if (!written && !budget.CanTake(static_cast<int64_t>(sequence.request.source.size()))) {
+    return false;
+  }
+  return BlocksFit(sequence);
+}
+
+// Whether there are blocks for the source and the rows as they are, and one for each row that can
+// still grow, here and in what runs already.
+bool Scheduler::BlocksFit(const Sequence& sequence) const {
+  int32_t blocks = sequence.source ? 0 : sources_->BlocksToAcquire(sequence.request.source);
+  for (const Row& row : sequence.rows) {
+    if (!row.ended()) blocks += BlocksFor(row.next_length(), options_.block_size);
+  }
+  if (!running_.empty()) {
+    blocks += GrowingRows(sequence);
+    for (const auto& [key, running] : running_) blocks += GrowingRows(*running);
+  }
+  return sources_->CanReclaim(blocks);
+}
+
+int32_t Scheduler::GrowingRows(const Sequence& sequence) const {
+  const int32_t most = BlocksFor(sequence.max_length(), options_.block_size);
+  return static_cast<int32_t>(
+      std::count_if(sequence.rows.begin(), sequence.rows.end(), [&](const Row& row) {
+        return !row.ended() && BlocksFor(row.next_length(), options_.block_size) < most;
+      }));
+}
+
+// Moves a waiting request into the batch. REQUIRES: CanAdmit.
+void Scheduler::Start(Sequence* sequence, TimePoint now) {
+  if (!sequence->source) sequence->source = sources_->Acquire(sequence->request.source);
+  for (Row& row : sequence->rows) {
+    if (row.ended()) continue;
+    const int32_t blocks = BlocksFor(row.next_length(), options_.block_size);
+    sources_->Reclaim(blocks);
+    row.blocks.GrowTo(blocks);
+    row.slot = free_slots_.back();
+    free_slots_.pop_back();
+  }
+  if (!sequence->admitted) {
+    sequence->admitted = now;
+    if (sequence->source.written()) ++counters_.sources_reused;
+  }
+  waiting_.erase(sequence->key);
+  running_.emplace(sequence->key, sequence);
+  sequence->running = true;
+}
+
+void Scheduler::EncodeSource(Sequence* sequence, TokenBudget* budget, Step* step) {
+  SourceRef& source = sequence->source;
+  budget->Take(source.length());
+  step->plan.encode.push_back({source.tokens(), source.blocks()});
+  step->record.encoded.push_back(sequence->id);
+  source.MarkWritten();
+  sequence->encoded = true;
+  counters_.source_tokens_encoded += source.length();
+}
+
+void Scheduler::PlanRows(Sequence* sequence, Step* step) {
+  const auto source = static_cast<int32_t>(step->plan.sources.size());
+  for (Row& row : sequence->rows) {
+    if (!std::exchange(row.in_step, false)) continue;
+    const auto index = static_cast<int32_t>(&row - sequence->rows.data());
+    const absl::Span<const TokenId> history = row.history;
+    RowPlan& plan = step->plan.rows.emplace_back();
+    plan.request = sequence->id;
+    plan.hypothesis = index;
+    plan.slot = row.slot;
+    plan.source = source;
+    if (row.in_flight == 0) plan.tokens = history.subspan(row.computed);
+    plan.first_position = row.computed;
+    plan.blocks = row.blocks.blocks();
+    plan.params = &sequence->request.params;
+    plan.history = history;
+    plan.prompt_length = sequence->prompt_length();
+    step->record.rows.emplace_back(sequence->id, index);
+    row.computed = row.next_length();
+    ++row.in_flight;
+  }
+  if (!step->plan.rows.empty() && step->plan.rows.back().source == source) {
+    step->plan.sources.push_back({sequence->source.blocks(), sequence->source.length()});
+  }
+}
+
+}  // namespace transept
