@@ -15,21 +15,25 @@
 namespace transept {
 
 class Checkpoint;
+class Tokenizer;
 
 // Thread-safe. All work happens on one engine thread (and the kernels' pool under it); no method
 // but Drain waits for it.
 class Engine {
  public:
   // Loads the weights of `checkpoint` and starts the engine thread. On failure nothing is left
-  // behind. The checkpoint need not outlive the call.
+  // behind. The checkpoint need not outlive the call. `tokenizer` is needed for stop sequences only
+  // and may be null.
   static absl::StatusOr<std::unique_ptr<Engine>> Create(const config::EngineConfig& config,
-                                                        const Checkpoint& checkpoint);
+                                                        const Checkpoint& checkpoint,
+                                                        std::shared_ptr<const Tokenizer> tokenizer);
   virtual ~Engine() = default;  // fails what is still running with CANCELLED
 
   // Queues a request. Errors leave `sink` uncalled: INVALID_ARGUMENT (FieldError) for an empty or
-  // too long source, RESOURCE_EXHAUSTED when the queue is full (with RetryAfter) or the block pool
-  // could never hold the request, UNAVAILABLE (with RetryAfter) after Drain. On success the engine
-  // shares ownership of `sink` until it has called OnFinish.
+  // too long source or prefix and for token ids outside the vocabulary, RESOURCE_EXHAUSTED when the
+  // queue is full (with RetryAfter) or the block pool could never hold the request, UNAVAILABLE
+  // (with RetryAfter) after Drain. On success the engine shares ownership of `sink` until it has
+  // called OnFinish.
   virtual absl::StatusOr<RequestId> Submit(Request request, std::shared_ptr<ResultSink> sink) = 0;
 
   // Ends a request: its sink gets OnFinish(CANCELLED) within one step, unless it has ended already.

@@ -1,5 +1,6 @@
 #include "engine/runner/cpu_runner.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,20 +14,6 @@ CpuRunner::CpuRunner(const Model* model, int threads)
       executor_(&pool_),
       inputs_(model->options().block_size),
       last_tokens_(model->options().max_rows, model->spec().pad_token) {}
-
-absl::Status CpuRunner::CheckLimits() const {
-  const ModelOptions& limits = model_.options();
-  const kernels::EncoderInputs encoder = inputs_.encoder();
-  const kernels::DecoderInputs decoder = inputs_.decoder();
-  if (encoder.num_tokens > limits.max_encoder_tokens ||
-      decoder.num_tokens > limits.max_decoder_tokens || decoder.num_rows > limits.max_rows) {
-    return absl::InternalError(absl::StrCat(
-        "a step of ", encoder.num_tokens, " encoder tokens, ", decoder.num_tokens,
-        " decoder tokens and ", decoder.num_rows, " rows exceeds the model's ",
-        limits.max_encoder_tokens, ", ", limits.max_decoder_tokens, " and ", limits.max_rows));
-  }
-  return absl::OkStatus();
-}
 
 GeneratedToken CpuRunner::ChooseRow(const RowPlan& row, size_t index) const {
   const kernels::Activations& logits = model_.logits();
@@ -45,26 +32,64 @@ GeneratedToken CpuRunner::ChooseRow(const RowPlan& row, size_t index) const {
       scores);
 }
 
+absl::Status CpuRunner::Encode(const StepPlan& plan) {
+  inputs_.BuildEncoder(plan);
+  const kernels::EncoderInputs inputs = inputs_.encoder();
+  if (inputs.num_tokens > model_.options().max_encoder_tokens) {
+    return absl::InternalError(absl::StrCat("a step encodes ", inputs.num_tokens,
+                                            " tokens; the buffers hold ",
+                                            model_.options().max_encoder_tokens));
+  }
+  executor_.Run(model_.encoder(), inputs);
+  return absl::OkStatus();
+}
+
+RowRange CpuRunner::NextRange(const StepPlan& plan, size_t begin) const {
+  const ModelOptions& limits = model_.options();
+  RowRange range{begin, begin};
+  size_t tokens = 0;
+  while (range.end < plan.rows.size() && range.end - begin < size_t(limits.max_rows)) {
+    tokens += std::max<size_t>(1, plan.rows[range.end].tokens.size());
+    if (tokens > size_t(limits.max_decoder_tokens)) break;
+    ++range.end;
+  }
+  return range;
+}
+
+absl::Status CpuRunner::Decode(const StepPlan& plan, std::vector<GeneratedToken>* chosen) {
+  chosen->resize(plan.rows.size());
+  RowRange range;
+  while (range.end < plan.rows.size()) {
+    range = NextRange(plan, range.end);
+    if (range.begin == range.end) {
+      return absl::InternalError(absl::StrCat("a row is fed ", plan.rows[range.begin].tokens.size(),
+                                              " tokens; the buffers hold ",
+                                              model_.options().max_decoder_tokens));
+    }
+    inputs_.BuildDecoder(plan, range, last_tokens_);
+    executor_.Run(model_.decoder(), inputs_.decoder());
+    pool_.ParallelFor(static_cast<int64_t>(range.end - range.begin), 1,
+                      [&](int64_t first, int64_t last) {
+                        for (int64_t i = first; i < last; ++i) {
+                          (*chosen)[range.begin + i] = ChooseRow(plan.rows[range.begin + i], i);
+                        }
+                      });
+  }
+  for (size_t i = 0; i < plan.rows.size(); ++i) {
+    last_tokens_[plan.rows[i].slot] = (*chosen)[i].token;
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Ticket> CpuRunner::Launch(const StepPlan& plan) {
   const TimePoint start = Clock::now();
-  inputs_.Build(plan, last_tokens_);
-  if (absl::Status status = CheckLimits(); !status.ok()) return status;
   StepResult result;
   result.id = plan.id;
   if (!plan.encode.empty()) {
-    executor_.Run(model_.encoder(), inputs_.encoder());
+    if (absl::Status status = Encode(plan); !status.ok()) return status;
     result.encode_time = Clock::now() - start;
   }
-  if (!plan.rows.empty()) {
-    executor_.Run(model_.decoder(), inputs_.decoder());
-    result.rows.resize(plan.rows.size());
-    pool_.ParallelFor(static_cast<int64_t>(plan.rows.size()), 1, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) result.rows[i] = ChooseRow(plan.rows[i], i);
-    });
-    for (size_t i = 0; i < plan.rows.size(); ++i) {
-      last_tokens_[plan.rows[i].slot] = result.rows[i].token;
-    }
-  }
+  if (absl::Status status = Decode(plan, &result.rows); !status.ok()) return status;
   result.step_time = Clock::now() - start;
   result_ = std::move(result);
   return Ticket{plan.id};

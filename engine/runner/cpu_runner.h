@@ -24,7 +24,12 @@ class CpuRunner final : public Runner {
   int pipeline_depth() const override { return 0; }
 
  private:
-  absl::Status CheckLimits() const;
+  absl::Status Encode(const StepPlan& plan);
+  absl::Status Decode(const StepPlan& plan, std::vector<GeneratedToken>* chosen);
+  // The longest range from `begin` on that fits into the model's buffers; empty if one row does
+  // not.
+  RowRange NextRange(const StepPlan& plan, size_t begin) const;
+  // Chooses the token that follows `row` from row `index` of the logits.
   GeneratedToken ChooseRow(const RowPlan& row, size_t index) const;
 
   const Model& model_;

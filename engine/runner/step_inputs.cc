@@ -6,12 +6,6 @@
 
 namespace transept {
 
-void StepInputs::Build(const StepPlan& plan, absl::Span<const TokenId> pending) {
-  BuildEncoder(plan);
-  BuildRows(plan, pending);
-  BuildSources(plan);
-}
-
 void StepInputs::BuildEncoder(const StepPlan& plan) {
   encoder_tokens_.clear();
   encoder_positions_.clear();
@@ -27,51 +21,58 @@ void StepInputs::BuildEncoder(const StepPlan& plan) {
   AppendCrossSlots(plan.encode, block_size_, &cross_slots_);
 }
 
-void StepInputs::BuildRows(const StepPlan& plan, absl::Span<const TokenId> pending) {
+void StepInputs::BuildDecoder(const StepPlan& plan, RowRange range,
+                              absl::Span<const TokenId> pending) {
   tokens_.clear();
   positions_.clear();
   self_slots_.clear();
   query_offsets_.assign(1, 0);
-  block_table_stride_ = 0;
-  for (const RowPlan& row : plan.rows) {
-    block_table_stride_ = std::max<int64_t>(block_table_stride_, row.blocks.size());
-  }
-  block_tables_.assign(plan.rows.size() * block_table_stride_, 0);
-  for (size_t r = 0; r < plan.rows.size(); ++r) {
-    const RowPlan& row = plan.rows[r];
-    const absl::Span<const TokenId> fed =
-        row.tokens.empty() ? pending.subspan(row.slot, 1) : row.tokens;
-    for (size_t i = 0; i < fed.size(); ++i) {
-      tokens_.push_back(fed[i]);
-      positions_.push_back(row.first_position + static_cast<int32_t>(i));
-    }
-    query_offsets_.push_back(static_cast<int32_t>(tokens_.size()));
-    AppendSlots({.blocks = row.blocks,
-                 .first = row.first_position,
-                 .count = static_cast<int32_t>(fed.size())},
-                block_size_, &self_slots_);
-    std::copy(row.blocks.begin(), row.blocks.end(),
-              block_tables_.begin() + r * block_table_stride_);
-  }
+  for (size_t r = range.begin; r < range.end; ++r) AddRow(plan.rows[r], pending);
+  BuildTables(plan, range);
 }
 
-void StepInputs::BuildSources(const StepPlan& plan) {
-  cross_lengths_.clear();
+void StepInputs::AddRow(const RowPlan& row, absl::Span<const TokenId> pending) {
+  const absl::Span<const TokenId> fed =
+      row.tokens.empty() ? pending.subspan(row.slot, 1) : row.tokens;
+  for (size_t i = 0; i < fed.size(); ++i) {
+    tokens_.push_back(fed[i]);
+    positions_.push_back(row.first_position + static_cast<int32_t>(i));
+  }
+  query_offsets_.push_back(static_cast<int32_t>(tokens_.size()));
+  AppendSlots({.blocks = row.blocks,
+               .first = row.first_position,
+               .count = static_cast<int32_t>(fed.size())},
+              block_size_, &self_slots_);
+}
+
+void StepInputs::BuildTables(const StepPlan& plan, RowRange range) {
+  block_table_stride_ = 0;
   cross_block_table_stride_ = 0;
-  for (const SourceView& source : plan.sources) {
-    cross_lengths_.push_back(source.length);
+  for (size_t r = range.begin; r < range.end; ++r) {
+    const RowPlan& row = plan.rows[r];
+    const SourceView& source = plan.sources[row.source];
+    block_table_stride_ = std::max<int64_t>(block_table_stride_, row.blocks.size());
     cross_block_table_stride_ =
         std::max<int64_t>(cross_block_table_stride_, source.cross_blocks.size());
   }
-  cross_block_tables_.assign(plan.sources.size() * cross_block_table_stride_, 0);
-  for (size_t s = 0; s < plan.sources.size(); ++s) {
-    std::copy(plan.sources[s].cross_blocks.begin(), plan.sources[s].cross_blocks.end(),
-              cross_block_tables_.begin() + s * cross_block_table_stride_);
+  block_tables_.assign((range.end - range.begin) * block_table_stride_, 0);
+  cross_block_tables_.clear();
+  cross_lengths_.clear();
+  source_offsets_.clear();
+  for (size_t r = range.begin; r < range.end; ++r) {
+    const RowPlan& row = plan.rows[r];
+    const size_t index = r - range.begin;
+    std::copy(row.blocks.begin(), row.blocks.end(),
+              block_tables_.begin() + index * block_table_stride_);
+    if (r > range.begin && row.source == plan.rows[r - 1].source) continue;
+    const SourceView& source = plan.sources[row.source];
+    source_offsets_.push_back(static_cast<int32_t>(index));
+    cross_lengths_.push_back(source.length);
+    cross_block_tables_.insert(cross_block_tables_.end(), source.cross_blocks.begin(),
+                               source.cross_blocks.end());
+    cross_block_tables_.resize(cross_lengths_.size() * cross_block_table_stride_, 0);
   }
-  // Rows of a source are adjacent and in source order, so counting them gives the offsets.
-  source_offsets_.assign(plan.sources.size() + 1, 0);
-  for (const RowPlan& row : plan.rows) ++source_offsets_[row.source + 1];
-  for (size_t s = 0; s < plan.sources.size(); ++s) source_offsets_[s + 1] += source_offsets_[s];
+  source_offsets_.push_back(static_cast<int32_t>(range.end - range.begin));
 }
 
 kernels::EncoderInputs StepInputs::encoder() const {

@@ -10,22 +10,30 @@
 
 namespace transept {
 
+// Rows [begin, end) of a plan.
+struct RowRange {
+  size_t begin = 0;
+  size_t end = 0;
+};
+
 // Host arrays that keep their capacity from step to step. Not thread-safe.
 class StepInputs {
  public:
   explicit StepInputs(int32_t block_size) : block_size_(block_size) {}
 
-  // Fills the arrays from `plan`. A row without tokens is fed pending[row.slot].
-  void Build(const StepPlan& plan, absl::Span<const TokenId> pending);
+  // The encoder's arrays for plan.encode.
+  void BuildEncoder(const StepPlan& plan);
+
+  // The decoder's arrays for some of plan.rows. A row without tokens is fed pending[row.slot].
+  void BuildDecoder(const StepPlan& plan, RowRange range, absl::Span<const TokenId> pending);
 
   // Views of the arrays, valid until the next Build.
   kernels::EncoderInputs encoder() const;
   kernels::DecoderInputs decoder() const;
 
  private:
-  void BuildEncoder(const StepPlan& plan);
-  void BuildRows(const StepPlan& plan, absl::Span<const TokenId> pending);
-  void BuildSources(const StepPlan& plan);
+  void AddRow(const RowPlan& row, absl::Span<const TokenId> pending);
+  void BuildTables(const StepPlan& plan, RowRange range);
 
   const int32_t block_size_;
 

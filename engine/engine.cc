@@ -1,0 +1,316 @@
+#include "engine/engine.h"
+
+#include <spdlog/spdlog.h>
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <variant>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "engine/cache/block_pool.h"
+#include "engine/cache/source_cache.h"
+#include "engine/checkpoint/checkpoint.h"
+#include "engine/engine_options.h"
+#include "engine/model/model.h"
+#include "engine/request_check.h"
+#include "engine/runner/cpu_runner.h"
+#include "engine/schedule/scheduler.h"
+#include "engine/text/tokenizer.h"
+#include "engine/types/errors.h"
+#include "kernels/cpu/host_memory.h"
+
+namespace transept {
+namespace {
+
+constexpr std::chrono::milliseconds kQueueFullRetry(200);
+constexpr std::chrono::milliseconds kDrainingRetry(1000);
+
+// What the model, its memory and its runner are made of; destroyed in reverse order.
+struct LoadedModel {
+  std::unique_ptr<kernels::Memory> memory;
+  std::unique_ptr<Model> model;
+  std::unique_ptr<Runner> runner;
+};
+
+absl::StatusOr<LoadedModel> LoadModel(const EngineOptions& options, const Checkpoint& checkpoint) {
+  LoadedModel loaded;
+  loaded.memory = std::make_unique<kernels::cpu::HostMemory>();
+  absl::StatusOr<std::unique_ptr<Model>> model =
+      Model::Load(checkpoint, options.model, loaded.memory.get());
+  if (!model.ok()) return model.status();
+  loaded.model = *std::move(model);
+  loaded.runner = std::make_unique<CpuRunner>(loaded.model.get(), options.threads);
+  return loaded;
+}
+
+class EngineImpl final : public Engine {
+ public:
+  EngineImpl(const config::EngineConfig& config, const EngineOptions& options, LoadedModel loaded,
+             std::shared_ptr<const Tokenizer> tokenizer);
+  ~EngineImpl() override;
+
+  absl::StatusOr<RequestId> Submit(Request request, std::shared_ptr<ResultSink> sink) override;
+  void Cancel(RequestId id) override;
+  void Drain(TimePoint deadline) override;
+  EngineStats Stats() const override;
+  const ModelSpec& spec() const override { return loaded_.model->spec(); }
+
+ private:
+  struct NewRequest {
+    RequestId id;
+    Request request;
+    std::shared_ptr<ResultSink> sink;
+    TimePoint arrival;
+  };
+  struct CancelRequest {
+    RequestId id;
+  };
+  struct EndAll {
+    absl::Status status;
+  };
+  using Command = std::variant<NewRequest, CancelRequest, EndAll>;
+
+  // Engine thread.
+  void Run();
+  void Apply(NewRequest command);
+  void Apply(CancelRequest command);
+  void Apply(EndAll command);
+  void Step();
+  absl::Status LaunchStep(const StepPlan& plan);
+  absl::Status CollectStep();
+  void Deliver();
+  void Publish();
+
+  // Constant after construction.
+  const RequestLimits limits_;
+  const int32_t max_queue_;
+  const std::shared_ptr<const Tokenizer> tokenizer_;
+  const LoadedModel loaded_;
+
+  // Engine thread only (Scheduler::Check: any thread).
+  BlockPool blocks_;
+  SourceCache sources_;
+  Scheduler scheduler_;
+  std::deque<Ticket> in_flight_;
+  absl::flat_hash_map<RequestId, std::shared_ptr<ResultSink>> sinks_;
+
+  // Guarded by mu_.
+  mutable std::mutex mu_;
+  std::condition_variable wake_;   // inbox_ or stopping_ changed
+  std::condition_variable ended_;  // outstanding_ fell
+  std::vector<Command> inbox_;
+  EngineStats stats_;        // as of the last step
+  int64_t queued_ = 0;       // new requests in inbox_
+  int64_t outstanding_ = 0;  // requests whose OnFinish is to come
+  uint64_t rejected_ = 0;    // by Submit
+  RequestId next_id_ = 1;
+  bool draining_ = false;
+  bool stopping_ = false;
+
+  std::thread thread_;  // last: runs on all of the above
+};
+
+RequestLimits LimitsOf(const config::EngineConfig& config, const ModelSpec& spec) {
+  RequestLimits limits;
+  limits.vocab_size = spec.vocab_size;
+  limits.max_source_tokens = config.max_source_tokens;
+  if (spec.max_source_positions > 0) {
+    limits.max_source_tokens = std::min(limits.max_source_tokens, spec.max_source_positions);
+  }
+  limits.max_prefix_tokens =
+      config.max_source_tokens - 1;  // with the start token: the buffers' size
+  limits.max_new_tokens = config.max_new_tokens;
+  return limits;
+}
+
+EngineImpl::EngineImpl(const config::EngineConfig& config, const EngineOptions& options,
+                       LoadedModel loaded, std::shared_ptr<const Tokenizer> tokenizer)
+    : limits_(LimitsOf(config, loaded.model->spec())),
+      max_queue_(config.max_queue),
+      tokenizer_(std::move(tokenizer)),
+      loaded_(std::move(loaded)),
+      blocks_(options.model.num_blocks),
+      sources_(&blocks_, options.model.block_size, config.source_cache),
+      scheduler_(options.scheduler, &blocks_, &sources_, tokenizer_.get()) {
+  stats_ = scheduler_.stats();
+  thread_ = std::thread([this] { Run(); });
+}
+
+EngineImpl::~EngineImpl() {
+  {
+    const std::lock_guard lock(mu_);
+    draining_ = true;
+    stopping_ = true;
+  }
+  wake_.notify_one();
+  thread_.join();
+}
+
+absl::StatusOr<RequestId> EngineImpl::Submit(Request request, std::shared_ptr<ResultSink> sink) {
+  absl::Status status = CheckRequest(request, limits_);
+  if (status.ok()) status = scheduler_.Check(request);
+  const std::lock_guard lock(mu_);
+  if (status.ok() && draining_) {
+    status = WithRetryAfter(absl::UnavailableError("the server is shutting down"), kDrainingRetry);
+  }
+  if (status.ok() && queued_ + stats_.requests_waiting >= max_queue_) {
+    status = WithRetryAfter(absl::ResourceExhaustedError(
+                                absl::StrCat("the queue of ", max_queue_, " requests is full")),
+                            kQueueFullRetry);
+  }
+  if (!status.ok()) {
+    ++rejected_;
+    return status;
+  }
+  const RequestId id = next_id_++;
+  inbox_.push_back(NewRequest{id, std::move(request), std::move(sink), Clock::now()});
+  ++queued_;
+  ++outstanding_;
+  wake_.notify_one();
+  return id;
+}
+
+void EngineImpl::Cancel(RequestId id) {
+  const std::lock_guard lock(mu_);
+  inbox_.push_back(CancelRequest{id});
+  wake_.notify_one();
+}
+
+void EngineImpl::Drain(TimePoint deadline) {
+  std::unique_lock lock(mu_);
+  draining_ = true;
+  const auto all_ended = [this] { return outstanding_ == 0; };
+  if (ended_.wait_until(lock, deadline, all_ended)) return;
+  inbox_.push_back(EndAll{
+      WithRetryAfter(absl::UnavailableError("the server is shutting down"), kDrainingRetry)});
+  wake_.notify_one();
+  ended_.wait(lock, all_ended);
+}
+
+EngineStats EngineImpl::Stats() const {
+  const std::lock_guard lock(mu_);
+  EngineStats stats = stats_;
+  stats.requests_waiting += queued_;
+  stats.requests_submitted += queued_;
+  stats.requests_rejected = rejected_;
+  return stats;
+}
+
+void EngineImpl::Run() {
+  while (true) {
+    std::vector<Command> commands;
+    {
+      std::unique_lock lock(mu_);
+      wake_.wait(lock, [this] { return stopping_ || !inbox_.empty() || !scheduler_.idle(); });
+      commands.swap(inbox_);
+      queued_ = 0;
+      stats_.requests_waiting += commands.size();  // until Publish knows better
+      if (stopping_) commands.push_back(EndAll{absl::CancelledError("the engine was stopped")});
+    }
+    for (Command& command : commands) {
+      std::visit([this](auto& c) { Apply(std::move(c)); }, command);
+    }
+    Step();
+    const std::lock_guard lock(mu_);
+    if (stopping_ && outstanding_ == 0) return;
+  }
+}
+
+void EngineImpl::Apply(NewRequest command) {
+  sinks_.emplace(command.id, std::move(command.sink));
+  const absl::Status status =
+      scheduler_.Add(command.id, std::move(command.request), command.arrival);
+  if (status.ok()) return;
+  const auto sink = sinks_.extract(command.id);
+  sink.mapped()->OnFinish(status);
+  const std::lock_guard lock(mu_);
+  --outstanding_;
+  ended_.notify_all();
+}
+
+void EngineImpl::Apply(CancelRequest command) {
+  scheduler_.Cancel(command.id);
+}
+
+void EngineImpl::Apply(EndAll command) {
+  scheduler_.FailAll(command.status, Clock::now());
+}
+
+// Plans one step, launches it, and takes the results of those before it, as many as the runner does
+// not keep in flight.
+void EngineImpl::Step() {
+  const StepPlan plan = scheduler_.Schedule(Clock::now());
+  absl::Status status = plan.empty() ? absl::OkStatus() : LaunchStep(plan);
+  const size_t keep = plan.empty() ? 0 : loaded_.runner->pipeline_depth();
+  while (status.ok() && in_flight_.size() > keep) status = CollectStep();
+  if (!status.ok()) {
+    spdlog::error("a step failed, its requests end: {}", std::string(status.message()));
+    in_flight_.clear();
+    scheduler_.FailAll(absl::InternalError("the model could not be run"), Clock::now());
+  }
+  Deliver();
+  Publish();
+}
+
+absl::Status EngineImpl::LaunchStep(const StepPlan& plan) {
+  const absl::StatusOr<Ticket> ticket = loaded_.runner->Launch(plan);
+  if (!ticket.ok()) return ticket.status();
+  in_flight_.push_back(*ticket);
+  return absl::OkStatus();
+}
+
+absl::Status EngineImpl::CollectStep() {
+  const Ticket ticket = in_flight_.front();
+  in_flight_.pop_front();
+  const absl::StatusOr<StepResult> result = loaded_.runner->Collect(ticket);
+  if (!result.ok()) return result.status();
+  scheduler_.Update(*result, Clock::now());
+  return absl::OkStatus();
+}
+
+void EngineImpl::Deliver() {
+  int64_t ended = 0;
+  for (Delivery& delivery : scheduler_.TakeDeliveries()) {
+    const auto sink = sinks_.find(delivery.request);
+    if (auto* delta = std::get_if<TokenDelta>(&delivery.event)) {
+      sink->second->OnTokens(delta->hypothesis, delta->tokens);
+      continue;
+    }
+    sink->second->OnFinish(std::move(std::get<absl::StatusOr<Result>>(delivery.event)));
+    sinks_.erase(sink);
+    ++ended;
+  }
+  if (ended == 0) return;
+  const std::lock_guard lock(mu_);
+  outstanding_ -= ended;
+  if (outstanding_ == 0) ended_.notify_all();
+}
+
+void EngineImpl::Publish() {
+  const EngineStats stats = scheduler_.stats();
+  const std::lock_guard lock(mu_);
+  stats_ = stats;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(const config::EngineConfig& config,
+                                                       const Checkpoint& checkpoint,
+                                                       std::shared_ptr<const Tokenizer> tokenizer) {
+  const absl::StatusOr<EngineOptions> options = ResolveEngineOptions(config, checkpoint.spec());
+  if (!options.ok()) return options.status();
+  absl::StatusOr<LoadedModel> loaded = LoadModel(*options, checkpoint);
+  if (!loaded.ok()) return loaded.status();
+  spdlog::info("{} model of {} on {}: {} weights, {} K/V blocks of {} positions, attention {}",
+               checkpoint.spec().family, checkpoint.folder(), config.device,
+               kernels::Name(options->model.dtype), options->model.num_blocks,
+               options->model.block_size, absl::StrJoin(loaded->model->backend_names(), ", "));
+  return std::make_unique<EngineImpl>(config, *options, *std::move(loaded), std::move(tokenizer));
+}
+
+}  // namespace transept

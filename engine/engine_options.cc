@@ -1,0 +1,90 @@
+#include "engine/engine_options.h"
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "engine/cache/kv_cache_spec.h"
+
+namespace transept {
+namespace {
+
+using kernels::DataType;
+
+// "auto" is `automatic`.
+absl::StatusOr<DataType> ParseDataType(const std::string& setting, const std::string& name,
+                                       DataType automatic) {
+  if (name == "auto") return automatic;
+  for (const DataType type : {DataType::kFloat32, DataType::kBFloat16, DataType::kFloat16}) {
+    if (name == kernels::Name(type)) return type;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(setting, ": '", name, "' is none of auto, float32, bfloat16, float16"));
+}
+
+absl::StatusOr<Device> ParseDevice(const std::string& name) {
+  if (name == "cpu") return Device::kCpu;
+  if (name == "cuda") {
+    return absl::UnimplementedError("device: 'cuda' is not supported by this version; use 'cpu'");
+  }
+  return absl::InvalidArgumentError(absl::StrCat("device: '", name, "' is neither cpu nor cuda"));
+}
+
+absl::StatusOr<int32_t> CountBlocks(const config::EngineConfig& config, const ModelSpec& spec,
+                                    DataType kv_dtype) {
+  const KvCacheSpec page{.block_size = config.block_size,
+                         .num_kv_heads = spec.decoder.num_kv_heads,
+                         .head_size = spec.decoder.head_size,
+                         .dtype = kv_dtype};
+  return PoolBlocks(SelfAttentionSpec{page}, CrossAttentionSpec{page}, spec.decoder.num_layers,
+                    config.kv_cache_mib << 20);
+}
+
+SchedulerOptions SchedulerOptionsOf(const config::EngineConfig& config, const ModelSpec& spec) {
+  SchedulerOptions options;
+  options.max_rows = config.max_rows;
+  options.max_encoder_tokens = config.max_encoder_tokens;
+  options.max_waiting = config.max_queue;
+  options.block_size = config.block_size;
+  options.max_target_positions = spec.max_target_positions;
+  options.priority_interval =
+      std::chrono::duration_cast<Duration>(std::chrono::duration<double>(config.priority_seconds));
+  options.decoder_start_token = spec.decoder_start_token;
+  return options;
+}
+
+}  // namespace
+
+absl::StatusOr<EngineOptions> ResolveEngineOptions(const config::EngineConfig& config,
+                                                   const ModelSpec& spec) {
+  const absl::StatusOr<Device> device = ParseDevice(config.device);
+  if (!device.ok()) return device.status();
+  const absl::StatusOr<DataType> dtype = ParseDataType("dtype", config.dtype, spec.stored_dtype);
+  if (!dtype.ok()) return dtype.status();
+  const absl::StatusOr<DataType> kv_dtype =
+      ParseDataType("kv_cache_dtype", config.kv_cache_dtype, DataType::kFloat32);
+  if (!kv_dtype.ok()) return kv_dtype.status();
+  const absl::StatusOr<int32_t> num_blocks = CountBlocks(config, spec, *kv_dtype);
+  if (!num_blocks.ok()) return num_blocks.status();
+
+  EngineOptions options;
+  options.model.device = *device;
+  options.model.dtype = *dtype;
+  options.model.kv_dtype = *kv_dtype;
+  options.model.attention_backend = config.attention_backend;
+  options.model.max_rows = config.max_rows;
+  options.model.block_size = config.block_size;
+  options.model.num_blocks = *num_blocks;
+  // A source or a row's history that exceeds the step's budget is run alone, but whole.
+  options.model.max_encoder_tokens = std::max(config.max_encoder_tokens, config.max_source_tokens);
+  options.model.max_decoder_tokens = std::max({config.max_rows, config.max_encoder_tokens,
+                                               config.max_source_tokens + config.max_new_tokens});
+  options.scheduler = SchedulerOptionsOf(config, spec);
+  options.threads = config.threads > 0
+                        ? config.threads
+                        : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  return options;
+}
+
+}  // namespace transept

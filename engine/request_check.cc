@@ -1,0 +1,45 @@
+#include "engine/request_check.h"
+
+#include <string_view>
+
+#include "absl/strings/str_cat.h"
+#include "engine/types/errors.h"
+
+namespace transept {
+namespace {
+
+absl::Status CheckTokens(std::string_view field, absl::Span<const TokenId> tokens,
+                         int32_t vocab_size) {
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (tokens[i] >= 0 && tokens[i] < vocab_size) continue;
+    return FieldError(
+        absl::StrCat(absl::string_view(field.data(), field.size()), ".tokens.ids[", i, "]"),
+        absl::StrCat(tokens[i], " is not in the vocabulary [0, ", vocab_size, ")"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckRequest(const Request& request, const RequestLimits& limits) {
+  if (request.source.empty()) return FieldError("source", "is empty");
+  if (request.source.size() > size_t(limits.max_source_tokens)) {
+    return FieldError("source", absl::StrCat(request.source.size(), " tokens; at most ",
+                                             limits.max_source_tokens, " are accepted"));
+  }
+  if (request.target_prefix.size() > size_t(limits.max_prefix_tokens)) {
+    return FieldError("target_prefix",
+                      absl::StrCat(request.target_prefix.size(), " tokens; at most ",
+                                   limits.max_prefix_tokens, " are accepted"));
+  }
+  if (request.params.max_new_tokens < 1 || request.params.max_new_tokens > limits.max_new_tokens) {
+    return FieldError("options.max_new_tokens",
+                      absl::StrCat(request.params.max_new_tokens, " is outside [1, ",
+                                   limits.max_new_tokens, "]"));
+  }
+  absl::Status status = CheckTokens("source", request.source, limits.vocab_size);
+  status.Update(CheckTokens("target_prefix", request.target_prefix, limits.vocab_size));
+  return status;
+}
+
+}  // namespace transept

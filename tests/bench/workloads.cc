@@ -1,0 +1,49 @@
+#include "tests/bench/workloads.h"
+
+namespace transept::bench {
+namespace {
+
+struct FlanT5Size {
+  int32_t d_model;
+  int32_t d_ff;
+  int32_t num_heads;
+  int32_t num_layers;
+};
+
+// google/flan-t5-*: the published config.json values.
+ModelSpec FlanT5(const FlanT5Size& size) {
+  StackSpec stack;
+  stack.num_layers = size.num_layers;
+  stack.num_heads = size.num_heads;
+  stack.num_kv_heads = size.num_heads;
+  stack.head_size = 64;
+  stack.ffn_size = size.d_ff;
+  stack.relative_positions = {.num_buckets = 32, .max_distance = 128, .per_layer = false};
+
+  ModelSpec spec;
+  spec.family = "t5";
+  spec.vocab_size = 32128;
+  spec.d_model = size.d_model;
+  spec.encoder = stack;
+  spec.decoder = stack;
+  spec.activation = kernels::ActivationFunction::kGeluTanh;
+  spec.gated_ffn = true;
+  spec.eos_tokens = {1};
+  return spec;
+}
+
+}  // namespace
+
+const std::vector<Workload>& Workloads() {
+  static const auto& workloads = *new std::vector<Workload>{
+      {"t5b-128-64", FlanT5({.d_model = 768, .d_ff = 2048, .num_heads = 12, .num_layers = 12}), 128,
+       64},
+      {"t5l-512-128", FlanT5({.d_model = 1024, .d_ff = 2816, .num_heads = 16, .num_layers = 24}),
+       512, 128},
+      {"t5xl-512-128", FlanT5({.d_model = 2048, .d_ff = 5120, .num_heads = 32, .num_layers = 24}),
+       512, 128},
+  };
+  return workloads;
+}
+
+}  // namespace transept::bench

@@ -1,0 +1,23 @@
+// The workloads that this project and its peers are measured on: random weights at published
+// shapes, fixed source and target lengths. Speed depends on shapes, not on trained values.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/types/model_spec.h"
+
+namespace transept::bench {
+
+struct Workload {
+  std::string name;
+  ModelSpec model;
+  int32_t source_tokens = 0;
+  int32_t new_tokens = 0;  // decoder steps; EOS is suppressed
+};
+
+// Every workload, in the order of the tables in docs/performance.md.
+const std::vector<Workload>& Workloads();
+
+}  // namespace transept::bench

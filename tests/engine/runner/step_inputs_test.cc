@@ -1,0 +1,105 @@
+#include "engine/runner/step_inputs.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace transept {
+namespace {
+
+using ::testing::ElementsAre;
+
+template <typename T>
+std::vector<T> Values(const T* data, int64_t count) {
+  return {data, data + count};
+}
+
+TEST(StepInputs, PacksSourcesWithoutPaddingAndMapsTheirSlots) {
+  const std::vector<TokenId> first = {7, 8, 9};
+  const std::vector<TokenId> second = {5};
+  const std::vector<BlockId> first_blocks = {4, 1};
+  const std::vector<BlockId> second_blocks = {0};
+  StepPlan plan;
+  plan.encode = {{first, first_blocks}, {second, second_blocks}};
+
+  StepInputs inputs(/*block_size=*/2);
+  inputs.BuildEncoder(plan);
+  const kernels::EncoderInputs view = inputs.encoder();
+  EXPECT_EQ(view.num_sources, 2);
+  EXPECT_EQ(view.num_tokens, 4);
+  EXPECT_THAT(Values(view.token_ids, 4), ElementsAre(7, 8, 9, 5));
+  EXPECT_THAT(Values(view.positions, 4), ElementsAre(0, 1, 2, 0));
+  EXPECT_THAT(Values(view.offsets, 3), ElementsAre(0, 3, 4));
+  EXPECT_THAT(Values(view.cross_slots, 4), ElementsAre(8, 9, 2, 0));
+}
+
+class DecoderInputs : public ::testing::Test {
+ protected:
+  DecoderInputs() {
+    plan_.sources = {{cross_a_, 3}, {cross_b_, 1}};
+    RowPlan row;
+    row.params = &params_;
+    row.slot = 1;
+    row.source = 0;
+    row.tokens = prefix_;
+    row.first_position = 0;
+    row.blocks = blocks_[0];
+    plan_.rows.push_back(row);
+    row.slot = 0;
+    row.tokens = {};
+    row.first_position = 3;
+    row.blocks = blocks_[1];
+    plan_.rows.push_back(row);
+    row.slot = 2;
+    row.source = 1;
+    row.tokens = absl::MakeConstSpan(prefix_).subspan(2);
+    row.first_position = 2;
+    row.blocks = blocks_[2];
+    plan_.rows.push_back(row);
+  }
+
+  const DecodeParams params_;
+  const std::vector<BlockId> cross_a_ = {3, 2};
+  const std::vector<BlockId> cross_b_ = {6};
+  const std::vector<TokenId> prefix_ = {0, 11, 12};
+  const std::vector<BlockId> blocks_[3] = {{5, 7}, {8, 9}, {10, 4}};
+  const std::vector<TokenId> pending_ = {42, 43, 44};  // by slot
+  StepPlan plan_;
+  StepInputs inputs_{/*block_size=*/2};
+};
+
+TEST_F(DecoderInputs, FeedsPrefixesPendingTokensAndSingleTokens) {
+  inputs_.BuildDecoder(plan_, {0, 3}, pending_);
+  const kernels::DecoderInputs view = inputs_.decoder();
+  EXPECT_EQ(view.num_rows, 3);
+  EXPECT_EQ(view.num_tokens, 5);
+  EXPECT_THAT(Values(view.token_ids, 5), ElementsAre(0, 11, 12, 42, 12));
+  EXPECT_THAT(Values(view.positions, 5), ElementsAre(0, 1, 2, 3, 2));
+  EXPECT_THAT(Values(view.query_offsets, 4), ElementsAre(0, 3, 4, 5));
+  EXPECT_THAT(Values(view.self_slots, 5), ElementsAre(10, 11, 14, 19, 8));
+  EXPECT_EQ(view.block_table_stride, 2);
+  EXPECT_THAT(Values(view.block_tables, 6), ElementsAre(5, 7, 8, 9, 10, 4));
+  EXPECT_EQ(view.num_sources, 2);
+  EXPECT_THAT(Values(view.source_offsets, 3), ElementsAre(0, 2, 3));
+  EXPECT_EQ(view.cross_block_table_stride, 2);
+  EXPECT_THAT(Values(view.cross_block_tables, 4), ElementsAre(3, 2, 6, 0));
+  EXPECT_THAT(Values(view.cross_lengths, 2), ElementsAre(3, 1));
+}
+
+TEST_F(DecoderInputs, ARangeOfRowsBringsItsOwnSources) {
+  inputs_.BuildDecoder(plan_, {1, 3}, pending_);
+  const kernels::DecoderInputs view = inputs_.decoder();
+  EXPECT_EQ(view.num_rows, 2);
+  EXPECT_THAT(Values(view.token_ids, 2), ElementsAre(42, 12));
+  EXPECT_THAT(Values(view.source_offsets, 3), ElementsAre(0, 1, 2));
+  EXPECT_THAT(Values(view.cross_lengths, 2), ElementsAre(3, 1));
+
+  inputs_.BuildDecoder(plan_, {2, 3}, pending_);
+  EXPECT_EQ(inputs_.decoder().num_sources, 1);
+  EXPECT_THAT(Values(inputs_.decoder().cross_lengths, 1), ElementsAre(1));
+  EXPECT_EQ(inputs_.decoder().cross_block_table_stride, 1);
+}
+
+}  // namespace
+}  // namespace transept
