@@ -2,7 +2,7 @@
 
 #include <numeric>
 
-#include "engine/types/check.h"
+#include "engine/types/require.h"
 
 namespace transept {
 
@@ -12,7 +12,7 @@ BlockPool::BlockPool(int32_t num_blocks) : references_(num_blocks, 0), free_(num
 }
 
 BlockId BlockPool::Allocate() {
-  Check(!free_.empty(), "BlockPool::Allocate without a free block");
+  Require(!free_.empty(), "BlockPool::Allocate without a free block");
   const BlockId block = free_.back();
   free_.pop_back();
   references_[block] = 1;
@@ -21,14 +21,14 @@ BlockId BlockPool::Allocate() {
 
 void BlockPool::AddReference(absl::Span<const BlockId> blocks) {
   for (const BlockId block : blocks) {
-    Check(references_[block] > 0, "BlockPool::AddReference to a free block");
+    Require(references_[block] > 0, "BlockPool::AddReference to a free block");
     ++references_[block];
   }
 }
 
 void BlockPool::Release(absl::Span<const BlockId> blocks) {
   for (const BlockId block : blocks) {
-    Check(references_[block] > 0, "BlockPool::Release of a free block");
+    Require(references_[block] > 0, "BlockPool::Release of a free block");
     if (--references_[block] == 0) free_.push_back(block);
   }
 }

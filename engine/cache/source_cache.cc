@@ -4,7 +4,7 @@
 
 #include "absl/hash/hash.h"
 #include "engine/cache/kv_cache_spec.h"
-#include "engine/types/check.h"
+#include "engine/types/require.h"
 
 namespace transept {
 
@@ -31,12 +31,12 @@ SourceCache::SourceCache(BlockPool* pool, int32_t block_size, bool keep_idle)
 
 SourceCache::~SourceCache() {
   Clear();
-  Check(entries_.empty(), "SourceCache destroyed before its users");
+  Require(entries_.empty(), "SourceCache destroyed before its users");
 }
 
 void SourceCache::Reclaim(int32_t count) {
   while (!pool_->CanAllocate(count)) {
-    Check(!idle_.empty(), "SourceCache::Reclaim of more blocks than there are");
+    Require(!idle_.empty(), "SourceCache::Reclaim of more blocks than there are");
     Entry* const oldest = idle_.front();
     idle_.pop_front();
     idle_blocks_ -= static_cast<int32_t>(oldest->blocks.size());
@@ -56,7 +56,7 @@ bool SourceCache::IsWritten(absl::Span<const TokenId> source) const {
 }
 
 SourceRef SourceCache::Acquire(absl::Span<const TokenId> source) {
-  Check(!source.empty(), "SourceCache::Acquire of an empty source");
+  Require(!source.empty(), "SourceCache::Acquire of an empty source");
   const auto found = entries_.find(source);
   Entry* const entry = found != entries_.end() ? found->get() : Insert(source);
   if (found != entries_.end() && idle(*entry)) {

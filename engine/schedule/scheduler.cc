@@ -6,8 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/cache/kv_cache_spec.h"
-#include "engine/types/check.h"
 #include "engine/types/errors.h"
+#include "engine/types/require.h"
 
 namespace transept {
 namespace {
@@ -29,19 +29,59 @@ Scheduler::Scheduler(const SchedulerOptions& options, BlockPool* pool, SourceCac
   for (int32_t slot = options_.max_rows - 1; slot >= 0; --slot) free_slots_.push_back(slot);
 }
 
-absl::Status Scheduler::Add(RequestId id, Request request, TimePoint now) {
+int32_t Scheduler::MaxNewTokens(const Request& request) const {
   const int64_t prompt = 1 + static_cast<int64_t>(request.target_prefix.size());
+  int64_t tokens = request.params.max_new_tokens;
   if (options_.max_target_positions > 0) {
-    const int64_t room = std::max<int64_t>(0, options_.max_target_positions - prompt);
-    request.params.max_new_tokens =
-        static_cast<int32_t>(std::min<int64_t>(room, request.params.max_new_tokens));
+    tokens = std::min(tokens, options_.max_target_positions - prompt);
   }
-  absl::Status status = CheckAdmissible(request);
+  return static_cast<int32_t>(std::max<int64_t>(tokens, 0));
+}
+
+absl::Status Scheduler::Check(const Request& request) const {
+  const int64_t source = request.source.size();
+  const int64_t prefix = request.target_prefix.size();
+  const int32_t rows = request.params.num_sequences;
+  const int32_t new_tokens = MaxNewTokens(request);
+  if (source == 0) return FieldError("source", "is empty");
+  if (rows < 1 || rows > options_.max_rows) {
+    return FieldError(
+        "options.num_return_sequences",
+        absl::StrCat(rows, " is not in [1, ", options_.max_rows, "], the rows of a step"));
+  }
+  if (new_tokens == 0) {
+    return FieldError("target_prefix",
+                      absl::StrCat(prefix, " tokens and the decoder start leave none of ",
+                                   options_.max_target_positions, " positions to generate at"));
+  }
+  // Decoder start, prefix and all generated tokens but the last, which is never fed.
+  const int64_t positions = prefix + new_tokens;
+  const int64_t source_blocks = BlocksFor(source, options_.block_size);
+  const int64_t row_blocks = BlocksFor(positions, options_.block_size);
+  const int64_t blocks = source_blocks + rows * row_blocks;
+  if (blocks > pool_->num_blocks()) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "the request may need ", blocks, " K/V blocks of ", options_.block_size, " positions (",
+        source_blocks, " for a source of ", source, " tokens, ", row_blocks, " for each of ", rows,
+        " rows of up to ", positions, " tokens), but there are only ", pool_->num_blocks()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Scheduler::Add(RequestId id, Request request, TimePoint now) {
+  absl::Status status = Check(request);
+  if (status.ok() && waiting_.size() >= static_cast<size_t>(options_.max_waiting)) {
+    status = WithRetryAfter(absl::ResourceExhaustedError(
+                                absl::StrCat("the queue is full: ", waiting_.size(),
+                                             " requests wait of at most ", options_.max_waiting)),
+                            kQueueFullRetry);
+  }
   if (!status.ok()) {
     ++counters_.requests_rejected;
     return status;
   }
 
+  request.params.max_new_tokens = MaxNewTokens(request);
   auto sequence = std::make_unique<Sequence>(id, std::move(request));
   const Request& kept = sequence->request;
   sequence->key = MakeAdmissionKey(now, kept.priority, options_.priority_interval, id);
@@ -54,42 +94,8 @@ absl::Status Scheduler::Add(RequestId id, Request request, TimePoint now) {
   if (kept.deadline) deadlines_.emplace(*kept.deadline, id);
   waiting_.emplace(sequence->key, sequence.get());
   const bool is_new = sequences_.emplace(id, std::move(sequence)).second;
-  Check(is_new, "Scheduler::Add with an id that is in use");
+  Require(is_new, "Scheduler::Add with an id that is in use");
   ++counters_.requests_submitted;
-  return absl::OkStatus();
-}
-
-absl::Status Scheduler::CheckAdmissible(const Request& request) const {
-  const int32_t rows = request.params.num_sequences;
-  if (request.source.empty()) return FieldError("source", "is empty");
-  if (rows < 1 || rows > options_.max_rows) {
-    return FieldError(
-        "options.num_return_sequences",
-        absl::StrCat(rows, " is not in [1, ", options_.max_rows, "]: the rows of a step"));
-  }
-  const size_t prefix = request.target_prefix.size();
-  if (request.params.max_new_tokens < 1) {
-    return FieldError("target_prefix",
-                      absl::StrCat(prefix, " tokens leave no position to generate at: there are ",
-                                   options_.max_target_positions));
-  }
-  // Decoder start, prefix and all generated tokens but the last, which is never fed.
-  const int64_t positions = static_cast<int64_t>(prefix) + request.params.max_new_tokens;
-  const int64_t source_blocks = BlocksFor(request.source.size(), options_.block_size);
-  const int64_t row_blocks = BlocksFor(positions, options_.block_size);
-  const int64_t blocks = source_blocks + rows * row_blocks;
-  if (blocks > pool_->num_blocks()) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("the request may need ", blocks, " K/V blocks of ", options_.block_size,
-                     " positions (", source_blocks, " for a source of ", request.source.size(),
-                     " tokens, ", row_blocks, " for each of ", rows, " rows of up to ", positions,
-                     " tokens), but there are only ", pool_->num_blocks()));
-  }
-  if (static_cast<int64_t>(waiting_.size()) >= options_.max_waiting) {
-    return WithRetryAfter(absl::ResourceExhaustedError(absl::StrCat(
-                              waiting_.size(), " requests are waiting already: the queue is full")),
-                          kQueueFullRetry);
-  }
   return absl::OkStatus();
 }
 
@@ -116,7 +122,7 @@ void Scheduler::Update(const StepResult& result, TimePoint now) {
   if (in_flight_.empty() || in_flight_.front().id != result.id) return;
   const InFlight step = std::move(in_flight_.front());
   in_flight_.pop_front();
-  Check(step.rows.size() == result.rows.size(), "a step's result has not the rows of its plan");
+  Require(step.rows.size() == result.rows.size(), "a step's result has not the rows of its plan");
 
   for (const RequestId id : step.encoded) {
     Sequence* const sequence = Find(id);
@@ -182,7 +188,7 @@ Result Scheduler::MakeResult(Sequence* sequence, TimePoint now) const {
 }
 
 void Scheduler::FailAll(const absl::Status& status) {
-  Check(!status.ok(), "Scheduler::FailAll without an error");
+  Require(!status.ok(), "Scheduler::FailAll without an error");
   while (!running_.empty()) End(running_.begin()->second, status);
   while (!waiting_.empty()) End(waiting_.begin()->second, status);
   cancelled_.clear();

@@ -63,10 +63,15 @@ class Scheduler {
   Scheduler(const SchedulerOptions& options, BlockPool* pool, SourceCache* sources,
             const Tokenizer* tokenizer);
 
-  // Queues a request. `id` is new. Errors leave nothing behind: INVALID_ARGUMENT (FieldError) for
-  // an empty source, more rows than a step has, or a prefix that leaves no position to generate at;
-  // RESOURCE_EXHAUSTED when the queue is full (WithRetryAfter) or when the request, at its longest,
-  // would not fit into the whole pool. max_new_tokens is cut to what max_target_positions leaves.
+  // Whether `request` could ever run: INVALID_ARGUMENT (FieldError) for an empty source, more rows
+  // than a step has, or a prefix that leaves no position to generate at; RESOURCE_EXHAUSTED, with
+  // the sizes, when the request at its longest would not fit into the whole pool. Looks at nothing
+  // that changes: any thread may ask.
+  absl::Status Check(const Request& request) const;
+
+  // Queues a request under a new id. Errors leave nothing behind: those of Check, and
+  // RESOURCE_EXHAUSTED (WithRetryAfter) when max_waiting requests wait already. max_new_tokens is
+  // cut to what max_target_positions leaves.
   absl::Status Add(RequestId id, Request request, TimePoint now);
 
   // The request ends with CANCELLED in the next Schedule. Nothing happens if it has ended already.
@@ -75,16 +80,16 @@ class Scheduler {
   // Plans the next step:
   //  1. ends what was cancelled or has passed its deadline, waiting or running;
   //  2. gives each running row the block it needs next. When none is free, idle sources are
-  //  evicted;
-  //     then the running request last in order is preempted (it keeps its source and its tokens,
-  //     loses its self-attention blocks, and waits again at its old place); then waiting requests
-  //     lose their sources, the last in order first. Never does a request lose anything to one
-  //     behind it. Add made sure that the first in order fits alone, so it always advances;
+  //     evicted; then the running request last in order is preempted: it keeps its source and its
+  //     tokens, loses its self-attention blocks, and waits again at its old place; then waiting
+  //     requests lose their sources, the last in order first. Nobody loses anything to a request
+  //     behind. Since each request fits alone (Check), the first in order always advances;
   //  3. admits waiting requests strictly in order, each with all its rows, while there are
   //       rows    max_rows slots,
-  //       tokens  max_encoder_tokens: source tokens to encode plus, of rows that are fed more than
-  //               one token (prefix, or history after preemption), those tokens. What exceeds it
-  //               by itself goes as the only one of its step. So a step's work has a bound,
+  //       tokens  max_encoder_tokens: source tokens to encode plus, of rows that are fed several
+  //               tokens (a prefix, or the history after preemption), those tokens. A source or row
+  //               that exceeds it goes as the only one of its step; rows without budget wait in
+  //               the batch. So a step's work has a bound,
   //       blocks  for the source and the rows' first positions, and beyond them one for every
   //               running row that can still grow: for block_size steps the newcomer makes nobody
   //               preempt. Nothing beyond them is asked for while nothing else runs.
@@ -109,7 +114,7 @@ class Scheduler {
   // Nothing waits or runs. A step may still be under way, for rows that have ended.
   bool idle() const { return sequences_.empty(); }
 
-  // Everything but requests that were refused before they came to Add.
+  // Gauges and counters. Submitted and rejected are what Add took and refused.
   EngineStats stats() const;
 
  private:
@@ -122,7 +127,7 @@ class Scheduler {
     std::vector<RequestId> encoded;
   };
 
-  absl::Status CheckAdmissible(const Request& request) const;
+  int32_t MaxNewTokens(const Request& request) const;
 
   // The parts of Schedule, in its order.
   void EndDue(TimePoint now);

@@ -4,7 +4,7 @@
 
 #include "engine/cache/kv_cache_spec.h"
 #include "engine/schedule/scheduler.h"
-#include "engine/types/check.h"
+#include "engine/types/require.h"
 
 namespace transept {
 
@@ -30,7 +30,7 @@ struct Scheduler::Step {
 };
 
 StepPlan Scheduler::Schedule(TimePoint now) {
-  Check(in_flight_.size() <= 1, "Scheduler::Schedule more than one step ahead");
+  Require(in_flight_.size() <= 1, "Scheduler::Schedule more than one step ahead");
   EndDue(now);
   GrowRunning();
 

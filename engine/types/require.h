@@ -7,7 +7,7 @@
 namespace transept {
 
 // Ends the process with `what` when `condition` is false. Cheap enough for release builds.
-inline void Check(bool condition, const char* what) {
+inline void Require(bool condition, const char* what) {
   if (condition) [[likely]] {
     return;
   }
