@@ -31,10 +31,11 @@ struct OptionContext {
   uint64_t seed = 0;                 // for sampling without a seed of its own: a random number
 };
 
-// Merges the layers field by field: `request`, then `defaults` in order (the server's configuration,
-// the checkpoint's generation_config.json), then the defaults of transformers 5.17 (20 new tokens,
-// top_k 50, ...). A fixed maximum or minimum length and one in new tokens are one field for this:
-// the first layer that gives either decides, and within it max_new_tokens beats max_length.
+// Merges the layers field by field: `request`, then `defaults` in order (the server's
+// configuration, the checkpoint's generation_config.json), then the defaults of transformers 5.17
+// (20 new tokens, top_k 50, ...). A fixed maximum or minimum length and one in new tokens are one
+// field for this: the first layer that gives either decides, and within it max_new_tokens beats
+// max_length.
 //
 // Errors are FieldError("options.<name>"), or "target_prefix" when the prefix leaves no position
 // free; FAILED_PRECONDITION for stop sequences without a tokenizer. What a request says is never

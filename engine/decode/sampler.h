@@ -16,7 +16,8 @@ namespace transept {
 // chooses the same token whatever shares its batch. Thread-safe.
 //
 // NaN counts as -infinity. When no token has a score above that, token 0 is chosen (transformers'
-// greedy choice) with log-probability -infinity. +infinity is certain: the lowest such id is chosen.
+// greedy choice) with log-probability -infinity. +infinity is certain: the lowest such id is
+// chosen.
 GeneratedToken ChooseToken(const DecodeParams& params, const DecodeContext& context,
                            absl::Span<float> logits);
 

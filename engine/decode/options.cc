@@ -1,0 +1,276 @@
+#include "engine/decode/options.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "engine/types/errors.h"
+
+namespace transept {
+namespace {
+
+// The defaults of transformers 5.17 where they are not those of DecodeParams.
+constexpr int32_t kDefaultMaxNewTokens = 20;
+constexpr int32_t kDefaultTopK = 50;
+
+// The value that the first layer to set a field gives it.
+template <typename T>
+struct Choice {
+  T value;
+  bool requested = false;  // by the request itself, not by a default
+};
+
+// A maximum or minimum as one layer gives it, counted in new tokens.
+struct LengthChoice {
+  std::string_view name;  // the option that decided
+  int32_t given = 0;
+  int64_t new_tokens = 0;
+  bool requested = false;
+};
+
+// One run of ResolveOptions. The first rule broken decides the error; the rest of the run then does
+// not matter.
+class Resolver {
+ public:
+  Resolver(const GenerationOptions& request, absl::Span<const GenerationOptions* const> defaults,
+           const OptionLimits& limits, const OptionContext& context)
+      : limits_(limits), context_(context), layers_{&request} {
+    layers_.insert(layers_.end(), defaults.begin(), defaults.end());
+  }
+
+  absl::StatusOr<DecodeParams> Run() {
+    ResolveMaxLength();
+    ResolveMinLength();
+    ResolveSampling();
+    ResolveRows();
+    ResolveRepetition();
+    ResolveTokens();
+    ResolveStopSequences();
+    if (!status_.ok()) return status_;
+    return std::move(params_);
+  }
+
+ private:
+  int64_t prompt_length() const { return int64_t{context_.target_prefix_length} + 1; }
+
+  template <typename T>
+  Choice<T> Choose(std::optional<T> GenerationOptions::*field, T otherwise) const {
+    for (const GenerationOptions* layer : layers_) {
+      if (layer->*field) return {*(layer->*field), layer == layers_.front()};
+    }
+    return {std::move(otherwise)};
+  }
+
+  // transformers merges the two options one by one, so there a checkpoint's max_new_tokens beats
+  // the caller's max_length. Here an earlier layer's word is final.
+  std::optional<LengthChoice> ChooseLength(
+      std::pair<std::string_view, std::optional<int32_t> GenerationOptions::*> new_tokens,
+      std::pair<std::string_view, std::optional<int32_t> GenerationOptions::*> length) const {
+    for (const GenerationOptions* layer : layers_) {
+      const bool requested = layer == layers_.front();
+      if (const auto& given = layer->*new_tokens.second) {
+        return LengthChoice{new_tokens.first, *given, *given, requested};
+      }
+      if (const auto& given = layer->*length.second) {
+        return LengthChoice{length.first, *given, *given - prompt_length(), requested};
+      }
+    }
+    return std::nullopt;
+  }
+
+  void Require(bool holds, std::string_view name, const absl::AlphaNum& value,
+               std::string_view rule, const absl::AlphaNum& bound = "") {
+    if (holds || !status_.ok()) return;
+    status_ = FieldError(absl::StrCat("options.", absl::string_view(name.data(), name.size())),
+                         absl::StrCat(value.Piece(), " is not allowed: it must be ",
+                                      absl::string_view(rule.data(), rule.size()), bound.Piece()));
+  }
+
+  void ResolveMaxLength();
+  void ResolveMinLength();
+  void ResolveSampling();
+  void ResolveRows();
+  void ResolveRepetition();
+  void ResolveTokens();
+  void ResolveStopSequences();
+  std::vector<TokenId> ChooseTokens(std::optional<std::vector<TokenId>> GenerationOptions::*field,
+                                    std::string_view name, std::vector<TokenId> otherwise);
+  std::optional<TokenId> ChooseToken(std::optional<TokenId> GenerationOptions::*field,
+                                     std::string_view name);
+
+  const OptionLimits& limits_;
+  const OptionContext& context_;
+  std::vector<const GenerationOptions*> layers_;  // the request first
+  DecodeParams params_;
+  absl::Status status_;
+};
+
+void Resolver::ResolveMaxLength() {
+  const int64_t positions = limits_.model->max_target_positions;  // 0 = unlimited
+  if (positions > 0 && prompt_length() >= positions) {
+    status_ = FieldError("target_prefix",
+                         absl::StrCat(context_.target_prefix_length,
+                                      " tokens are not allowed: with the decoder start token they "
+                                      "must leave one of the model's ",
+                                      positions, " positions free"));
+    return;
+  }
+  const LengthChoice choice =
+      ChooseLength({"max_new_tokens", &GenerationOptions::max_new_tokens},
+                   {"max_length", &GenerationOptions::max_length})
+          .value_or(LengthChoice{"max_new_tokens", kDefaultMaxNewTokens, kDefaultMaxNewTokens});
+  Require(choice.given >= 1, choice.name, choice.given, "at least 1");
+  Require(choice.new_tokens >= 1, choice.name, choice.given,
+          "above the length of decoder start and target prefix, ", prompt_length());
+  int64_t largest = limits_.max_new_tokens;
+  if (positions > 0) largest = std::min(largest, positions - prompt_length());
+  if (choice.requested) {
+    Require(choice.new_tokens <= largest, choice.name, choice.given, "at most ",
+            largest + (choice.given - choice.new_tokens));
+  }
+  params_.max_new_tokens = static_cast<int32_t>(std::min(choice.new_tokens, largest));
+}
+
+void Resolver::ResolveMinLength() {
+  const LengthChoice choice = ChooseLength({"min_new_tokens", &GenerationOptions::min_new_tokens},
+                                           {"min_length", &GenerationOptions::min_length})
+                                  .value_or(LengthChoice{"min_new_tokens"});
+  Require(choice.given >= 0, choice.name, choice.given, "at least 0");
+  const int64_t largest = params_.max_new_tokens;
+  if (choice.requested) {
+    Require(choice.new_tokens <= largest, choice.name, choice.given, "at most the maximum, ",
+            largest + (choice.given - choice.new_tokens));
+  }
+  params_.min_new_tokens = static_cast<int32_t>(
+      std::clamp<int64_t>(choice.new_tokens, 0, std::max<int64_t>(largest, 0)));
+}
+
+void Resolver::ResolveSampling() {
+  params_.do_sample = Choose(&GenerationOptions::do_sample, false).value;
+  params_.seed = Choose(&GenerationOptions::seed, context_.seed).value;
+  const auto temperature = Choose(&GenerationOptions::temperature, 1.0f);
+  const auto top_k = Choose(&GenerationOptions::top_k, kDefaultTopK);
+  const auto top_p = Choose(&GenerationOptions::top_p, 1.0f);
+  const auto min_p = Choose(&GenerationOptions::min_p, 0.0f);
+
+  // Written so that NaN fails. Defaults that sampling does not use are nobody's error.
+  const auto check = [&](const auto& choice, bool holds, std::string_view name,
+                         std::string_view rule) {
+    if (params_.do_sample || choice.requested) Require(holds, name, choice.value, rule);
+  };
+  check(temperature, temperature.value > 0 && std::isfinite(temperature.value), "temperature",
+        "above 0 and finite");
+  check(top_k, top_k.value >= 0, "top_k", "at least 0 (0 = off)");
+  check(top_p, top_p.value > 0 && top_p.value <= 1, "top_p", "above 0 and at most 1");
+  check(min_p, min_p.value >= 0 && min_p.value <= 1, "min_p", "at least 0 and at most 1");
+  if (!params_.do_sample) return;
+  params_.temperature = temperature.value;
+  params_.top_k = top_k.value;
+  params_.top_p = top_p.value;
+  params_.min_p = min_p.value;
+}
+
+void Resolver::ResolveRows() {
+  const auto beams = Choose(&GenerationOptions::num_beams, 1);
+  Require(beams.value >= 1, "num_beams", beams.value, "at least 1");
+  if (beams.requested) {
+    Require(beams.value == 1, "num_beams", beams.value, "1: beam search is not supported yet");
+  }
+
+  // A checkpoint's default of several sequences is meant for its beams or its sampling.
+  const auto sequences = Choose(&GenerationOptions::num_return_sequences, 1);
+  Require(sequences.value >= 1, "num_return_sequences", sequences.value, "at least 1");
+  if (sequences.requested) {
+    Require(sequences.value == 1 || params_.do_sample, "num_return_sequences", sequences.value,
+            "1 without do_sample");
+    Require(sequences.value <= limits_.max_rows, "num_return_sequences", sequences.value,
+            "at most the rows of one step, ", limits_.max_rows);
+  }
+  params_.num_sequences = params_.do_sample ? std::min(sequences.value, limits_.max_rows) : 1;
+}
+
+void Resolver::ResolveRepetition() {
+  params_.repetition_penalty = Choose(&GenerationOptions::repetition_penalty, 1.0f).value;
+  Require(params_.repetition_penalty > 0 && std::isfinite(params_.repetition_penalty),
+          "repetition_penalty", params_.repetition_penalty, "above 0 and finite");
+  params_.no_repeat_ngram_size = Choose(&GenerationOptions::no_repeat_ngram_size, 0).value;
+  Require(params_.no_repeat_ngram_size >= 0, "no_repeat_ngram_size", params_.no_repeat_ngram_size,
+          "at least 0 (0 = off)");
+}
+
+std::vector<TokenId> Resolver::ChooseTokens(
+    std::optional<std::vector<TokenId>> GenerationOptions::*field, std::string_view name,
+    std::vector<TokenId> otherwise) {
+  std::vector<TokenId> tokens = Choose(field, std::move(otherwise)).value;
+  const int32_t vocab_size = limits_.model->vocab_size;
+  Require(tokens.size() <= static_cast<size_t>(vocab_size), name,
+          absl::StrCat("a list of ", tokens.size()), "no longer than the vocabulary, ", vocab_size);
+  for (TokenId token : tokens) {
+    Require(token >= 0 && token < vocab_size, name, token,
+            "a token id, at least 0 and below the vocabulary's size ", vocab_size);
+  }
+  return tokens;
+}
+
+std::optional<TokenId> Resolver::ChooseToken(std::optional<TokenId> GenerationOptions::*field,
+                                             std::string_view name) {
+  for (const GenerationOptions* layer : layers_) {
+    const std::optional<TokenId>& token = layer->*field;
+    if (!token) continue;
+    const int32_t vocab_size = limits_.model->vocab_size;
+    Require(*token >= 0 && *token < vocab_size, name, *token,
+            "a token id, at least 0 and below the vocabulary's size ", vocab_size);
+    return token;
+  }
+  return std::nullopt;
+}
+
+void Resolver::ResolveTokens() {
+  using Options = GenerationOptions;
+  params_.eos_tokens =
+      ChooseTokens(&Options::eos_token_ids, "eos_token_ids", limits_.model->eos_tokens);
+  Require(!params_.eos_tokens.empty(), "eos_token_ids", "an empty list", "at least one token");
+  params_.suppress_tokens = ChooseTokens(&Options::suppress_tokens, "suppress_tokens", {});
+  params_.begin_suppress_tokens =
+      ChooseTokens(&Options::begin_suppress_tokens, "begin_suppress_tokens", {});
+  params_.forced_bos_token = ChooseToken(&Options::forced_bos_token_id, "forced_bos_token_id");
+  params_.forced_eos_token = ChooseToken(&Options::forced_eos_token_id, "forced_eos_token_id");
+}
+
+void Resolver::ResolveStopSequences() {
+  auto stops = Choose(&GenerationOptions::stop_sequences, std::vector<std::string>());
+  if (stops.value.empty()) return;
+  if (!limits_.has_tokenizer) {
+    if (stops.requested && status_.ok()) {
+      status_ = absl::FailedPreconditionError(
+          "options.stop_sequences: the model has no tokenizer, so its output is no text to stop "
+          "at");
+    }
+    return;
+  }
+  Require(stops.value.size() <= kMaxStopSequences, "stop_sequences",
+          absl::StrCat("a list of ", stops.value.size()), "at most ", kMaxStopSequences);
+  for (const std::string& stop : stops.value) {
+    Require(!stop.empty(), "stop_sequences", "an empty string", "text");
+    Require(stop.size() <= kMaxStopSequenceBytes, "stop_sequences",
+            absl::StrCat("a string of ", stop.size(), " bytes"), "at most ", kMaxStopSequenceBytes);
+  }
+  params_.stop_sequences = std::move(stops.value);
+}
+
+}  // namespace
+
+absl::StatusOr<DecodeParams> ResolveOptions(const GenerationOptions& request,
+                                            absl::Span<const GenerationOptions* const> defaults,
+                                            const OptionLimits& limits,
+                                            const OptionContext& context) {
+  return Resolver(request, defaults, limits, context).Run();
+}
+
+}  // namespace transept

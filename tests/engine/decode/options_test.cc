@@ -1,0 +1,284 @@
+#include "engine/decode/options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "engine/types/errors.h"
+
+namespace transept {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class ResolveOptionsTest : public ::testing::Test {
+ protected:
+  ResolveOptionsTest() {
+    model_.vocab_size = 100;
+    model_.eos_tokens = {1};
+  }
+
+  absl::StatusOr<DecodeParams> Resolve() {
+    const std::vector<const GenerationOptions*> defaults = {&server_, &checkpoint_};
+    return ResolveOptions(request_, defaults, limits_, context_);
+  }
+
+  DecodeParams MustResolve() {
+    const auto params = Resolve();
+    EXPECT_TRUE(params.ok()) << params.status();
+    return params.value_or(DecodeParams{});
+  }
+
+  // The request fails, and the error names field, value and limit.
+  void ExpectError(const std::string& field, const std::string& value, const std::string& limit) {
+    const auto params = Resolve();
+    ASSERT_FALSE(params.ok()) << field << " " << value;
+    EXPECT_EQ(params.status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(FieldOf(params.status()), field);
+    EXPECT_THAT(std::string(params.status().message()), HasSubstr(value));
+    EXPECT_THAT(std::string(params.status().message()), HasSubstr(limit));
+  }
+
+  template <typename T>
+  void ExpectRefused(std::optional<T> GenerationOptions::*option, T value,
+                     const std::string& field) {
+    request_.*option = value;
+    const auto params = Resolve();
+    EXPECT_FALSE(params.ok()) << field;
+    EXPECT_EQ(FieldOf(params.status()), "options." + field);
+    request_.*option = std::nullopt;
+  }
+
+  ModelSpec model_;
+  GenerationOptions request_, server_, checkpoint_;
+  OptionLimits limits_{.model = &model_, .max_new_tokens = 500, .max_rows = 8};
+  OptionContext context_;
+};
+
+TEST_F(ResolveOptionsTest, DefaultsAreThoseOfTransformers) {
+  const DecodeParams params = MustResolve();
+  EXPECT_EQ(params.max_new_tokens, 20);
+  EXPECT_EQ(params.min_new_tokens, 0);
+  EXPECT_EQ(params.num_sequences, 1);
+  EXPECT_FALSE(params.do_sample);
+  EXPECT_EQ(params.repetition_penalty, 1.0f);
+  EXPECT_EQ(params.no_repeat_ngram_size, 0);
+  EXPECT_THAT(params.eos_tokens, ElementsAre(1));
+
+  request_.do_sample = true;
+  const DecodeParams sampling = MustResolve();
+  EXPECT_EQ(sampling.temperature, 1.0f);
+  EXPECT_EQ(sampling.top_k, 50);
+  EXPECT_EQ(sampling.top_p, 1.0f);
+  EXPECT_EQ(sampling.min_p, 0.0f);
+}
+
+TEST_F(ResolveOptionsTest, EarlierLayersWin) {
+  checkpoint_.repetition_penalty = 3.0f;
+  checkpoint_.no_repeat_ngram_size = 3;
+  checkpoint_.eos_token_ids = {{2, 3}};
+  EXPECT_EQ(MustResolve().repetition_penalty, 3.0f);
+  EXPECT_THAT(MustResolve().eos_tokens, ElementsAre(2, 3));
+  server_.repetition_penalty = 2.0f;
+  server_.eos_token_ids = {{4}};
+  EXPECT_EQ(MustResolve().repetition_penalty, 2.0f);
+  EXPECT_THAT(MustResolve().eos_tokens, ElementsAre(4));
+  request_.repetition_penalty = 1.0f;
+  EXPECT_EQ(MustResolve().repetition_penalty, 1.0f);
+  EXPECT_EQ(MustResolve().no_repeat_ngram_size, 3);
+}
+
+TEST_F(ResolveOptionsTest, MaxLengthCountsStartAndPrefix) {
+  request_.max_length = 30;
+  EXPECT_EQ(MustResolve().max_new_tokens, 29);
+  context_.target_prefix_length = 9;
+  EXPECT_EQ(MustResolve().max_new_tokens, 20);
+  request_.min_length = 15;
+  EXPECT_EQ(MustResolve().min_new_tokens, 5);
+  request_.min_length = 4;
+  EXPECT_EQ(MustResolve().min_new_tokens, 0);
+  request_.max_length = 10;
+  ExpectError("options.max_length", "10",
+              "above the length of decoder start and target prefix, 10");
+}
+
+TEST_F(ResolveOptionsTest, MaxNewTokensBeatsMaxLengthWithinALayer) {
+  request_.max_new_tokens = 7;
+  request_.max_length = 300;
+  EXPECT_EQ(MustResolve().max_new_tokens, 7);
+}
+
+TEST_F(ResolveOptionsTest, AnEarlierLayersLengthIsFinal) {
+  checkpoint_.max_new_tokens = 100;
+  checkpoint_.min_new_tokens = 10;
+  EXPECT_EQ(MustResolve().max_new_tokens, 100);
+  EXPECT_EQ(MustResolve().min_new_tokens, 10);
+  server_.max_length = 51;
+  EXPECT_EQ(MustResolve().max_new_tokens, 50);
+  request_.max_new_tokens = 200;
+  request_.min_length = 0;
+  EXPECT_EQ(MustResolve().max_new_tokens, 200);
+  EXPECT_EQ(MustResolve().min_new_tokens, 0);
+}
+
+TEST_F(ResolveOptionsTest, RequestedLengthAboveALimitIsAnError) {
+  request_.max_new_tokens = 501;
+  ExpectError("options.max_new_tokens", "501", "at most 500");
+  request_.max_new_tokens = std::nullopt;
+  request_.max_length = 502;
+  ExpectError("options.max_length", "502", "at most 501");
+  request_.max_length = std::numeric_limits<int32_t>::max();
+  context_.target_prefix_length = 1000;
+  ExpectError("options.max_length", "2147483647", "at most 1501");
+  request_.max_length = std::numeric_limits<int32_t>::min();
+  ExpectError("options.max_length", "-2147483648", "at least 1");
+}
+
+TEST_F(ResolveOptionsTest, DefaultLengthIsCutToTheLimits) {
+  checkpoint_.max_new_tokens = 100000;
+  checkpoint_.min_length = 1000;
+  EXPECT_EQ(MustResolve().max_new_tokens, 500);
+  EXPECT_EQ(MustResolve().min_new_tokens, 500);
+  request_.max_new_tokens = 5;
+  EXPECT_EQ(MustResolve().min_new_tokens, 5);
+  request_.max_new_tokens = std::nullopt;
+  model_.max_target_positions = 64;
+  context_.target_prefix_length = 3;
+  EXPECT_EQ(MustResolve().max_new_tokens, 60);
+}
+
+TEST_F(ResolveOptionsTest, ModelPositionsLimitPrefixAndLength) {
+  model_.max_target_positions = 64;
+  request_.max_new_tokens = 63;
+  EXPECT_EQ(MustResolve().max_new_tokens, 63);
+  request_.max_new_tokens = 64;
+  ExpectError("options.max_new_tokens", "64", "at most 63");
+  request_.max_new_tokens = 1;
+  context_.target_prefix_length = 62;
+  EXPECT_EQ(MustResolve().max_new_tokens, 1);
+  context_.target_prefix_length = 63;
+  ExpectError("target_prefix", "63", "64");
+}
+
+TEST_F(ResolveOptionsTest, MinimumAboveMaximumIsAnError) {
+  request_.min_new_tokens = 21;
+  ExpectError("options.min_new_tokens", "21", "at most the maximum, 20");
+  request_.min_new_tokens = std::nullopt;
+  request_.min_length = 22;
+  ExpectError("options.min_length", "22", "at most the maximum, 21");
+}
+
+TEST_F(ResolveOptionsTest, BeamsFromTheRequestAreAnError) {
+  request_.num_beams = 4;
+  ExpectError("options.num_beams", "4", "not supported yet");
+  request_.num_beams = 0;
+  ExpectError("options.num_beams", "0", "at least 1");
+  request_.num_beams = 1;
+  EXPECT_EQ(MustResolve().num_sequences, 1);
+}
+
+TEST_F(ResolveOptionsTest, BeamsFromDefaultsAreDropped) {
+  checkpoint_.num_beams = 4;
+  checkpoint_.num_return_sequences = 4;
+  EXPECT_EQ(MustResolve().num_sequences, 1);
+  request_.do_sample = true;
+  EXPECT_EQ(MustResolve().num_sequences, 4);
+}
+
+TEST_F(ResolveOptionsTest, SeveralSequencesNeedSampling) {
+  request_.num_return_sequences = 3;
+  ExpectError("options.num_return_sequences", "3", "without do_sample");
+  request_.do_sample = true;
+  EXPECT_EQ(MustResolve().num_sequences, 3);
+  request_.num_return_sequences = 9;
+  ExpectError("options.num_return_sequences", "9", "rows of one step, 8");
+}
+
+TEST_F(ResolveOptionsTest, SamplingOptionsWithoutSamplingAreIgnored) {
+  request_.temperature = 0.5f;
+  request_.top_k = 3;
+  request_.top_p = 0.5f;
+  request_.seed = 4;
+  const DecodeParams params = MustResolve();
+  EXPECT_FALSE(params.do_sample);
+  EXPECT_EQ(params.temperature, 1.0f);
+  EXPECT_EQ(params.top_k, 0);
+  // A checkpoint may carry values that only sampling would object to.
+  request_.temperature = std::nullopt;
+  checkpoint_.temperature = 0.0f;
+  MustResolve();
+  request_.do_sample = true;
+  ExpectError("options.temperature", "0", "above 0");
+}
+
+TEST_F(ResolveOptionsTest, SeedFallsBackToTheGivenOne) {
+  context_.seed = 99;
+  request_.do_sample = true;
+  EXPECT_EQ(MustResolve().seed, 99u);
+  request_.seed = 0;
+  EXPECT_EQ(MustResolve().seed, 0u);
+}
+
+TEST_F(ResolveOptionsTest, ValuesOutOfRange) {
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  using Options = GenerationOptions;
+  for (float value : {0.0f, -1.0f, kNan, kInfinity}) {
+    ExpectRefused(&Options::temperature, value, "temperature");
+    ExpectRefused(&Options::repetition_penalty, value, "repetition_penalty");
+  }
+  for (float value : {0.0f, 1.01f, kNan}) ExpectRefused(&Options::top_p, value, "top_p");
+  for (float value : {-0.1f, 1.01f, kNan}) ExpectRefused(&Options::min_p, value, "min_p");
+  ExpectRefused(&Options::top_k, -1, "top_k");
+  ExpectRefused(&Options::no_repeat_ngram_size, -1, "no_repeat_ngram_size");
+  ExpectRefused(&Options::max_new_tokens, 0, "max_new_tokens");
+  ExpectRefused(&Options::max_length, 1, "max_length");
+  ExpectRefused(&Options::min_new_tokens, -1, "min_new_tokens");
+  ExpectRefused(&Options::min_length, -1, "min_length");
+  ExpectRefused(&Options::num_return_sequences, 0, "num_return_sequences");
+}
+
+TEST_F(ResolveOptionsTest, TokenIdsBelowTheVocabulary) {
+  using Options = GenerationOptions;
+  using Tokens = std::vector<TokenId>;
+  for (TokenId token : {-1, 100, std::numeric_limits<TokenId>::max()}) {
+    ExpectRefused(&Options::suppress_tokens, Tokens{5, token}, "suppress_tokens");
+    ExpectRefused(&Options::begin_suppress_tokens, Tokens{token}, "begin_suppress_tokens");
+    ExpectRefused(&Options::eos_token_ids, Tokens{token}, "eos_token_ids");
+    ExpectRefused(&Options::forced_bos_token_id, token, "forced_bos_token_id");
+    ExpectRefused(&Options::forced_eos_token_id, token, "forced_eos_token_id");
+  }
+  ExpectRefused(&Options::suppress_tokens, Tokens(101, 5), "suppress_tokens");
+  ExpectRefused(&Options::eos_token_ids, Tokens{}, "eos_token_ids");
+  request_.suppress_tokens = {{0, 99}};
+  request_.forced_bos_token_id = 99;
+  EXPECT_THAT(MustResolve().suppress_tokens, ElementsAre(0, 99));
+  EXPECT_EQ(MustResolve().forced_bos_token, 99);
+}
+
+TEST_F(ResolveOptionsTest, StopSequences) {
+  using Strings = std::vector<std::string>;
+  request_.stop_sequences = Strings{"END", "\n\n"};
+  EXPECT_THAT(MustResolve().stop_sequences, ElementsAre("END", "\n\n"));
+  ExpectRefused(&GenerationOptions::stop_sequences, Strings{"a", ""}, "stop_sequences");
+  ExpectRefused(&GenerationOptions::stop_sequences, Strings(17, "a"), "stop_sequences");
+  ExpectRefused(&GenerationOptions::stop_sequences, Strings{std::string(257, 'a')},
+                "stop_sequences");
+  limits_.has_tokenizer = false;
+  server_.stop_sequences = Strings{"END"};
+  EXPECT_TRUE(MustResolve().stop_sequences.empty());
+  request_.stop_sequences = Strings{"END"};
+  EXPECT_EQ(Resolve().status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(ResolveOptionsTest, ABrokenDefaultShowsWithAnEmptyRequest) {
+  checkpoint_.suppress_tokens = {{100}};
+  ExpectError("options.suppress_tokens", "100", "vocabulary");
+}
+
+}  // namespace
+}  // namespace transept
