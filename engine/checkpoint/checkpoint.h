@@ -13,11 +13,15 @@
 
 namespace transept {
 
-// A tensor as it lies in the file. Valid while its source lives.
+// A tensor as it lies in the file: row-major, not aligned to its element size. `data` is valid
+// while this view or a copy of it lives, whatever becomes of the source. When the last copy goes,
+// the memory behind it is given back (mapped pages are dropped, generated ones freed): a loader
+// that keeps one view at a time needs little more memory than the weights it makes.
 struct TensorView {
-  const void* data = nullptr;  // may be unaligned
+  const void* data = nullptr;
   kernels::DataType dtype = kernels::DataType::kFloat32;
   std::vector<int64_t> shape;
+  std::shared_ptr<const void> storage;
 };
 
 // Where a model's tensors come from: files, or random numbers for benchmarks. Thread-safe.
@@ -25,35 +29,38 @@ class TensorSource {
  public:
   virtual ~TensorSource() = default;
   virtual bool Contains(const std::string& name) const = 0;
-  // Requires the exact shape: NOT_FOUND or INVALID_ARGUMENT name tensor, file, shape and
+  // Requires the exact shape: NOT_FOUND or INVALID_ARGUMENT name file, tensor, shape and
   // expectation.
   virtual absl::StatusOr<TensorView> Find(const std::string& name,
                                           absl::Span<const int64_t> shape) const = 0;
 };
 
-// The names a family's checkpoints give the tensors of one layer. Names are without ".weight";
-// unused ones are empty.
+// The names a checkpoint gives the tensors of one layer: complete, as TensorSource::Find wants them
+// ("encoder.block.0.layer.0.SelfAttention.q.weight"). Those the layer does not have are empty.
+// Linear weights are [out, in].
 struct LayerTensorNames {
   std::string self_norm, self_q, self_k, self_v, self_o;
-  std::string relative_bias;  // embedding [num_buckets, num_heads]
+  std::string relative_bias;                                   // embedding [num_buckets, num_heads]
   std::string cross_norm, cross_q, cross_k, cross_v, cross_o;  // decoder only
   std::string ffn_norm, ffn_gate, ffn_up, ffn_down;            // ffn_gate: gated models only
 };
 
 struct TensorNames {
-  std::string embedding;       // shared by encoder and decoder
-  std::string output;          // equals `embedding` when tied
+  std::string embedding;  // shared by encoder and decoder
+  std::string output;     // equals `embedding` when tied
   std::string encoder_norm;
   std::string decoder_norm;
   std::vector<LayerTensorNames> encoder;
   std::vector<LayerTensorNames> decoder;
 };
 
-// An opened checkpoint. Immutable and thread-safe; files stay mapped while it lives.
+// An opened checkpoint. Immutable and thread-safe.
 class Checkpoint {
  public:
   // Reads config.json, generation_config.json and the headers of the safetensors files in `folder`.
-  // Every error names the file, field and value at fault.
+  // Every error names the file, field or tensor, and value at fault. Nothing in the folder can
+  // crash the process, but for one thing that no reader of mapped files can defend against: a file
+  // that is truncated after it was opened ends the process with SIGBUS when its tensors are read.
   static absl::StatusOr<std::unique_ptr<Checkpoint>> Open(const std::string& folder);
 
   // A checkpoint that exists only as data, for tests and benchmarks.

@@ -4,20 +4,48 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <unordered_set>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 
 namespace transept {
 namespace {
 
 constexpr size_t kMaxPrintedValue = 80;
+constexpr size_t kMaxPrintedPath = 200;
+constexpr size_t kMaxPrintedError = 200;
 
-// Deepest nesting of arrays and objects, brackets inside strings aside. Checked before parsing, so
-// that neither the parser nor anybody after it meets a deep tree.
-int NestingDepth(std::string_view bytes) {
-  int depth = 0, deepest = 0;
+constexpr std::string_view kNonFinite[] = {"NaN", "Infinity", "-Infinity"};
+
+// The token of kNonFinite that `text` starts with, or "".
+std::string_view NonFiniteToken(std::string_view text) {
+  for (const std::string_view token : kNonFinite) {
+    if (text.substr(0, token.size()) == token) return token;
+  }
+  return {};
+}
+
+// What a document is about to cost, and where it departs from JSON. Known before parsing, so that
+// neither the parser nor anybody after it meets a deep or overcrowded tree.
+struct Outline {
+  int depth = 0;       // deepest nesting of arrays and objects
+  int64_t values = 0;  // an upper bound of members and elements
+  struct Token {
+    size_t begin;
+    size_t size;
+  };
+  std::vector<Token> non_finite;  // in order
+};
+
+// Knows strings, brackets and separators; everything else is the parser's business.
+Outline Scan(std::string_view bytes) {
+  Outline outline;
+  int depth = 0;
   bool in_string = false;
   for (size_t i = 0; i < bytes.size(); ++i) {
     const char c = bytes[i];
@@ -30,15 +58,71 @@ int NestingDepth(std::string_view bytes) {
     } else if (c == '"') {
       in_string = true;
     } else if (c == '[' || c == '{') {
-      deepest = std::max(deepest, ++depth);
+      outline.depth = std::max(outline.depth, ++depth);
+      ++outline.values;
     } else if (c == ']' || c == '}') {
       --depth;
+    } else if (c == ',') {
+      ++outline.values;
+    } else if (const size_t size = NonFiniteToken(bytes.substr(i)).size(); size > 0) {
+      outline.non_finite.push_back({i, size});
+      i += size - 1;
     }
   }
-  return deepest;
+  return outline;
+}
+
+// `bytes` with its non-finite tokens put in quotes.
+std::string QuoteNonFinite(std::string_view bytes, const Outline& outline) {
+  std::string quoted;
+  size_t done = 0;
+  for (const Outline::Token& token : outline.non_finite) {
+    quoted.append(bytes.substr(done, token.begin - done));
+    quoted.append("\"").append(bytes.substr(token.begin, token.size)).append("\"");
+    done = token.begin + token.size;
+  }
+  return quoted.append(bytes.substr(done));
+}
+
+// A parser callback that finds names which an object has twice. Objects nest, so one set of names
+// for each depth will do.
+class DuplicateFinder {
+ public:
+  bool operator()(int depth, nlohmann::json::parse_event_t event, const nlohmann::json& value) {
+    using Event = nlohmann::json::parse_event_t;
+    const size_t level = static_cast<size_t>(depth);
+    if (event == Event::object_start) {
+      // The names of an object that starts at this depth are reported one level deeper.
+      if (names_.size() < level + 2) names_.resize(level + 2);
+      names_[level + 1].clear();
+    } else if (event == Event::key && !duplicate_) {
+      const std::string& name = value.get_ref<const std::string&>();
+      if (!names_[level].insert(name).second) duplicate_ = name;
+    }
+    return true;
+  }
+
+  const std::optional<std::string>& duplicate() const { return duplicate_; }
+
+ private:
+  std::vector<std::unordered_set<std::string>> names_;
+  std::optional<std::string> duplicate_;
+};
+
+// The first `max_bytes` of `text` or a little less, so that no UTF-8 character is cut.
+std::string Shorten(std::string text, size_t max_bytes) {
+  if (text.size() <= max_bytes) return text;
+  size_t end = max_bytes;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return text.substr(0, end) + "...";
 }
 
 }  // namespace
+
+std::string Printable(std::string_view text) {
+  return absl::StrCat("\"", absl::Utf8SafeCHexEscape(Shorten(std::string(text), kMaxPrintedValue)),
+                      "\"");
+}
 
 struct JsonDocument::Content {
   nlohmann::json root;
@@ -162,7 +246,8 @@ absl::StatusOr<double> JsonView::AsDoubleOr(double fallback) const {
 
 absl::Status JsonView::Error(std::string_view message) const {
   return absl::InvalidArgumentError(
-      absl::StrCat(*origin_, ": ", path(), " is ", ToString(), ": ", std::string(message)));
+      absl::StrCat(*origin_, ": ", absl::Utf8SafeCHexEscape(Shorten(path(), kMaxPrintedPath)),
+                   " is ", ToString(), ": ", std::string(message)));
 }
 
 absl::Status JsonView::WrongType(std::string_view expected) const {
@@ -180,12 +265,7 @@ std::string JsonView::ToString() const {
     return absl::StrCat(is_array() ? "an array" : "an object", " of ", size(), " values");
   }
   std::string text = node_->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  if (text.size() > kMaxPrintedValue) {
-    size_t end = kMaxPrintedValue;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-    text = text.substr(0, end) + "...";
-  }
-  return text;
+  return Shorten(std::move(text), kMaxPrintedValue);
 }
 
 JsonDocument::JsonDocument(std::unique_ptr<const Content> content) : content_(std::move(content)) {}
@@ -203,16 +283,31 @@ absl::StatusOr<JsonDocument> JsonDocument::Parse(std::string_view bytes, std::st
     return absl::InvalidArgumentError(absl::StrCat(
         origin, ": ", bytes.size(), " bytes of JSON; the limit is ", limits.max_bytes));
   }
-  const int depth = NestingDepth(bytes);
-  if (depth > limits.max_depth) {
+  const Outline outline = Scan(bytes);
+  if (outline.depth > limits.max_depth) {
     return absl::InvalidArgumentError(absl::StrCat(
-        origin, ": JSON nested ", depth, " levels deep; the limit is ", limits.max_depth));
+        origin, ": JSON nested ", outline.depth, " levels deep; the limit is ", limits.max_depth));
+  }
+  if (outline.values > limits.max_values) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        origin, ": ", outline.values, " values in JSON; the limit is ", limits.max_values));
+  }
+  std::string quoted;
+  if (limits.python_non_finite && !outline.non_finite.empty()) {
+    quoted = QuoteNonFinite(bytes, outline);
+    bytes = quoted;
   }
   auto content = std::make_unique<Content>();
+  DuplicateFinder finder;
   try {
-    content->root = nlohmann::json::parse(bytes.begin(), bytes.end());
+    content->root = nlohmann::json::parse(bytes.begin(), bytes.end(), std::ref(finder));
   } catch (const nlohmann::json::exception& e) {
-    return absl::InvalidArgumentError(absl::StrCat(origin, ": not valid JSON: ", e.what()));
+    return absl::InvalidArgumentError(absl::StrCat(
+        origin, ": not valid JSON: ", absl::CHexEscape(Shorten(e.what(), kMaxPrintedError))));
+  }
+  if (finder.duplicate()) {
+    return absl::InvalidArgumentError(absl::StrCat(origin, ": ", Printable(*finder.duplicate()),
+                                                   " is given twice in one object"));
   }
   content->origin = std::move(origin);
   return JsonDocument(std::move(content));

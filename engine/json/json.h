@@ -19,7 +19,15 @@ namespace transept {
 struct JsonLimits {
   int64_t max_bytes = int64_t{16} << 20;
   int max_depth = 64;  // of nested arrays and objects
+  // Members and elements in the whole document: bounds the memory that parsing takes.
+  int64_t max_values = int64_t{1} << 22;
+  // Python's json module writes NaN, Infinity and -Infinity, which JSON does not have. True: they
+  // are read as strings of that name, so that only a field which needs a number there is an error.
+  bool python_non_finite = false;
 };
+
+// Text from a file as it may stand in an error message: escaped and shortened.
+std::string Printable(std::string_view text);
 
 // One place in a document, which may turn out not to exist: `config["a"]["b"]` never fails, reading
 // the value does. A view is a cheap copyable handle and must not outlive its JsonDocument.
@@ -83,7 +91,8 @@ class JsonView {
 // A parsed document. Immutable; movable, and its views stay valid across a move.
 class JsonDocument {
  public:
-  // INVALID_ARGUMENT names `origin` (usually a file) and, for a syntax error, line and column.
+  // INVALID_ARGUMENT names `origin` (usually a file) and, for a syntax error, line and column. A
+  // name that an object has twice is an error.
   static absl::StatusOr<JsonDocument> Parse(std::string_view bytes, std::string origin,
                                             const JsonLimits& limits = {});
   // NOT_FOUND when there is no such file; INVALID_ARGUMENT when it is a link to nowhere, no regular

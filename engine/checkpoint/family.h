@@ -1,0 +1,36 @@
+// Model families as data: how each turns its config.json and tensor names into a ModelSpec and
+// TensorNames. One file a family; the table is in family.cc.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "engine/checkpoint/checkpoint.h"
+#include "engine/checkpoint/config_fields.h"
+#include "engine/types/model_spec.h"
+
+namespace transept {
+
+struct Family {
+  std::string_view model_type;  // config.json's "model_type", ModelSpec::family
+
+  // The architecture according to config.json. Errors are left in config.status() and make the
+  // result meaningless. stored_dtype is not set.
+  ModelSpec (*read_config)(ConfigFields& config);
+
+  // The names that a checkpoint of `spec` usually has.
+  TensorNames (*name_tensors)(const ModelSpec& spec);
+
+  // Corrects `spec` and `names` (as name_tensors gave them) where a checkpoint's tensors have the
+  // last word, such as whether the output projection is tied.
+  absl::Status (*settle_tensors)(const TensorSource& tensors, ModelSpec& spec, TensorNames& names);
+};
+
+// The family of a model_type; null when there is none.
+const Family* FindFamily(std::string_view model_type);
+
+// All model types, for messages: "t5, mt5, umt5".
+std::string SupportedModelTypes();
+
+}  // namespace transept
