@@ -12,17 +12,36 @@
 
 namespace transept {
 
+// Decodes a growing token sequence. What it returns, put together, equals Tokenizer::Decode of all
+// tokens; each piece of it is valid UTF-8, and what later tokens could still change is held back.
+// Time is linear in the tokens and the text. Not thread-safe.
+class IncrementalDetokenizer {
+ public:
+  virtual ~IncrementalDetokenizer() = default;
+
+  // The text that `ids` add.
+  virtual std::string Append(absl::Span<const TokenId> ids) = 0;
+  // The rest that was held back. Nothing may follow.
+  virtual std::string Finish() = 0;
+};
+
 // Immutable and thread-safe.
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
 
-  // The ids the encoder gets for `text` (valid or invalid UTF-8), EOS and other special tokens
-  // included: exactly transformers' ids.
+  // The ids the encoder gets for `text`, EOS and other special tokens included: transformers' ids.
+  // Special tokens written out in the text, such as "</s>", are recognised as transformers does.
+  // Zero bytes are characters like any other; what is not UTF-8 counts as U+FFFD. Time is linear in
+  // the text.
   virtual absl::StatusOr<std::vector<TokenId>> Encode(std::string_view text) const = 0;
 
-  // The text of `ids`, special tokens skipped. Ids outside the vocabulary are skipped too.
-  virtual std::string Decode(absl::Span<const TokenId> ids) const = 0;
+  // Must not outlive the tokenizer.
+  virtual std::unique_ptr<IncrementalDetokenizer> NewDetokenizer() const = 0;
+
+  // The text of `ids`: valid UTF-8, special tokens skipped. Ids outside the vocabulary are skipped
+  // too.
+  std::string Decode(absl::Span<const TokenId> ids) const;
 
   // The vocabulary's own string for `id`, such as "▁the"; "" when there is none.
   virtual std::string Piece(TokenId id) const = 0;
@@ -31,22 +50,11 @@ class Tokenizer {
   virtual int32_t vocab_size() const = 0;
 };
 
-// Decodes a growing token sequence into text deltas: each holds whole UTF-8 characters only, and
-// their concatenation equals Decode of all tokens. Not thread-safe.
-class IncrementalDetokenizer {
- public:
-  // `tokenizer` must outlive this object.
-  explicit IncrementalDetokenizer(const Tokenizer* tokenizer) : tokenizer_(*tokenizer) {}
-
-  // The text that `ids` add. What could still change is held back.
-  std::string Append(absl::Span<const TokenId> ids);
-  // The rest that was held back. No Append may follow.
-  std::string Finish();
-
- private:
-  const Tokenizer& tokenizer_;
-  std::vector<TokenId> pending_;  // tokens whose text is not final
-  std::string emitted_;           // text of pending_ that has been returned already
-};
+// The tokenizer of a Hugging Face model folder: ByT5's bytes where tokenizer_config.json or
+// config.json names ByT5's class, else tokenizer.json, else spiece.model with its added tokens.
+// NOT_FOUND when there is none of these: the model then takes token ids only. Other errors name the
+// file, field and value at fault; a tokenizer with ids that `spec` has no embeddings for is one.
+absl::StatusOr<std::unique_ptr<Tokenizer>> LoadTokenizer(const std::string& folder,
+                                                         const ModelSpec& spec);
 
 }  // namespace transept
