@@ -1,0 +1,226 @@
+#include "client/command_line.h"
+
+#include <functional>
+#include <string_view>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
+#include "client/request_fields.h"
+
+namespace transept::client {
+namespace {
+
+// A flag of the program itself; those of the request come from its message descriptors.
+struct Flag {
+  absl::string_view name;
+  absl::string_view argument;  // empty: a switch
+  absl::string_view commands;  // that take it, separated by spaces; empty: all
+  absl::string_view help;
+  std::function<bool(const std::string& value, CommandLine*)> set;  // false: a bad value
+};
+
+bool SetSeconds(const std::string& value, std::chrono::milliseconds* out) {
+  double seconds = 0;
+  if (!absl::SimpleAtod(value, &seconds) || !(seconds >= 0 && seconds <= 1e6)) return false;
+  *out = std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
+  return true;
+}
+
+bool SetCount(const std::string& value, int min, int max, int* out) {
+  return absl::SimpleAtoi(value, out) && *out >= min && *out <= max;
+}
+
+const std::vector<Flag>& Flags() {
+  static const std::vector<Flag> flags = {
+      {"address", "HOST:PORT", "", "the server, 127.0.0.1:50051 by default",
+       [](const std::string& value, CommandLine* line) {
+         line->address = value;
+         return !value.empty();
+       }},
+      {"timeout", "SECONDS", "", "limit of one call with its retries, 300 by default; 0 is none",
+       [](const std::string& value, CommandLine* line) {
+         return SetSeconds(value, &line->timeout);
+       }},
+      {"retries", "N", "generate models tokenize",
+       "attempts after a first one that found the server busy or away, 5 by default",
+       [](const std::string& value, CommandLine* line) {
+         return SetCount(value, 0, 1000, &line->retries);
+       }},
+      {"json", "", "generate models tokenize", "answers as JSON, one object a line",
+       [](const std::string&, CommandLine* line) { return line->json = true; }},
+      {"text", "T", "generate tokenize", "the source",
+       [](const std::string& value, CommandLine* line) {
+         line->text = value;
+         return true;
+       }},
+      {"file", "F", "generate tokenize", "sources, one a line; - is the standard input",
+       [](const std::string& value, CommandLine* line) {
+         line->file = value;
+         return !value.empty();
+       }},
+      {"stream", "", "generate", "shows the output as it grows, one source after the other",
+       [](const std::string&, CommandLine* line) { return line->stream = true; }},
+      {"concurrency", "N", "generate", "lines in flight with --file and -, 8 by default",
+       [](const std::string& value, CommandLine* line) {
+         return SetCount(value, 1, 1024, &line->concurrency);
+       }},
+      {"service", "NAME", "health", "whose health: live, ready, a service; the whole server's",
+       [](const std::string& value, CommandLine* line) {
+         line->service = value;
+         return true;
+       }},
+  };
+  return flags;
+}
+
+constexpr absl::string_view kCommands[][2] = {
+    {"generate", "generates text from sources"},
+    {"models", "lists the server's models"},
+    {"tokenize", "shows the token ids of sources"},
+    {"health", "asks whether the server is serving"},
+};
+
+bool Takes(absl::string_view commands, const std::string& command) {
+  return commands.empty() ||
+         absl::StrContains(absl::StrCat(" ", commands, " "), absl::StrCat(" ", command, " "));
+}
+
+absl::Status UsageError(const std::string& message) {
+  return absl::InvalidArgumentError(message);
+}
+
+// One "--name[=value]" and, if it needs one, the argument after it.
+class FlagReader {
+ public:
+  FlagReader(const std::vector<std::string>& arguments, size_t first)
+      : arguments_(arguments), next_(first) {}
+
+  bool Done() const { return next_ == arguments_.size(); }
+  const std::string& Peek() const { return arguments_[next_]; }
+  void Skip() { ++next_; }
+
+  absl::Status Read(CommandLine* line) {
+    const std::string& argument = arguments_[next_++];
+    if (!absl::StartsWith(argument, "--")) {
+      return UsageError(absl::StrCat("unexpected argument \"", argument, "\""));
+    }
+    const size_t equals = argument.find('=');
+    const std::string given = argument.substr(0, equals);
+    const std::string name = absl::StrReplaceAll(absl::StripPrefix(given, "--"), {{"-", "_"}});
+    std::optional<std::string> value;
+    if (equals != std::string::npos) value = argument.substr(equals + 1);
+    for (const Flag& flag : Flags()) {
+      if (flag.name == name && Takes(flag.commands, line->command)) {
+        return Set(given, flag, std::move(value), line);
+      }
+    }
+    const bool model = name == "model" && line->command == "tokenize";
+    if (line->command == "generate" || model) {
+      if (std::optional<RequestField> field = RequestField::Find(name)) {
+        return Set(given, *field, std::move(value), &line->request);
+      }
+    }
+    return UsageError(absl::StrCat(line->command, " has no flag ", given));
+  }
+
+ private:
+  // Takes the next argument as the value of `flag` if it has none of its own.
+  absl::Status Complete(const std::string& flag, std::optional<std::string>* value) {
+    if (value->has_value()) return absl::OkStatus();
+    if (Done()) return UsageError(absl::StrCat(flag, " needs a value"));
+    *value = arguments_[next_++];
+    return absl::OkStatus();
+  }
+
+  absl::Status Set(const std::string& given, const Flag& flag, std::optional<std::string> value,
+                   CommandLine* line) {
+    if (flag.argument.empty()) {
+      if (value.has_value()) return UsageError(absl::StrCat(given, " takes no value"));
+      value = "";
+    }
+    if (absl::Status status = Complete(given, &value); !status.ok()) return status;
+    if (flag.set(*value, line)) return absl::OkStatus();
+    return UsageError(absl::StrCat(given, ": \"", *value, "\" is not a valid ", flag.argument));
+  }
+
+  absl::Status Set(const std::string& given, const RequestField& field,
+                   std::optional<std::string> value, v1::GenerateRequest* request) {
+    if (field.is_switch() && !value.has_value()) value = "true";
+    if (absl::Status status = Complete(given, &value); !status.ok()) return status;
+    absl::Status status = field.Set(*value, request);
+    if (status.ok()) return status;
+    return UsageError(absl::StrCat(given, ": ", status.message()));
+  }
+
+  const std::vector<std::string>& arguments_;
+  size_t next_;
+};
+
+}  // namespace
+
+absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arguments) {
+  CommandLine line;
+  if (arguments.empty()) return UsageError("no command given");
+  for (const std::string& argument : arguments) {
+    if (argument == "--help" || argument == "-h" || argument == "help") {
+      line.help = true;
+      return line;
+    }
+    if (argument == "--text") break;  // what follows may be anybody's text
+  }
+  line.command = arguments[0];
+  bool known = false;
+  for (const auto& command : kCommands) known |= command[0] == line.command;
+  if (!known) return UsageError(absl::StrCat("no command \"", line.command, "\""));
+
+  const bool takes_source = line.command == "generate" || line.command == "tokenize";
+  for (FlagReader reader(arguments, 1); !reader.Done();) {
+    if (takes_source && reader.Peek() == "-") {
+      line.file = "-";
+      reader.Skip();
+    } else if (absl::Status status = reader.Read(&line); !status.ok()) {
+      return status;
+    }
+  }
+  if (takes_source && line.text.has_value() == line.file.has_value()) {
+    return UsageError(absl::StrCat(line.command, " needs one of --text, --file and -"));
+  }
+  return line;
+}
+
+std::string Usage() {
+  std::string text =
+      "usage: transept COMMAND [FLAGS]\n"
+      "       transept generate [FLAGS] --text T | --file F | -\n\n"
+      "commands:\n";
+  for (const auto& [name, help] : kCommands) {
+    absl::StrAppend(&text, "  ", name, std::string(12 - name.size(), ' '), help, "\n");
+  }
+  absl::StrAppend(&text, "\nflags (--a-b and --a_b are the same):\n");
+  for (const Flag& flag : Flags()) {
+    std::string left =
+        absl::StrCat("  --", flag.name, flag.argument.empty() ? "" : " ", flag.argument);
+    left.resize(std::max<size_t>(left.size() + 1, 24), ' ');
+    absl::StrAppend(&text, left, flag.help,
+                    flag.commands.empty() ? "" : absl::StrCat(" (", flag.commands, ")"), "\n");
+  }
+  absl::StrAppend(
+      &text,
+      "\nflags of generate that go into the request, see proto/transept/v1/transept.proto:\n",
+      RequestFieldsHelp(),
+      "\nWith --file and - outputs come in the order of the lines, one line each: a line break in\n"
+      "an output is written as \\n, several hypotheses are separated by tabs, and the output of "
+      "an\n"
+      "empty or failed line is empty.\n"
+      "\nexit codes:\n"
+      "  0  all went well; health: serving\n"
+      "  1  a request failed; health: not serving\n"
+      "  2  the command line is wrong\n"
+      "  3  the server is not there, not ready or too busy, retries included\n"
+      "  4  a file can't be read, or the output can't be written\n");
+  return text;
+}
+
+}  // namespace transept::client

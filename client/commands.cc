@@ -1,0 +1,130 @@
+#include "client/commands.h"
+
+#include <fstream>
+
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "client/output.h"
+#include "grpc/health/v1/health.grpc.pb.h"
+#include "transept/v1/transept.grpc.pb.h"
+
+namespace transept::client {
+namespace {
+
+ExitCode Fail(const grpc::Status& status, const Terminal& terminal) {
+  terminal.err << "transept: " << Describe(status) << "\n";
+  return ExitCodeOf(status);
+}
+
+void WriteModel(const v1::Model& model, std::ostream& out) {
+  out << absl::StrFormat("%s\t%s\t%s\t%s\t%d+%d layers, width %d\n", model.name(), model.family(),
+                         model.device(), model.dtype(), model.encoder_layers(),
+                         model.decoder_layers(), model.d_model());
+}
+
+}  // namespace
+
+ExitCode Models(const CommandLine& line, const Connection& server, const Terminal& terminal) {
+  const auto stub = v1::Transept::NewStub(server.channel());
+  v1::ListModelsResponse response;
+  const grpc::Status status = server.Call([&](grpc::ClientContext* context, bool*) {
+    return stub->ListModels(context, v1::ListModelsRequest(), &response);
+  });
+  if (!status.ok()) return Fail(status, terminal);
+  for (const v1::Model& model : response.models()) {
+    if (line.json) {
+      terminal.out << ToJson(model) << "\n";
+    } else {
+      WriteModel(model, terminal.out);
+    }
+  }
+  return kOk;
+}
+
+ExitCode Tokenize(const CommandLine& line, const Connection& server, const Terminal& terminal) {
+  const auto stub = v1::Transept::NewStub(server.channel());
+  auto tokenize = [&](const std::string& text) {
+    v1::TokenizeRequest request;
+    request.set_model(line.request.model());
+    request.set_source_language(line.request.source_language());
+    request.set_text(text);
+    v1::TokenizeResponse response;
+    const grpc::Status status = server.Call([&](grpc::ClientContext* context, bool*) {
+      return stub->Tokenize(context, request, &response);
+    });
+    if (!status.ok()) return Fail(status, terminal);
+    if (line.json) {
+      terminal.out << ToJson(response) << "\n";
+    } else {
+      terminal.out << absl::StrJoin(response.tokens().ids(), " ") << "\n";
+    }
+    return kOk;
+  };
+  if (line.text.has_value()) return tokenize(*line.text);
+  std::ifstream file;
+  if (*line.file != "-") {
+    file.open(*line.file);
+    if (!file) {
+      terminal.err << "transept: can't read " << *line.file << "\n";
+      return kFileError;
+    }
+  }
+  std::istream& in = *line.file == "-" ? terminal.in : file;
+  for (std::string text; std::getline(in, text);) {
+    if (const ExitCode exit_code = tokenize(text); exit_code != kOk) return exit_code;
+  }
+  return kOk;
+}
+
+ExitCode Health(const CommandLine& line, const Connection& server, const Terminal& terminal) {
+  using grpc::health::v1::HealthCheckResponse;
+  const auto stub = grpc::health::v1::Health::NewStub(server.channel());
+  grpc::health::v1::HealthCheckRequest request;
+  request.set_service(line.service);
+  HealthCheckResponse response;
+  const grpc::Status status = server.Call([&](grpc::ClientContext* context, bool*) {
+    return stub->Check(context, request, &response);
+  });
+  // A probe wants yes or no: a server that is not there is as little use as one that says no.
+  if (!status.ok()) {
+    Fail(status, terminal);
+    return kFailed;
+  }
+  terminal.out << HealthCheckResponse::ServingStatus_Name(response.status()) << "\n";
+  return response.status() == HealthCheckResponse::SERVING ? kOk : kFailed;
+}
+
+ExitCode Run(const std::vector<std::string>& arguments, const Terminal& terminal,
+             std::shared_ptr<grpc::Channel> channel) {
+  absl::StatusOr<CommandLine> line = ParseCommandLine(arguments);
+  if (!line.ok()) {
+    terminal.err << "transept: " << std::string(line.status().message())
+                 << "\nSee transept --help.\n";
+    return kUsage;
+  }
+  if (line->help) {
+    terminal.out << Usage();
+    return kOk;
+  }
+  if (channel == nullptr) {
+    channel = grpc::CreateChannel(line->address, grpc::InsecureChannelCredentials());
+  }
+  Connection::Options options{.timeout = line->timeout, .retries = line->retries};
+  ExitCode exit_code = kUsage;
+  if (line->command == "health") {
+    options.retries = 0;
+    exit_code = Health(*line, Connection(channel, options), terminal);
+  } else {
+    const Connection server(channel, options);
+    if (line->command == "generate") exit_code = Generate(*line, server, terminal);
+    if (line->command == "models") exit_code = Models(*line, server, terminal);
+    if (line->command == "tokenize") exit_code = Tokenize(*line, server, terminal);
+  }
+  if (exit_code == kOk && !terminal.out.flush()) {
+    terminal.err << "transept: can't write the output\n";
+    return kFileError;
+  }
+  return exit_code;
+}
+
+}  // namespace transept::client

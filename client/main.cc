@@ -1,0 +1,12 @@
+// `transept`, the command-line client.
+#include <unistd.h>
+
+#include <iostream>
+
+#include "client/commands.h"
+
+int main(int argc, char** argv) {
+  const transept::client::Terminal terminal{
+      .in = std::cin, .out = std::cout, .err = std::cerr, .progress = isatty(STDERR_FILENO) != 0};
+  return transept::client::Run({argv + 1, argv + argc}, terminal);
+}

@@ -1,0 +1,41 @@
+#include "client/output.h"
+
+#include <google/protobuf/struct.pb.h>
+#include <google/protobuf/util/json_util.h>
+
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "client/connection.h"
+
+namespace transept::client {
+
+std::string ToJson(const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  std::string json;
+  const auto status = google::protobuf::util::MessageToJsonString(message, &json, options);
+  if (!status.ok()) json = "{}";  // only for Any of unknown type, which no answer contains
+  return json;
+}
+
+std::string ErrorJson(const grpc::Status& status) {
+  google::protobuf::Struct object;
+  auto& error = *(*object.mutable_fields())["error"].mutable_struct_value()->mutable_fields();
+  error["code"].set_string_value(CodeName(status.error_code()));
+  error["message"].set_string_value(status.error_message());
+  return ToJson(object);
+}
+
+std::string Shown(const v1::Hypothesis& hypothesis) {
+  if (!hypothesis.text().empty() || !hypothesis.has_tokens()) return hypothesis.text();
+  return absl::StrJoin(hypothesis.tokens().ids(), " ");
+}
+
+std::string OneLine(const v1::GenerateResponse& response) {
+  return absl::StrJoin(response.hypotheses(), "\t",
+                       [](std::string* out, const v1::Hypothesis& hypothesis) {
+                         out->append(absl::StrReplaceAll(Shown(hypothesis), {{"\n", "\\n"}}));
+                       });
+}
+
+}  // namespace transept::client
