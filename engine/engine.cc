@@ -238,7 +238,7 @@ void EngineImpl::Apply(CancelRequest command) {
 }
 
 void EngineImpl::Apply(EndAll command) {
-  scheduler_.FailAll(command.status, Clock::now());
+  scheduler_.FailAll(command.status);
 }
 
 // Plans one step, launches it, and takes the results of those before it, as many as the runner does
@@ -251,7 +251,7 @@ void EngineImpl::Step() {
   if (!status.ok()) {
     spdlog::error("a step failed, its requests end: {}", std::string(status.message()));
     in_flight_.clear();
-    scheduler_.FailAll(absl::InternalError("the model could not be run"), Clock::now());
+    scheduler_.FailAll(absl::InternalError("the model could not be run"));
   }
   Deliver();
   Publish();

@@ -124,6 +124,8 @@ void Scheduler::Update(const StepResult& result, TimePoint now) {
   in_flight_.pop_front();
   Require(step.rows.size() == result.rows.size(), "a step's result has not the rows of its plan");
 
+  counters_.encode_ms += Milliseconds(result.encode_time);
+  counters_.step_ms += Milliseconds(result.step_time);
   for (const RequestId id : step.encoded) {
     Sequence* const sequence = Find(id);
     if (sequence != nullptr) sequence->encode_time += result.encode_time;

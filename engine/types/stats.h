@@ -23,6 +23,8 @@ struct EngineStats {
   uint64_t source_tokens_encoded = 0;
   uint64_t sources_reused = 0;
   uint64_t tokens_generated = 0;
+  double encode_ms = 0;  // in encoder runs
+  double step_ms = 0;    // in all steps, encoder runs included
 };
 
 }  // namespace transept

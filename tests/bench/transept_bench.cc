@@ -17,7 +17,7 @@
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
-#include "engine/checkpoint/random_checkpoint.h"
+#include "engine/checkpoint/random_tensors.h"
 #include "engine/engine.h"
 #include "tests/bench/workloads.h"
 

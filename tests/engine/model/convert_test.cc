@@ -50,7 +50,8 @@ TEST(Convert, RoundsToNearestEven) {
   EXPECT_EQ(half(65520.0f), 0x7C00);         // infinity, as in torch
   EXPECT_EQ(half(0x1p-25f), 0);              // tie with zero
   EXPECT_EQ(half(0x1.8p-25f), 1);            // the smallest subnormal
-  EXPECT_EQ(half(0x1.ffcp-15f), 0x3FF + 0);  // largest subnormal region
+  EXPECT_EQ(half(0x1.ff8p-15f), 0x3FF);  // the largest subnormal
+  EXPECT_EQ(half(0x1.ffcp-15f), 0x400);  // tie with the smallest normal, to even
   const auto brain = [](float v) {
     return ConvertOne<uint16_t>(v, DataType::kFloat32, DataType::kBFloat16);
   };
