@@ -1,0 +1,20 @@
+// What every call uses.
+#pragma once
+
+#include <cstdint>
+
+namespace transept::server {
+
+class ModelRegistry;
+class RequestIds;
+class WorkerPool;
+
+// All of it outlives the calls.
+struct CallServices {
+  const ModelRegistry* models = nullptr;
+  WorkerPool* pool = nullptr;
+  RequestIds* request_ids = nullptr;
+  int32_t max_outbox_tokens = 0;  // of one stream
+};
+
+}  // namespace transept::server

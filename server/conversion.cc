@@ -1,0 +1,195 @@
+#include "server/conversion.h"
+
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "engine/types/errors.h"
+
+namespace transept::server {
+namespace {
+
+absl::Status Unsupported(std::string_view option) {
+  return FieldError(absl::StrCat("options.", absl::string_view(option.data(), option.size())),
+                    "this version of the server does not support the option");
+}
+
+absl::Status CheckSupported(const v1::GenerationOptions& options) {
+  if (options.has_length_penalty()) return Unsupported("length_penalty");
+  if (options.early_stopping() != v1::EARLY_STOPPING_UNSPECIFIED) {
+    return Unsupported("early_stopping");
+  }
+  if (options.has_typical_p()) return Unsupported("typical_p");
+  if (options.has_epsilon_cutoff()) return Unsupported("epsilon_cutoff");
+  if (options.has_eta_cutoff()) return Unsupported("eta_cutoff");
+  if (options.has_encoder_repetition_penalty()) return Unsupported("encoder_repetition_penalty");
+  if (options.has_encoder_no_repeat_ngram_size()) {
+    return Unsupported("encoder_no_repeat_ngram_size");
+  }
+  if (options.has_bad_words_ids()) return Unsupported("bad_words_ids");
+  if (options.has_sequence_bias()) return Unsupported("sequence_bias");
+  if (options.has_exponential_decay_length_penalty()) {
+    return Unsupported("exponential_decay_length_penalty");
+  }
+  if (options.has_renormalize_logits()) return Unsupported("renormalize_logits");
+  if (options.has_bad_words()) return Unsupported("bad_words");
+  return absl::OkStatus();
+}
+
+// The first of two optionals that is set.
+template <typename T>
+const std::optional<T>& Either(const std::optional<T>& first, const std::optional<T>& second) {
+  return first.has_value() ? first : second;
+}
+
+void SetTokens(const std::vector<TokenId>& ids, v1::TokenIds* message) {
+  message->mutable_ids()->Assign(ids.begin(), ids.end());
+}
+
+}  // namespace
+
+absl::StatusOr<GenerationOptions> FromProto(const v1::GenerationOptions& in) {
+  if (absl::Status status = CheckSupported(in); !status.ok()) return status;
+  const auto ids = [](const v1::TokenIds& tokens) {
+    return std::vector<TokenId>(tokens.ids().begin(), tokens.ids().end());
+  };
+  GenerationOptions out;
+  if (in.has_max_new_tokens()) out.max_new_tokens = in.max_new_tokens();
+  if (in.has_max_length()) out.max_length = in.max_length();
+  if (in.has_min_new_tokens()) out.min_new_tokens = in.min_new_tokens();
+  if (in.has_min_length()) out.min_length = in.min_length();
+  if (in.has_num_beams()) out.num_beams = in.num_beams();
+  if (in.has_num_return_sequences()) out.num_return_sequences = in.num_return_sequences();
+  if (in.has_do_sample()) out.do_sample = in.do_sample();
+  if (in.has_temperature()) out.temperature = in.temperature();
+  if (in.has_top_k()) out.top_k = in.top_k();
+  if (in.has_top_p()) out.top_p = in.top_p();
+  if (in.has_min_p()) out.min_p = in.min_p();
+  if (in.has_seed()) out.seed = in.seed();
+  if (in.has_repetition_penalty()) out.repetition_penalty = in.repetition_penalty();
+  if (in.has_no_repeat_ngram_size()) out.no_repeat_ngram_size = in.no_repeat_ngram_size();
+  if (in.has_suppress_tokens()) out.suppress_tokens = ids(in.suppress_tokens());
+  if (in.has_begin_suppress_tokens()) out.begin_suppress_tokens = ids(in.begin_suppress_tokens());
+  if (in.has_eos_token_ids()) out.eos_token_ids = ids(in.eos_token_ids());
+  if (in.has_stop_sequences()) {
+    const auto& values = in.stop_sequences().values();
+    out.stop_sequences.emplace(values.begin(), values.end());
+  }
+  if (in.has_forced_bos_token_id()) out.forced_bos_token_id = in.forced_bos_token_id();
+  if (in.has_forced_eos_token_id()) out.forced_eos_token_id = in.forced_eos_token_id();
+  return out;
+}
+
+GenerationOptions FromConfig(const config::GenerationConfig& in) {
+  GenerationOptions out;
+  out.max_new_tokens = in.max_new_tokens;
+  out.max_length = in.max_length;
+  out.min_new_tokens = in.min_new_tokens;
+  out.min_length = in.min_length;
+  out.num_beams = in.num_beams;
+  out.num_return_sequences = in.num_return_sequences;
+  out.do_sample = in.do_sample;
+  out.temperature = in.temperature;
+  out.top_k = in.top_k;
+  out.top_p = in.top_p;
+  out.min_p = in.min_p;
+  out.seed = in.seed;
+  out.repetition_penalty = in.repetition_penalty;
+  out.no_repeat_ngram_size = in.no_repeat_ngram_size;
+  out.suppress_tokens = in.suppress_tokens;
+  out.begin_suppress_tokens = in.begin_suppress_tokens;
+  out.eos_token_ids = in.eos_token_ids;
+  out.stop_sequences = in.stop_sequences;
+  out.forced_bos_token_id = in.forced_bos_token_id;
+  out.forced_eos_token_id = in.forced_eos_token_id;
+  return out;
+}
+
+v1::GenerationOptions ToProto(const GenerationOptions& a, const GenerationOptions& b) {
+  v1::GenerationOptions out;
+  if (auto& v = Either(a.max_new_tokens, b.max_new_tokens)) out.set_max_new_tokens(*v);
+  if (auto& v = Either(a.max_length, b.max_length)) out.set_max_length(*v);
+  if (auto& v = Either(a.min_new_tokens, b.min_new_tokens)) out.set_min_new_tokens(*v);
+  if (auto& v = Either(a.min_length, b.min_length)) out.set_min_length(*v);
+  if (auto& v = Either(a.num_beams, b.num_beams)) out.set_num_beams(*v);
+  if (auto& v = Either(a.num_return_sequences, b.num_return_sequences)) {
+    out.set_num_return_sequences(*v);
+  }
+  if (auto& v = Either(a.do_sample, b.do_sample)) out.set_do_sample(*v);
+  if (auto& v = Either(a.temperature, b.temperature)) out.set_temperature(*v);
+  if (auto& v = Either(a.top_k, b.top_k)) out.set_top_k(*v);
+  if (auto& v = Either(a.top_p, b.top_p)) out.set_top_p(*v);
+  if (auto& v = Either(a.min_p, b.min_p)) out.set_min_p(*v);
+  if (auto& v = Either(a.seed, b.seed)) out.set_seed(*v);
+  if (auto& v = Either(a.repetition_penalty, b.repetition_penalty)) out.set_repetition_penalty(*v);
+  if (auto& v = Either(a.no_repeat_ngram_size, b.no_repeat_ngram_size)) {
+    out.set_no_repeat_ngram_size(*v);
+  }
+  if (auto& v = Either(a.suppress_tokens, b.suppress_tokens)) {
+    SetTokens(*v, out.mutable_suppress_tokens());
+  }
+  if (auto& v = Either(a.begin_suppress_tokens, b.begin_suppress_tokens)) {
+    SetTokens(*v, out.mutable_begin_suppress_tokens());
+  }
+  if (auto& v = Either(a.eos_token_ids, b.eos_token_ids)) {
+    SetTokens(*v, out.mutable_eos_token_ids());
+  }
+  if (auto& v = Either(a.stop_sequences, b.stop_sequences)) {
+    out.mutable_stop_sequences()->mutable_values()->Assign(v->begin(), v->end());
+  }
+  if (auto& v = Either(a.forced_bos_token_id, b.forced_bos_token_id)) {
+    out.set_forced_bos_token_id(*v);
+  }
+  if (auto& v = Either(a.forced_eos_token_id, b.forced_eos_token_id)) {
+    out.set_forced_eos_token_id(*v);
+  }
+  return out;
+}
+
+v1::FinishReason ToProto(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::kEos: return v1::FINISH_REASON_EOS;
+    case FinishReason::kLength: return v1::FINISH_REASON_LENGTH;
+    case FinishReason::kStopSequence: return v1::FINISH_REASON_STOP_SEQUENCE;
+  }
+  return v1::FINISH_REASON_UNSPECIFIED;
+}
+
+void ToProto(const Hypothesis& hypothesis, std::string text, OutputParts parts,
+             v1::Hypothesis* message) {
+  message->set_text(std::move(text));
+  message->set_score(hypothesis.score);
+  message->set_finish_reason(ToProto(hypothesis.finish_reason));
+  const int size = static_cast<int>(hypothesis.tokens.size());
+  if (parts.tokens) {
+    auto* ids = message->mutable_tokens()->mutable_ids();
+    ids->Reserve(size);
+    for (const GeneratedToken& token : hypothesis.tokens) ids->AddAlreadyReserved(token.token);
+  }
+  if (parts.token_logprobs) {
+    message->mutable_token_logprobs()->Reserve(size);
+    for (const GeneratedToken& token : hypothesis.tokens) {
+      message->mutable_token_logprobs()->AddAlreadyReserved(token.logprob);
+    }
+  }
+  if (parts.top_logprobs) {
+    for (const GeneratedToken& token : hypothesis.tokens) {
+      v1::TokenAlternatives* alternatives = message->add_top_logprobs();
+      for (const TokenLogprob& top : token.top) {
+        v1::TokenLogprob* alternative = alternatives->add_alternatives();
+        alternative->set_token(top.token);
+        alternative->set_logprob(top.logprob);
+      }
+    }
+  }
+}
+
+std::vector<TokenId> TokensOf(const Hypothesis& hypothesis) {
+  std::vector<TokenId> tokens;
+  tokens.reserve(hypothesis.tokens.size());
+  for (const GeneratedToken& token : hypothesis.tokens) tokens.push_back(token.token);
+  return tokens;
+}
+
+}  // namespace transept::server

@@ -1,0 +1,40 @@
+// Between the messages of the wire contract and the engine's types. Nothing here checks values
+// against a model: that is server/request_reader.h and ResolveOptions.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "config/config.h"
+#include "engine/types/generation.h"
+#include "engine/types/result.h"
+#include "transept/v1/transept.pb.h"
+
+namespace transept::server {
+
+// FieldError "options.<name>" for an option that this version does not support, whatever its value,
+// and for an enum value that the contract lacks.
+absl::StatusOr<GenerationOptions> FromProto(const v1::GenerationOptions& options);
+
+GenerationOptions FromConfig(const config::GenerationConfig& options);
+
+// Fields that neither `options` nor, in turn, `fallback` set stay unset.
+v1::GenerationOptions ToProto(const GenerationOptions& options, const GenerationOptions& fallback);
+
+v1::FinishReason ToProto(FinishReason reason);
+
+// Which optional parts of a Hypothesis a client gets.
+struct OutputParts {
+  bool tokens = false;
+  bool token_logprobs = false;
+  bool top_logprobs = false;
+};
+
+// `text` is the hypothesis's whole text.
+void ToProto(const Hypothesis& hypothesis, std::string text, OutputParts parts,
+             v1::Hypothesis* message);
+
+std::vector<TokenId> TokensOf(const Hypothesis& hypothesis);
+
+}  // namespace transept::server

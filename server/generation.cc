@@ -1,0 +1,119 @@
+#include "server/generation.h"
+
+#include <chrono>
+#include <utility>
+
+#include <grpcpp/server_context.h>
+
+#include "engine/types/errors.h"
+#include "server/model_registry.h"
+#include "server/request_ids.h"
+#include "server/request_reader.h"
+#include "server/status_mapping.h"
+#include "server/worker_pool.h"
+
+namespace transept::server {
+namespace {
+
+constexpr std::chrono::milliseconds kRetryAfterFullPool(100);
+
+// The client's deadline on our clock; nullopt without one.
+std::optional<TimePoint> DeadlineOf(const grpc::CallbackServerContext& context) {
+  const auto deadline = context.deadline();
+  if (deadline == std::chrono::system_clock::time_point::max()) return std::nullopt;
+  return Clock::now() + (deadline - std::chrono::system_clock::now());
+}
+
+}  // namespace
+
+Generation::Generation(const CallServices& services, grpc::CallbackServerContext* context,
+                       const v1::GenerateRequest* request)
+    : services_(services), context_(context), request_(request), arrival_(Clock::now()) {}
+
+void Generation::Begin() {
+  self_ = shared_from_this();
+  if (!services_.pool->TryAdd([self = shared_from_this()] { self->Admit(); })) {
+    request_id_ = services_.request_ids->Next();
+    Reject(WithRetryAfter(absl::ResourceExhaustedError("too many requests wait to be tokenized"),
+                          kRetryAfterFullPool));
+  }
+}
+
+void Generation::Admit() {
+  absl::StatusOr<Request> request = Read();
+  if (!request.ok()) return Reject(request.status());
+  Prepare(request->params);
+  submitted_ = Clock::now();
+  const absl::StatusOr<RequestId> id =
+      model_->engine->Submit(*std::move(request), shared_from_this());
+  if (!id.ok()) return Reject(id.status());
+
+  // From here on the call may be finished at any time: context_ and request_ may be gone.
+  bool cancelled;
+  {
+    const std::lock_guard lock(mu_);
+    engine_id_ = *id;
+    cancelled = cancelled_;
+  }
+  if (cancelled) model_->engine->Cancel(*id);
+}
+
+absl::StatusOr<Request> Generation::Read() {
+  const absl::Status id_status = CheckRequestId(request_->request_id());
+  const bool usable = id_status.ok() && !request_->request_id().empty();
+  request_id_ = usable ? request_->request_id() : services_.request_ids->Next();
+  if (!id_status.ok()) return id_status;
+
+  {
+    const std::lock_guard lock(mu_);
+    if (cancelled_) return absl::CancelledError("cancelled before it began");
+  }
+  const std::optional<TimePoint> deadline = DeadlineOf(*context_);
+  if (deadline.has_value() && *deadline <= arrival_) {
+    return absl::DeadlineExceededError("the deadline had passed before the request arrived");
+  }
+  const auto model = services_.models->Find(request_->model());
+  if (!model.ok()) return model.status();
+  model_ = *model;
+  parts_ = ReadOutputParts(*request_, *model_);
+  absl::StatusOr<Request> request = ReadRequest(*request_, *model_);
+  if (request.ok()) request->deadline = deadline;
+  return request;
+}
+
+void Generation::Cancel() {
+  std::optional<RequestId> id;
+  {
+    const std::lock_guard lock(mu_);
+    cancelled_ = true;
+    id = engine_id_;
+  }
+  if (id.has_value()) model_->engine->Cancel(*id);
+}
+
+grpc::Status Generation::ToStatus(const absl::Status& status) const {
+  return ToGrpcStatus(status, request_id_, context_);
+}
+
+void Generation::FillResponse(const Result& result, std::vector<std::string> texts,
+                              v1::GenerateResponse* response) const {
+  response->set_request_id(request_id_);
+  response->set_model(model_->name);
+  int64_t generated = 0;
+  for (size_t i = 0; i < result.hypotheses.size(); ++i) {
+    const Hypothesis& hypothesis = result.hypotheses[i];
+    generated += static_cast<int64_t>(hypothesis.tokens.size());
+    ToProto(hypothesis, std::move(texts[i]), parts_, response->add_hypotheses());
+  }
+  v1::Usage* usage = response->mutable_usage();
+  usage->set_source_tokens(result.source_tokens);
+  usage->set_generated_tokens(static_cast<int32_t>(generated));
+  usage->set_encoder_reused(result.encoder_reused);
+  v1::Timings* timings = response->mutable_timings();
+  timings->set_queue_ms(Milliseconds(submitted_ - arrival_) + result.timings.queue_ms);
+  timings->set_encode_ms(result.timings.encode_ms);
+  timings->set_decode_ms(result.timings.decode_ms);
+  timings->set_total_ms(Milliseconds(Clock::now() - arrival_));
+}
+
+}  // namespace transept::server

@@ -1,0 +1,64 @@
+#include "server/model_loader.h"
+
+#include <filesystem>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "engine/checkpoint/checkpoint.h"
+#include "engine/text/tokenizer.h"
+#include "server/conversion.h"
+#include "spdlog/spdlog.h"
+
+namespace transept::server {
+namespace {
+
+// What requests call the model: its folder's name, unless the settings give one.
+std::string NameOf(const config::ModelConfig& config) {
+  if (!config.name.empty()) return config.name;
+  const std::filesystem::path folder = std::filesystem::path(config.path).lexically_normal();
+  // The name of "models/demo/" is before the last slash.
+  return (folder.has_filename() ? folder : folder.parent_path()).filename().string();
+}
+
+// Null if the folder has none: the model then takes token ids only.
+absl::StatusOr<std::shared_ptr<const Tokenizer>> LoadTokenizerIfAny(const Checkpoint& checkpoint) {
+  auto tokenizer = LoadTokenizer(checkpoint.folder(), checkpoint.spec());
+  if (tokenizer.ok()) return std::shared_ptr<const Tokenizer>(*std::move(tokenizer));
+  if (!absl::IsNotFound(tokenizer.status())) return tokenizer.status();
+  spdlog::warn("{}; the model takes token ids only", std::string(tokenizer.status().message()));
+  return nullptr;
+}
+
+// Defaults that no request could use are an error now, not in every answer.
+absl::Status CheckDefaults(const Model& model) {
+  const GenerationOptions* const defaults[] = {&model.server_defaults, &model.checkpoint_defaults};
+  const auto params = ResolveOptions(GenerationOptions(), defaults, LimitsOf(model), {});
+  if (params.ok()) return absl::OkStatus();
+  return absl::Status(
+      params.status().code(),
+      absl::StrCat("the default options of model ", model.name, ": ", params.status().message()));
+}
+
+}  // namespace
+
+absl::StatusOr<Model> LoadModel(const config::ModelConfig& config) {
+  const auto checkpoint = Checkpoint::Open(config.path);
+  if (!checkpoint.ok()) return checkpoint.status();
+  auto tokenizer = LoadTokenizerIfAny(**checkpoint);
+  if (!tokenizer.ok()) return tokenizer.status();
+  auto engine = Engine::Create(config.engine, **checkpoint, *tokenizer);
+  if (!engine.ok()) return engine.status();
+
+  Model model;
+  model.name = NameOf(config);
+  model.config = config.engine;
+  model.engine = *std::move(engine);
+  model.tokenizer = *std::move(tokenizer);
+  model.server_defaults = FromConfig(config.generation);
+  model.checkpoint_defaults = (*checkpoint)->generation();
+  if (absl::Status status = CheckDefaults(model); !status.ok()) return status;
+  return model;
+}
+
+}  // namespace transept::server

@@ -1,0 +1,49 @@
+// The models that the server offers, by name.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "config/config.h"
+#include "engine/decode/options.h"
+#include "engine/engine.h"
+#include "engine/text/tokenizer.h"
+#include "engine/types/generation.h"
+
+namespace transept::server {
+
+// A model and what serves it. Constant once it is in the registry; the engine and the tokenizer are
+// thread-safe.
+struct Model {
+  std::string name;
+  config::EngineConfig config;
+  std::unique_ptr<Engine> engine;
+  std::shared_ptr<const Tokenizer> tokenizer;  // null: token ids only
+  GenerationOptions server_defaults;           // from the server's configuration
+  GenerationOptions checkpoint_defaults;
+};
+
+// What the options of the model's requests are checked against. Points into `model`.
+OptionLimits LimitsOf(const Model& model);
+
+// Filled before the server starts, then read by any thread.
+class ModelRegistry {
+ public:
+  // ALREADY_EXISTS if there is a model of that name.
+  absl::Status Add(Model model);
+
+  // The model `name`, or the only one if `name` is empty. It lives as long as the registry.
+  // NOT_FOUND without it; FieldError("model") for an empty name that could stand for several.
+  absl::StatusOr<const Model*> Find(std::string_view name) const;
+
+  const std::vector<std::unique_ptr<Model>>& models() const { return models_; }
+
+ private:
+  std::vector<std::unique_ptr<Model>> models_;
+};
+
+}  // namespace transept::server

@@ -1,0 +1,166 @@
+#include "server/request_reader.h"
+
+#include <algorithm>
+#include <array>
+#include <random>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "engine/decode/options.h"
+#include "engine/types/errors.h"
+
+namespace transept::server {
+namespace {
+
+absl::string_view View(std::string_view text) {
+  return {text.data(), text.size()};
+}
+
+absl::StatusOr<std::vector<TokenId>> ReadInput(const v1::Input& input, std::string_view field,
+                                               const Model& model) {
+  switch (input.kind_case()) {
+    case v1::Input::kText: return ReadText(input.text(), absl::StrCat(View(field), ".text"), model);
+    case v1::Input::kTokens:
+      return ReadTokens(input.tokens(), absl::StrCat(View(field), ".tokens"), model);
+    case v1::Input::KIND_NOT_SET: break;
+  }
+  return FieldError(field, "one of text and tokens is required");
+}
+
+absl::StatusOr<std::vector<TokenId>> ReadSource(const v1::GenerateRequest& request,
+                                                const Model& model) {
+  if (!request.has_source()) return FieldError("source", "required");
+  const v1::Input& source = request.source();
+  if (source.has_text() && source.text().empty()) return FieldError("source.text", "is empty");
+  if (source.has_tokens() && source.tokens().ids().empty()) {
+    return FieldError("source.tokens", "is empty");
+  }
+  return ReadInput(source, "source", model);
+}
+
+// The prefix may be empty. Its text must not end the output before it has begun, hence no EOS.
+absl::StatusOr<std::vector<TokenId>> ReadTargetPrefix(const v1::GenerateRequest& request,
+                                                      const Model& model) {
+  if (!request.has_target_prefix()) return std::vector<TokenId>();
+  auto prefix = ReadInput(request.target_prefix(), "target_prefix", model);
+  if (prefix.ok() && request.target_prefix().has_text() && !prefix->empty()) {
+    const std::vector<TokenId>& eos = model.engine->spec().eos_tokens;
+    if (std::find(eos.begin(), eos.end(), prefix->back()) != eos.end()) prefix->pop_back();
+  }
+  return prefix;
+}
+
+absl::Status CheckEnvelope(const v1::GenerateRequest& request, const Model& model) {
+  if (absl::Status status = CheckLanguage(request.source_language(), "source_language", model);
+      !status.ok()) {
+    return status;
+  }
+  if (absl::Status status = CheckLanguage(request.target_language(), "target_language", model);
+      !status.ok()) {
+    return status;
+  }
+  if (request.priority() < -kMaxPriority || request.priority() > kMaxPriority) {
+    return FieldError("priority", absl::StrCat(request.priority(), " is not between ",
+                                               -kMaxPriority, " and ", kMaxPriority));
+  }
+  const int32_t top = request.output().top_logprobs();
+  if (top < 0 || top > kMaxTopLogprobs) {
+    return FieldError("output.top_logprobs",
+                      absl::StrCat(top, " is not between 0 and ", kMaxTopLogprobs));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<DecodeParams> ReadOptions(const v1::GenerateRequest& request, const Model& model,
+                                         int32_t target_prefix_length) {
+  auto options = FromProto(request.options());
+  if (!options.ok()) return options.status();
+  const std::array<const GenerationOptions*, 2> defaults = {&model.server_defaults,
+                                                            &model.checkpoint_defaults};
+  OptionContext context;
+  context.target_prefix_length = target_prefix_length;
+  if (!options->seed.has_value()) {
+    std::random_device random;
+    context.seed = uint64_t{random()} << 32 | random();
+  }
+  auto params = ResolveOptions(*options, defaults, LimitsOf(model), context);
+  if (params.ok()) params->top_logprobs = request.output().top_logprobs();
+  return params;
+}
+
+}  // namespace
+
+absl::Status CheckRequestId(std::string_view request_id) {
+  if (request_id.size() > kMaxRequestIdBytes) {
+    return FieldError("request_id", absl::StrCat("has ", request_id.size(), " characters; at most ",
+                                                 kMaxRequestIdBytes));
+  }
+  const auto allowed = [](unsigned char c) {
+    return absl::ascii_isalnum(c) ||
+           std::string_view("._:/+=@-").find(static_cast<char>(c)) != std::string_view::npos;
+  };
+  if (!std::all_of(request_id.begin(), request_id.end(), allowed)) {
+    return FieldError("request_id", "may hold A-Z a-z 0-9 . _ : / + = @ - only");
+  }
+  return absl::OkStatus();
+}
+
+OutputParts ReadOutputParts(const v1::GenerateRequest& request, const Model& model) {
+  OutputParts parts;
+  parts.tokens = request.output().tokens() || model.tokenizer == nullptr;
+  parts.token_logprobs = request.output().token_logprobs();
+  parts.top_logprobs = request.output().top_logprobs() > 0;
+  return parts;
+}
+
+absl::StatusOr<Request> ReadRequest(const v1::GenerateRequest& request, const Model& model) {
+  if (absl::Status status = CheckEnvelope(request, model); !status.ok()) return status;
+  auto source = ReadSource(request, model);
+  if (!source.ok()) return source.status();
+  auto prefix = ReadTargetPrefix(request, model);
+  if (!prefix.ok()) return prefix.status();
+  auto params = ReadOptions(request, model, static_cast<int32_t>(prefix->size()));
+  if (!params.ok()) return params.status();
+
+  Request result;
+  result.source = *std::move(source);
+  result.target_prefix = *std::move(prefix);
+  result.params = *std::move(params);
+  result.priority = request.priority();
+  return result;
+}
+
+absl::StatusOr<std::vector<TokenId>> ReadText(const std::string& text, std::string_view field,
+                                              const Model& model) {
+  if (model.tokenizer == nullptr) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(View(field), ": model ", model.name, " has no tokenizer; send token ids"));
+  }
+  const size_t limit = kMaxTextBytesPerToken * model.config.max_source_tokens;
+  if (text.size() > limit) {
+    return FieldError(field, absl::StrCat("has ", text.size(), " bytes; at most ", limit));
+  }
+  return model.tokenizer->Encode(text);
+}
+
+absl::StatusOr<std::vector<TokenId>> ReadTokens(const v1::TokenIds& tokens, std::string_view field,
+                                                const Model& model) {
+  const int32_t vocab_size = model.engine->spec().vocab_size;
+  const auto& ids = tokens.ids();
+  const auto bad = std::find_if(ids.begin(), ids.end(),
+                                [=](TokenId id) { return id < 0 || id >= vocab_size; });
+  if (bad != ids.end()) {
+    return FieldError(absl::StrCat(View(field), ".ids[", bad - ids.begin(), "]"),
+                      absl::StrCat(*bad, " is not between 0 and ", vocab_size - 1));
+  }
+  return std::vector<TokenId>(ids.begin(), ids.end());
+}
+
+absl::Status CheckLanguage(const std::string& language, std::string_view field,
+                           const Model& model) {
+  if (language.empty()) return absl::OkStatus();
+  return FieldError(field, absl::StrCat("model ", model.name, " takes no language"));
+}
+
+}  // namespace transept::server

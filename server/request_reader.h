@@ -1,0 +1,47 @@
+// Checks what clients send and turns it into what the engine takes. All errors are FieldErrors with
+// paths of GenerateRequest, or FAILED_PRECONDITION for what the model can't do.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "engine/types/request.h"
+#include "server/conversion.h"
+#include "server/model_registry.h"
+#include "transept/v1/transept.pb.h"
+
+namespace transept::server {
+
+// A text may have this many bytes for each token that a source may have: several times what any
+// vocabulary makes of running text, and a bound on the time a worker spends on one request.
+inline constexpr size_t kMaxTextBytesPerToken = 64;
+
+inline constexpr size_t kMaxRequestIdBytes = 128;
+inline constexpr int32_t kMaxPriority = 100;
+
+// Length and characters of a client's request id.
+absl::Status CheckRequestId(std::string_view request_id);
+
+// Parts of the response that `request` asks for or, without a tokenizer, gets in place of text.
+OutputParts ReadOutputParts(const v1::GenerateRequest& request, const Model& model);
+
+// All but the deadline. Tokenizes: not for gRPC threads.
+absl::StatusOr<Request> ReadRequest(const v1::GenerateRequest& request, const Model& model);
+
+// The token ids of a text: FieldError(field) if it is too long. FAILED_PRECONDITION without a
+// tokenizer.
+absl::StatusOr<std::vector<TokenId>> ReadText(const std::string& text, std::string_view field,
+                                              const Model& model);
+
+// The given ids, each checked to be in the vocabulary: FieldError("<field>.ids[i]").
+absl::StatusOr<std::vector<TokenId>> ReadTokens(const v1::TokenIds& tokens, std::string_view field,
+                                                const Model& model);
+
+// No model of this version takes a language: FieldError if `language` is set.
+absl::Status CheckLanguage(const std::string& language, std::string_view field, const Model& model);
+
+}  // namespace transept::server

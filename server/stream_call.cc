@@ -1,0 +1,151 @@
+#include "server/stream_call.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/model_registry.h"
+#include "server/worker_pool.h"
+
+namespace transept::server {
+
+void StreamCall::Prepare(const DecodeParams& params) {
+  outbox_.resize(params.num_sequences);
+  sent_.resize(params.num_sequences);
+  if (model().tokenizer == nullptr) return;
+  for (Sent& sent : sent_) sent.stream.emplace(model().tokenizer.get(), params.stop_sequences);
+}
+
+void StreamCall::OnTokens(int hypothesis, absl::Span<const GeneratedToken> tokens) {
+  {
+    const std::lock_guard lock(outbox_mu_);
+    if (overflow_ || broken_) return;
+    buffered_ += static_cast<int64_t>(tokens.size());
+    if (buffered_ <= services().max_outbox_tokens) {
+      for (const GeneratedToken& token : tokens) outbox_[hypothesis].push_back(token.token);
+      if (std::exchange(pumping_, true)) return;
+    } else {
+      overflow_ = true;
+      for (std::vector<TokenId>& ids : outbox_) ids = {};
+    }
+  }
+  if (overflow_) {
+    // Not here: the engine is in the middle of a step.
+    services().pool->Add([self = shared_from_this(), this] { Cancel(); });
+  } else {
+    StartPump();
+  }
+}
+
+void StreamCall::OnFinish(absl::StatusOr<Result> result) {
+  {
+    const std::lock_guard lock(outbox_mu_);
+    end_.emplace(std::move(result));
+    if (std::exchange(pumping_, true)) return;
+  }
+  StartPump();
+}
+
+void StreamCall::OnWriteDone(bool ok) {
+  if (!ok) {
+    {
+      const std::lock_guard lock(outbox_mu_);
+      broken_ = true;
+    }
+    Cancel();
+  }
+  StartPump();
+}
+
+void StreamCall::StartPump() {
+  services().pool->Add([self = shared_from_this(), this] { Pump(); });
+}
+
+void StreamCall::Pump() {
+  while (TakeBatch()) {
+    if (ending_) {
+      if (absl::Status error = EndError(); !error.ok()) return Finish(ToStatus(error));
+    }
+    if (WriteBatch()) return;  // OnWriteDone pumps on, or the call is finished
+  }
+}
+
+bool StreamCall::TakeBatch() {
+  const std::lock_guard lock(outbox_mu_);
+  batch_.clear();
+  if (end_.has_value()) {
+    ending_ = true;
+    hypothesis_ = closed_++;
+    batch_.swap(outbox_[hypothesis_]);
+    return true;
+  }
+  if (!overflow_ && !broken_) {
+    for (size_t i = 0; i < outbox_.size(); ++i) {
+      hypothesis_ = (hypothesis_ + 1) % outbox_.size();
+      if (outbox_[hypothesis_].empty()) continue;
+      batch_.swap(outbox_[hypothesis_]);
+      buffered_ -= static_cast<int64_t>(batch_.size());
+      return true;
+    }
+  }
+  pumping_ = false;
+  return false;
+}
+
+absl::Status StreamCall::EndError() const {
+  // overflow_ and broken_ don't change any more: there is neither an engine nor a write.
+  if (overflow_) {
+    return absl::ResourceExhaustedError(absl::StrCat("the stream is read too slowly: more than ",
+                                                     services().max_outbox_tokens,
+                                                     " tokens were waiting"));
+  }
+  if (broken_) return absl::CancelledError("the stream is closed");
+  if (!end_->ok()) return end_->status();
+  if ((*end_)->hypotheses.size() != sent_.size()) {
+    return absl::InternalError(absl::StrCat("the engine made ", (*end_)->hypotheses.size(),
+                                            " hypotheses of ", sent_.size()));
+  }
+  return absl::OkStatus();
+}
+
+bool StreamCall::WriteBatch() {
+  Sent& sent = sent_[hypothesis_];
+  if (ending_) {
+    // What OnTokens did not bring: the engine need not stream what may still change.
+    const std::vector<TokenId> all = TokensOf((*end_)->hypotheses[hypothesis_]);
+    const size_t known = std::min(all.size(), sent.tokens + batch_.size());
+    batch_.insert(batch_.end(), all.begin() + static_cast<ptrdiff_t>(known), all.end());
+  }
+  std::string text;
+  if (sent.stream.has_value()) {
+    text = sent.stream->Append(batch_);
+    if (ending_) text += sent.stream->Finish();
+  }
+  sent.text += text;
+  sent.tokens += batch_.size();
+
+  const bool is_final = ending_ && closed_ == sent_.size();
+  const bool has_tokens = parts().tokens && !batch_.empty();
+  if (text.empty() && !has_tokens && !is_final) return false;
+  chunk_.Clear();
+  chunk_.set_hypothesis_index(static_cast<int32_t>(hypothesis_));
+  chunk_.set_text(std::move(text));
+  if (has_tokens) chunk_.mutable_tokens()->mutable_ids()->Assign(batch_.begin(), batch_.end());
+  if (is_final) {
+    FillFinal();
+    StartWriteAndFinish(&chunk_, grpc::WriteOptions(), grpc::Status::OK);
+  } else {
+    StartWrite(&chunk_);
+  }
+  return true;
+}
+
+void StreamCall::FillFinal() {
+  std::vector<std::string> texts;
+  texts.reserve(sent_.size());
+  for (Sent& sent : sent_) texts.push_back(std::move(sent.text));
+  FillResponse(**end_, std::move(texts), chunk_.mutable_final());
+}
+
+}  // namespace transept::server

@@ -1,0 +1,78 @@
+// GenerateStream: one request, its output as it grows.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <grpcpp/support/server_callback.h>
+
+#include "engine/text/text_stream.h"
+#include "server/generation.h"
+
+namespace transept::server {
+
+// The engine thread puts tokens into an outbox. A "pump" takes them out and writes them, one
+// message at a time: it is a task on a worker, then a write in flight, then a task again, until it
+// finds the outbox empty. Since all that came up meanwhile goes into the next message, a slow
+// client gets fewer and larger ones; only when the outbox exceeds its limit the generation is
+// cancelled and the call ends with RESOURCE_EXHAUSTED, as soon as the write in flight lets it.
+class StreamCall final : public grpc::ServerWriteReactor<v1::GenerateChunk>, public Generation {
+ public:
+  using Generation::Generation;
+
+ private:
+  // Of one hypothesis, what has been sent.
+  struct Sent {
+    std::optional<TextStream> stream;  // nullopt without a tokenizer
+    std::string text;
+    size_t tokens = 0;
+  };
+
+  // Generation.
+  void Prepare(const DecodeParams& params) override;
+  void Reject(const absl::Status& status) override { Finish(ToStatus(status)); }
+
+  // ResultSink.
+  void OnTokens(int hypothesis, absl::Span<const GeneratedToken> tokens) override;
+  void OnFinish(absl::StatusOr<Result> result) override;
+
+  // grpc::ServerWriteReactor.
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override { Cancel(); }
+  void OnDone() override { Release(); }
+
+  // A worker's task. Writes the next message or finishes the call, or ends the pump.
+  void Pump();
+  void StartPump();
+  // Moves the next tokens to send into batch_ and sets hypothesis_. False: there is nothing to do,
+  // and the pump has ended.
+  bool TakeBatch();
+  // Builds the next message from batch_ and starts to write it. False: there was nothing to tell.
+  bool WriteBatch();
+  // Once the engine has finished: the error to finish the call with, or OK.
+  absl::Status EndError() const;
+  // After the last hypothesis's rest: the whole response.
+  void FillFinal();
+
+  std::mutex outbox_mu_;
+  // Guarded by outbox_mu_, all but the size of outbox_, which is constant from Prepare on.
+  std::vector<std::vector<TokenId>> outbox_;   // of each hypothesis
+  int64_t buffered_ = 0;                       // tokens in the outbox
+  bool pumping_ = false;                       // there is a pump
+  bool overflow_ = false;                      // the outbox was full; its tokens are gone
+  bool broken_ = false;                        // a write has failed
+  std::optional<absl::StatusOr<Result>> end_;  // constant once set
+
+  // The pump's own.
+  std::vector<Sent> sent_;
+  std::vector<TokenId> batch_;
+  size_t hypothesis_ = 0;
+  bool ending_ = false;  // the engine has finished: each hypothesis gets its rest, in order
+  size_t closed_ = 0;    // hypotheses whose rest has been taken
+  v1::GenerateChunk chunk_;
+};
+
+}  // namespace transept::server

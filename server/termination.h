@@ -1,0 +1,48 @@
+// How the process ends: SIGTERM and SIGINT.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <csignal>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+namespace transept::server {
+
+// Receives the two signals on a thread of its own. The first one is a request to end in good order,
+// the second one ends the process at once, with status 128 + signal; so does the first one until
+// WaitForSignal is called.
+class Termination {
+ public:
+  // Blocks the signals in the calling thread. To be constructed before any other thread, since
+  // threads inherit this; at most one object at a time.
+  Termination();
+  ~Termination();
+
+  Termination(const Termination&) = delete;
+  Termination& operator=(const Termination&) = delete;
+
+  // Returns after the first signal.
+  void WaitForSignal();
+
+  // Ends the process with status 1 if this object still lives after `limit`.
+  void ExitAfter(std::chrono::milliseconds limit);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  void Run();
+  void Handle(int signal);
+
+  sigset_t signals_;
+  std::mutex mu_;
+  std::condition_variable signalled_;
+  bool waiting_ = false;                        // guarded by mu_: WaitForSignal has been called
+  bool got_signal_ = false;                     // guarded by mu_
+  std::optional<Clock::time_point> exit_time_;  // guarded by mu_
+  std::atomic<bool> stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace transept::server

@@ -1,0 +1,50 @@
+// Threads for work that must not run on a gRPC callback thread: tokenizing, detokenizing, building
+// messages.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+
+namespace transept::server {
+
+// Thread-safe. Tasks start in the order they were added, but those of Add go before those of
+// TryAdd: what a running request still needs before what a new one asks for.
+class WorkerPool {
+ public:
+  using Task = absl::AnyInvocable<void()>;
+
+  // `threads` >= 1; with two, one client's long text does not hold up the others. At most
+  // `max_pending` (>= 0) tasks of TryAdd wait.
+  WorkerPool(int threads, size_t max_pending);
+  // Runs what is waiting, then ends the threads. No task may be added any more, except by a task.
+  ~WorkerPool();
+
+  WorkerPool(const WorkerPool&) = delete;
+  WorkerPool& operator=(const WorkerPool&) = delete;
+
+  // Work of a new call. False, with `task` dropped, if as many wait as may.
+  [[nodiscard]] bool TryAdd(Task task);
+
+  // Work of a call that has been admitted: never refused. Callers bound it themselves, by having at
+  // most a few tasks for each call.
+  void Add(Task task);
+
+ private:
+  void Run();
+
+  const size_t max_pending_;
+  std::mutex mu_;
+  std::condition_variable wake_;
+  std::deque<Task> admitted_;         // guarded by mu_
+  std::deque<Task> pending_;          // guarded by mu_
+  bool stopping_ = false;             // guarded by mu_
+  std::vector<std::thread> threads_;  // last: the threads use the members above
+};
+
+}  // namespace transept::server

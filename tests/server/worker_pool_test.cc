@@ -1,0 +1,71 @@
+#include "server/worker_pool.h"
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "tests/server/gate.h"
+
+namespace transept::server {
+namespace {
+
+using testing::ElementsAre;
+
+TEST(WorkerPoolTest, RunsInOrderButWorkOfAdmittedCallsFirst) {
+  std::vector<std::string> order;
+  {
+    WorkerPool pool(1, 10);
+    Gate gate;
+    pool.Add([&] { gate.Wait(); });
+    gate.AwaitWaiters(1);
+    EXPECT_TRUE(pool.TryAdd([&] { order.push_back("new 1"); }));
+    EXPECT_TRUE(pool.TryAdd([&] { order.push_back("new 2"); }));
+    pool.Add([&] { order.push_back("running 1"); });
+    pool.Add([&] { order.push_back("running 2"); });
+    gate.Open();
+  }  // runs what is waiting
+  EXPECT_THAT(order, ElementsAre("running 1", "running 2", "new 1", "new 2"));
+}
+
+TEST(WorkerPoolTest, RefusesNewWorkOnlyAboveTheLimit) {
+  std::atomic<int> ran = 0;
+  {
+    WorkerPool pool(1, 2);
+    Gate gate;
+    ASSERT_TRUE(pool.TryAdd([&] { gate.Wait(); }));
+    gate.AwaitWaiters(1);
+    EXPECT_TRUE(pool.TryAdd([&] { ++ran; }));
+    EXPECT_TRUE(pool.TryAdd([&] { ++ran; }));
+    auto captured = std::make_shared<int>(1);
+    EXPECT_FALSE(pool.TryAdd([captured, &ran] { ran += 100; }));
+    EXPECT_EQ(captured.use_count(), 1);  // a refused task is gone
+    pool.Add([&] { ++ran; });
+    gate.Open();
+  }
+  EXPECT_EQ(ran, 3);
+}
+
+TEST(WorkerPoolTest, TasksRunSideBySide) {
+  WorkerPool pool(3, 10);
+  Gate gate;
+  for (int i = 0; i < 3; ++i) pool.Add([&] { gate.Wait(); });
+  gate.AwaitWaiters(3);
+  gate.Open();
+}
+
+TEST(WorkerPoolTest, TasksMayAddTasks) {
+  std::atomic<int> ran = 0;
+  {
+    WorkerPool pool(2, 10);
+    pool.Add([&] {
+      for (int i = 0; i < 5; ++i) pool.Add([&] { ++ran; });
+    });
+  }
+  EXPECT_EQ(ran, 5);
+}
+
+}  // namespace
+}  // namespace transept::server
