@@ -25,6 +25,7 @@ absl::Status ReadGeneration(const std::string& folder, const JsonView& config, M
                             GenerationOptions& generation) {
   const auto own = JsonDocument::ReadFile(folder + "/generation_config.json", kConfigLimits);
   if (!own.ok() && !absl::IsNotFound(own.status())) return own.status();
+  if (own.ok() && !own->root().is_object()) return own->root().ExpectObject();
   ConfigFields fields(own.ok() ? own->root() : config);
   GenerationDefaults defaults = ReadGenerationConfig(fields, spec.vocab_size);
   if (!fields.status().ok()) return fields.status();

@@ -86,6 +86,40 @@ TEST(JsonTest, RefusesDeepAndLargeDocuments) {
   Parse("[\"" + std::string(1000, '[') + "\\\"[\"]");  // brackets in a string are text
 }
 
+TEST(JsonTest, RefusesDocumentsOfTooManyValues) {
+  const JsonLimits limits = {.max_values = 5};
+  EXPECT_THAT(ParseError("[[], [], [], [], [], []]", limits), HasSubstr("the limit is 5"));
+  EXPECT_TRUE(JsonDocument::Parse("[1, 2, 3, \",,,,,\"]", "f", limits).ok());
+}
+
+TEST(JsonTest, RefusesNamesGivenTwiceInOneObject) {
+  EXPECT_THAT(ParseError(R"({"a": 1, "b": 2, "\u0061": 3})"), HasSubstr("\"a\" is given twice"));
+  EXPECT_THAT(ParseError(R"({"x": [{"y": {"a": 1}, "b": {"a": 1, "a": 1}}]})"),
+              HasSubstr("\"a\" is given twice"));
+  Parse(R"({"a": {"a": [{"a": 1}, {"a": 2}]}, "b": {"a": 3}, "c": 4})");
+}
+
+TEST(JsonTest, ReadsPythonsNonFiniteNumbersAsStringsWhenAllowed) {
+  const JsonLimits limits = {.python_non_finite = true};
+  const auto json = JsonDocument::Parse(
+      R"({"a": [NaN, -Infinity,Infinity], "NaN": "Infinity\" NaN", "b": -1})", "f", limits);
+  ASSERT_TRUE(json.ok()) << json.status();
+  EXPECT_EQ(*(*json)["a"][0].AsString(), "NaN");
+  EXPECT_EQ(*(*json)["a"][1].AsString(), "-Infinity");
+  EXPECT_EQ(*(*json)["a"][2].AsString(), "Infinity");
+  EXPECT_EQ(*(*json)["NaN"].AsString(), "Infinity\" NaN");
+  EXPECT_FALSE((*json)["a"][0].AsDouble().ok());
+  ParseError("{\"a\": NaNa}", limits);
+}
+
+TEST(JsonTest, TextFromFilesIsMadePrintable) {
+  EXPECT_EQ(Printable("a\x1b\"b\xc3\xa9"), "\"a\\x1b\\\"b\xc3\xa9\"");
+  EXPECT_LT(Printable(std::string(100000, 'x')).size(), 100u);
+  const JsonDocument json = Parse("{\"\\u001b\": 1}");
+  EXPECT_EQ(json["\x1b"].AsString().status().message(),
+            "dir/config.json: \\x1b is 1: must be a string");
+}
+
 TEST(JsonTest, LongValuesAreShortenedInErrors) {
   const JsonDocument json = Parse("[\"" + std::string(100000, 'x') + "\"]");
   EXPECT_LT(json.root()[0].AsInt().status().message().size(), 200u);

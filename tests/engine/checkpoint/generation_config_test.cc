@@ -1,0 +1,145 @@
+#include "engine/checkpoint/generation_config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace transept {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Optional;
+
+constexpr int32_t kVocabulary = 100;
+
+absl::StatusOr<GenerationDefaults> Read(std::string_view text) {
+  const absl::StatusOr<JsonDocument> json =
+      JsonDocument::Parse(text, "dir/generation_config.json", kConfigLimits);
+  if (!json.ok()) return json.status();
+  ConfigFields fields(json->root());
+  GenerationDefaults defaults = ReadGenerationConfig(fields, kVocabulary);
+  if (!fields.status().ok()) return fields.status();
+  return defaults;
+}
+
+GenerationDefaults Defaults(std::string_view text) {
+  absl::StatusOr<GenerationDefaults> defaults = Read(text);
+  EXPECT_TRUE(defaults.ok()) << defaults.status();
+  return *std::move(defaults);
+}
+
+std::string Error(std::string_view text) {
+  const absl::StatusOr<GenerationDefaults> defaults = Read(text);
+  EXPECT_EQ(defaults.status().code(), absl::StatusCode::kInvalidArgument) << text;
+  return std::string(defaults.status().message());
+}
+
+TEST(GenerationConfigTest, ReadsAllOptions) {
+  const GenerationDefaults defaults = Defaults(R"({
+      "max_new_tokens": 1, "max_length": 2, "min_new_tokens": 3, "min_length": 4, "num_beams": 5,
+      "num_return_sequences": 6, "do_sample": true, "temperature": 0.5, "top_k": 0, "top_p": 0.75,
+      "min_p": 0.25, "repetition_penalty": 1.5, "no_repeat_ngram_size": 7,
+      "suppress_tokens": [8, 9], "begin_suppress_tokens": [], "stop_strings": ["a", "b"],
+      "forced_bos_token_id": 10, "forced_eos_token_id": 11, "eos_token_id": [1, 12],
+      "decoder_start_token_id": 13, "bos_token_id": 14})");
+  const GenerationOptions& options = defaults.options;
+  EXPECT_THAT(options.max_new_tokens, Optional(1));
+  EXPECT_THAT(options.max_length, Optional(2));
+  EXPECT_THAT(options.min_new_tokens, Optional(3));
+  EXPECT_THAT(options.min_length, Optional(4));
+  EXPECT_THAT(options.num_beams, Optional(5));
+  EXPECT_THAT(options.num_return_sequences, Optional(6));
+  EXPECT_THAT(options.do_sample, Optional(true));
+  EXPECT_THAT(options.temperature, Optional(0.5f));
+  EXPECT_THAT(options.top_k, Optional(0));
+  EXPECT_THAT(options.top_p, Optional(0.75f));
+  EXPECT_THAT(options.min_p, Optional(0.25f));
+  EXPECT_THAT(options.repetition_penalty, Optional(1.5f));
+  EXPECT_THAT(options.no_repeat_ngram_size, Optional(7));
+  EXPECT_THAT(options.suppress_tokens, Optional(ElementsAre(8, 9)));
+  EXPECT_THAT(options.begin_suppress_tokens, Optional(IsEmpty()));
+  EXPECT_THAT(options.stop_sequences, Optional(ElementsAre("a", "b")));
+  EXPECT_THAT(options.forced_bos_token_id, Optional(10));
+  EXPECT_THAT(options.forced_eos_token_id, Optional(11));
+  EXPECT_THAT(defaults.eos_tokens, Optional(ElementsAre(1, 12)));
+  EXPECT_THAT(defaults.decoder_start_token, Optional(13));
+}
+
+TEST(GenerationConfigTest, UnsetAndNullFieldsStayUnset) {
+  for (const char* text : {"{}", R"({"max_length": null, "top_k": null, "eos_token_id": null})"}) {
+    const GenerationDefaults defaults = Defaults(text);
+    EXPECT_EQ(defaults.options.max_length, std::nullopt);
+    EXPECT_EQ(defaults.options.top_k, std::nullopt);
+    EXPECT_EQ(defaults.options.do_sample, std::nullopt);
+    EXPECT_EQ(defaults.options.suppress_tokens, std::nullopt);
+    EXPECT_EQ(defaults.eos_tokens, std::nullopt);
+    EXPECT_EQ(defaults.decoder_start_token, std::nullopt);
+  }
+}
+
+TEST(GenerationConfigTest, OneTokenOrAListOfOneWillDo) {
+  const GenerationDefaults defaults = Defaults(
+      R"({"eos_token_id": 1, "forced_eos_token_id": [2], "stop_strings": "x", "bos_token_id": 3})");
+  EXPECT_THAT(defaults.eos_tokens, Optional(ElementsAre(1)));
+  EXPECT_THAT(defaults.options.forced_eos_token_id, Optional(2));
+  EXPECT_THAT(defaults.options.stop_sequences, Optional(ElementsAre("x")));
+  EXPECT_THAT(defaults.decoder_start_token, Optional(3)) << "transformers falls back to BOS";
+  EXPECT_THAT(Error(R"({"forced_eos_token_id": [2, 3]})"), HasSubstr("must be one token"));
+}
+
+TEST(GenerationConfigTest, RefusesValuesOutOfRange) {
+  for (const char* text : {R"({"max_new_tokens": 0})",
+                           R"({"max_length": 0})",
+                           R"({"min_length": -1})",
+                           R"({"num_beams": 0})",
+                           R"({"num_return_sequences": 0})",
+                           R"({"do_sample": 1})",
+                           R"({"temperature": 0})",
+                           R"({"temperature": -1})",
+                           R"({"temperature": Infinity})",
+                           R"({"top_k": -1})",
+                           R"({"top_p": 0})",
+                           R"({"top_p": 1.01})",
+                           R"({"top_p": NaN})",
+                           R"({"min_p": -0.1})",
+                           R"({"repetition_penalty": 0})",
+                           R"({"no_repeat_ngram_size": -1})",
+                           R"({"suppress_tokens": [100]})",
+                           R"({"forced_bos_token_id": -1})",
+                           R"({"eos_token_id": []})",
+                           R"({"eos_token_id": [1, 100]})",
+                           R"({"decoder_start_token_id": 100})",
+                           R"({"stop_strings": [1]})"}) {
+    EXPECT_THAT(Error(text), HasSubstr("dir/generation_config.json: ")) << text;
+  }
+}
+
+TEST(GenerationConfigTest, RefusesWhatItCannotHonour) {
+  for (const char* text :
+       {R"({"typical_p": 0.9})", R"({"epsilon_cutoff": 1e-4})", R"({"eta_cutoff": 1e-4})",
+        R"({"encoder_repetition_penalty": 1.2})", R"({"encoder_no_repeat_ngram_size": 3})",
+        R"({"bad_words_ids": [[5]]})", R"({"sequence_bias": [[[5], 1.0]]})",
+        R"({"penalty_alpha": 0.6})", R"({"guidance_scale": 1.5})", R"({"constraints": ["x"]})",
+        R"({"force_words_ids": [[5]]})", R"({"forced_decoder_ids": [[1, 5]]})",
+        R"({"exponential_decay_length_penalty": [5, 1.1]})", R"({"renormalize_logits": true})",
+        R"({"num_beam_groups": 2})", R"({"diversity_penalty": 0.5})", R"({"max_time": 2.5})",
+        R"({"watermarking_config": {"bias": 2.0}})", R"({"dola_layers": "high"})"}) {
+    EXPECT_THAT(Error(text), HasSubstr("is not supported")) << text;
+  }
+}
+
+TEST(GenerationConfigTest, NeutralAndHarmlessFieldsPass) {
+  Defaults(R"({"typical_p": 1.0, "epsilon_cutoff": 0.0, "encoder_repetition_penalty": 1,
+               "encoder_no_repeat_ngram_size": 0, "bad_words_ids": null, "guidance_scale": 1.0,
+               "forced_decoder_ids": [], "renormalize_logits": false, "num_beam_groups": 1,
+               "diversity_penalty": 0.0, "token_healing": false, "length_penalty": 2.0,
+               "early_stopping": true, "use_cache": true, "output_attentions": false,
+               "transformers_version": "5.17.0", "_from_model_config": true, "own_field": NaN,
+               "task_specific_params": {"summarization": {"typical_p": 0.5}}})");
+}
+
+}  // namespace
+}  // namespace transept
