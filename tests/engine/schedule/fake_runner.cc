@@ -1,0 +1,184 @@
+#include "tests/engine/schedule/fake_runner.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace transept {
+namespace {
+
+uint64_t Mix(uint64_t hash, uint64_t value) {
+  hash ^= value + 0x9e3779b97f4a7c15u + (hash << 6) + (hash >> 2);
+  hash *= 0xff51afd7ed558ccdu;
+  return hash ^ (hash >> 33);
+}
+
+// One past the last position that the row's blocks must hold after this step.
+int32_t EndOf(const RowPlan& row) {
+  return row.first_position + std::max<int32_t>(1, static_cast<int32_t>(row.tokens.size()));
+}
+
+}  // namespace
+
+GeneratedToken FakeNextToken(absl::Span<const TokenId> source, absl::Span<const TokenId> target,
+                             int32_t hypothesis, uint64_t eos_interval) {
+  uint64_t hash = 17 + static_cast<uint64_t>(hypothesis);
+  for (const TokenId token : source) hash = Mix(hash, token);
+  for (const TokenId token : target) hash = Mix(hash, token);
+  const TokenId token =
+      hash % eos_interval == 0 ? kFakeEos : static_cast<TokenId>(2 + (hash >> 20) % 97);
+  return {token, -static_cast<float>((hash >> 40) % 256) / 64, {}};
+}
+
+std::vector<Hypothesis> FakeGenerate(const Request& request, uint64_t eos_interval) {
+  std::vector<Hypothesis> hypotheses;
+  for (int32_t row = 0; row < request.params.num_sequences; ++row) {
+    std::vector<TokenId> target = {kFakeStart};
+    target.insert(target.end(), request.target_prefix.begin(), request.target_prefix.end());
+    Hypothesis hypothesis;
+    for (int32_t i = 0; i < request.params.max_new_tokens; ++i) {
+      const GeneratedToken next = FakeNextToken(request.source, target, row, eos_interval);
+      hypothesis.score += next.logprob;
+      if (next.token == kFakeEos) {
+        hypothesis.finish_reason = FinishReason::kEos;
+        break;
+      }
+      target.push_back(next.token);
+      hypothesis.tokens.push_back(next);
+    }
+    hypotheses.push_back(std::move(hypothesis));
+  }
+  return hypotheses;
+}
+
+FakeRunner::FakeRunner(int32_t num_blocks, int32_t block_size, int32_t max_rows,
+                       uint64_t eos_interval)
+    : block_size_(block_size),
+      max_rows_(max_rows),
+      eos_interval_(eos_interval),
+      cells_(static_cast<size_t>(num_blocks) * block_size),
+      newest_(max_rows) {}
+
+template <typename... Parts>
+void FakeRunner::Expect(bool condition, const RowPlan& row, const Parts&... what) {
+  if (condition) return;
+  errors_.push_back(absl::StrCat("step ", last_step_, ", request ", row.request, " row ",
+                                 row.hypothesis, ": ", what...));
+}
+
+StepResult FakeRunner::Launch(const StepPlan& plan) {
+  CheckShape(plan);
+  last_step_ = plan.id;
+  for (const EncodeItem& item : plan.encode) Encode(item);
+  // As on a device: all rows write before the first one reads.
+  for (const RowPlan& row : plan.rows) Feed(row);
+
+  StepResult result;
+  result.id = plan.id;
+  if (!plan.encode.empty()) result.encode_time = std::chrono::microseconds(10);
+  for (const RowPlan& row : plan.rows) {
+    const std::vector<TokenId> source = ReadSource(row, plan.sources[row.source]);
+    const std::vector<TokenId> target = ReadTarget(row);
+    result.rows.push_back(FakeNextToken(source, target, row.hypothesis, eos_interval_));
+    newest_[row.slot] = {row.request, row.hypothesis, EndOf(row), result.rows.back().token};
+  }
+  return result;
+}
+
+void FakeRunner::CheckShape(const StepPlan& plan) {
+  if (plan.id <= last_step_) errors_.push_back(absl::StrCat("step ", plan.id, " is out of order"));
+  std::set<int32_t> slots;
+  std::set<std::pair<RequestId, int32_t>> rows;
+  int32_t source = 0;
+  for (size_t i = 0; i < plan.rows.size(); ++i) {
+    const RowPlan& row = plan.rows[i];
+    if (i > 0 && row.request != plan.rows[i - 1].request) ++source;
+    Expect(row.source == source, row, "source ", row.source, " is not ", source);
+    Expect(row.slot >= 0 && row.slot < max_rows_, row, "slot ", row.slot);
+    Expect(slots.insert(row.slot).second, row, "slot ", row.slot, " is taken twice");
+    Expect(rows.emplace(row.request, row.hypothesis).second, row, "is planned twice");
+  }
+  if (!plan.rows.empty()) ++source;
+  if (static_cast<int32_t>(plan.sources.size()) != source) {
+    errors_.push_back(absl::StrCat("step ", plan.id, " has ", plan.sources.size(), " sources"));
+  }
+}
+
+FakeRunner::Cell* FakeRunner::At(absl::Span<const BlockId> blocks, int32_t position) {
+  const size_t index = position / block_size_;
+  if (index >= blocks.size()) return nullptr;
+  const int64_t slot = int64_t{blocks[index]} * block_size_ + position % block_size_;
+  return slot < 0 || slot >= static_cast<int64_t>(cells_.size()) ? nullptr : &cells_[slot];
+}
+
+void FakeRunner::Encode(const EncodeItem& item) {
+  ++sources_encoded_;
+  const auto length = static_cast<int32_t>(item.source.size());
+  if (static_cast<int32_t>(item.cross_blocks.size()) != (length + block_size_ - 1) / block_size_) {
+    errors_.push_back(
+        absl::StrCat("a source of ", length, " has ", item.cross_blocks.size(), " blocks"));
+    return;
+  }
+  for (int32_t i = 0; i < length; ++i) {
+    *At(item.cross_blocks, i) = {.cross = true, .position = i, .token = item.source[i]};
+  }
+}
+
+void FakeRunner::Feed(const RowPlan& row) {
+  std::vector<TokenId> tokens(row.tokens.begin(), row.tokens.end());
+  if (tokens.empty()) {
+    const Newest& newest = newest_[row.slot];
+    Expect(newest.request == row.request && newest.hypothesis == row.hypothesis &&
+               newest.position == row.first_position,
+           row, "slot ", row.slot, " holds no token for position ", row.first_position);
+    tokens = {newest.token};
+  }
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    const int32_t position = row.first_position + static_cast<int32_t>(i);
+    Cell* const cell = At(row.blocks, position);
+    Expect(cell != nullptr, row, "no block for position ", position);
+    if (cell == nullptr) continue;
+    *cell = {false, row.request, row.hypothesis, position, tokens[i]};
+  }
+}
+
+std::vector<TokenId> FakeRunner::ReadTarget(const RowPlan& row) {
+  std::vector<TokenId> target;
+  for (int32_t position = 0; position < EndOf(row); ++position) {
+    const Cell* const cell = At(row.blocks, position);
+    const bool own = cell != nullptr && !cell->cross && cell->request == row.request &&
+                     cell->hypothesis == row.hypothesis && cell->position == position;
+    Expect(own, row, "position ", position, " does not hold the row's K/V");
+    target.push_back(own ? cell->token : -1);
+  }
+  const size_t known = std::min(target.size(), row.history.size());
+  Expect(absl::MakeConstSpan(target).subspan(0, known) == row.history.subspan(0, known), row,
+         "the pages hold another history");
+  Expect(row.history.size() + (row.tokens.empty() ? 1 : 0) == target.size(), row, "history has ",
+         row.history.size(), " tokens at length ", target.size());
+  return target;
+}
+
+std::vector<TokenId> FakeRunner::ReadSource(const RowPlan& row, const SourceView& source) {
+  std::vector<TokenId> tokens;
+  for (int32_t i = 0; i < source.length; ++i) {
+    const Cell* const cell = At(source.cross_blocks, i);
+    const bool written = cell != nullptr && cell->cross && cell->position == i;
+    Expect(written, row, "source position ", i, " is not written");
+    tokens.push_back(written ? cell->token : -1);
+  }
+  const auto request = requests_.find(row.request);
+  const bool known = request != requests_.end();
+  Expect(known, row, "no such request");
+  Expect(known && tokens == request->second->source, row, "the pages hold another source");
+  return tokens;
+}
+
+void FakeRunner::Scramble() {
+  std::fill(cells_.begin(), cells_.end(), Cell{});
+  std::fill(newest_.begin(), newest_.end(), Newest{});
+}
+
+}  // namespace transept

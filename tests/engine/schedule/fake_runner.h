@@ -1,0 +1,83 @@
+// A device without a model, for tests of the scheduler: it keeps in its pages who wrote what, and
+// generates tokens that depend on exactly what a row can read there.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "engine/types/batch.h"
+#include "engine/types/request.h"
+#include "engine/types/result.h"
+
+namespace transept {
+
+inline constexpr TokenId kFakeEos = 1;
+inline constexpr TokenId kFakeStart = 0;
+
+// The token that follows `target` in row `hypothesis`: any function of all of it. About one in
+// `eos_interval` ends the row.
+GeneratedToken FakeNextToken(absl::Span<const TokenId> source, absl::Span<const TokenId> target,
+                             int32_t hypothesis, uint64_t eos_interval);
+
+// What the request must generate, whatever happens to it on the way.
+std::vector<Hypothesis> FakeGenerate(const Request& request, uint64_t eos_interval);
+
+// Executes plans in order. Each breach of the contract of engine/types/batch.h, and each page that
+// does not hold what its reader needs, is reported in errors().
+class FakeRunner {
+ public:
+  FakeRunner(int32_t num_blocks, int32_t block_size, int32_t max_rows, uint64_t eos_interval);
+
+  // The requests whose rows may turn up. Must outlive the runner.
+  void Register(RequestId id, const Request* request) { requests_[id] = request; }
+
+  // Runs the step. The result is complete, but the caller may hand it on later.
+  StepResult Launch(const StepPlan& plan);
+
+  // Fills all pages with rubbish, as a failed step does.
+  void Scramble();
+
+  const std::vector<std::string>& errors() const { return errors_; }
+  int64_t sources_encoded() const { return sources_encoded_; }
+
+ private:
+  // One position of a page.
+  struct Cell {
+    bool cross = false;
+    RequestId request = 0;  // self pages: the row that wrote it
+    int32_t hypothesis = -1;
+    int32_t position = -1;
+    TokenId token = -1;
+  };
+  // The newest token of a slot's row, as the device remembers it.
+  struct Newest {
+    RequestId request = 0;
+    int32_t hypothesis = -1;
+    int32_t position = -1;
+    TokenId token = -1;
+  };
+
+  template <typename... Parts>
+  void Expect(bool condition, const RowPlan& row, const Parts&... what);
+  void Encode(const EncodeItem& item);
+  Cell* At(absl::Span<const BlockId> blocks, int32_t position);
+  void CheckShape(const StepPlan& plan);
+  void Feed(const RowPlan& row);
+  std::vector<TokenId> ReadTarget(const RowPlan& row);
+  std::vector<TokenId> ReadSource(const RowPlan& row, const SourceView& source);
+
+  const int32_t block_size_;
+  const int32_t max_rows_;
+  const uint64_t eos_interval_;
+  std::map<RequestId, const Request*> requests_;
+  std::vector<Cell> cells_;
+  std::vector<Newest> newest_;  // [max_rows]
+  std::vector<std::string> errors_;
+  uint64_t last_step_ = 0;
+  int64_t sources_encoded_ = 0;
+};
+
+}  // namespace transept

@@ -1,0 +1,333 @@
+// The scheduler against random arrivals, cancellations, deadlines, priorities, faults and pool
+// sizes, with and without a step in flight.
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "engine/cache/block_pool.h"
+#include "engine/cache/source_cache.h"
+#include "engine/schedule/scheduler.h"
+#include "gtest/gtest.h"
+#include "tests/engine/schedule/fake_runner.h"
+
+namespace transept {
+namespace {
+
+using std::chrono::milliseconds;
+
+// One random world. All that happens in it follows from the seed.
+struct World {
+  explicit World(uint32_t seed) : random(seed) {
+    options.max_rows = Pick(1, 9);
+    options.max_encoder_tokens = Pick(1, 40);
+    options.max_waiting = Pick(1, 30);
+    options.block_size = Pick(1, 5);
+    options.max_target_positions = Chance(2) ? Pick(4, 30) : 0;
+    options.priority_interval = milliseconds(Pick(0, 40));
+    options.decoder_start_token = kFakeStart;
+    num_blocks = Chance(2) ? Pick(6, 20) : Pick(20, 80);
+    keep_idle = Chance(2);
+    depth = Pick(0, 1);
+    eos_interval = Pick(5, 40);
+    num_requests = Pick(1, 40);
+    num_sources = Pick(1, 12);
+    arrivals_in = Pick(1, 6);
+    cancels_in = Chance(2) ? Pick(3, 30) : 0;
+    deadlines = Chance(2);
+    faults_in = Chance(8) ? 40 : 0;
+  }
+
+  int32_t Pick(int32_t low, int32_t high) {
+    return low + static_cast<int32_t>(random() % static_cast<uint32_t>(high - low + 1));
+  }
+  bool Chance(int32_t one_in) { return one_in > 0 && Pick(1, one_in) == 1; }
+
+  Request MakeRequest(TimePoint now) {
+    Request request;
+    std::mt19937 content(Pick(1, num_sources));
+    request.source.resize(1 + content() % 24);
+    for (TokenId& token : request.source) token = 2 + static_cast<TokenId>(content() % 5);
+    if (Chance(3)) request.target_prefix.assign(Pick(1, 9), Pick(2, 9));
+    request.params.max_new_tokens = Pick(1, 24);
+    request.params.num_sequences = Chance(3) ? Pick(1, options.max_rows) : 1;
+    request.params.eos_tokens = {kFakeEos};
+    request.priority = Chance(3) ? Pick(-2, 2) : 0;
+    if (deadlines && Chance(3)) request.deadline = now + milliseconds(Pick(0, 80));
+    return request;
+  }
+
+  std::mt19937 random;
+  SchedulerOptions options;
+  int32_t num_blocks, depth, num_requests, num_sources, arrivals_in, cancels_in, faults_in;
+  uint64_t eos_interval;
+  bool keep_idle, deadlines;
+};
+
+// What the test knows of a request.
+struct Client {
+  Request request;
+  AdmissionKey key;
+  bool cancelled = false;
+  bool started = false;
+  std::optional<absl::StatusOr<Result>> end;
+  std::map<int32_t, std::vector<TokenId>> streamed;
+};
+
+class Simulation {
+ public:
+  explicit Simulation(uint32_t seed)
+      : world_(seed),
+        pool_(world_.num_blocks),
+        sources_(&pool_, world_.options.block_size, world_.keep_idle),
+        scheduler_(world_.options, &pool_, &sources_, nullptr),
+        runner_(world_.num_blocks, world_.options.block_size, world_.options.max_rows,
+                world_.eos_interval) {}
+
+  // Stops at the first failure.
+  void Run() {
+    while (!Failed() && (submitted_ < world_.num_requests || !scheduler_.idle())) Step();
+    while (!Failed() && !results_.empty()) Collect();
+    if (!Failed()) CheckEnd();
+  }
+
+  EngineStats stats() const { return scheduler_.stats(); }
+
+ private:
+  bool Failed() const { return ::testing::Test::HasFailure(); }
+
+  void Step() {
+    now_ += milliseconds(1);
+    ++steps_;
+    Disturb();
+    const EngineStats before = scheduler_.stats();
+    const StepPlan plan = scheduler_.Schedule(now_);
+    TakeDeliveries();
+    CheckDue();
+    CheckWork(plan);
+    CheckOrder(plan);
+    CheckHeadroom(plan, before);
+    if (!plan.empty()) results_.push_back(runner_.Launch(plan));
+    ASSERT_EQ(runner_.errors(), std::vector<std::string>());
+    // With nothing under way, somebody must move.
+    ASSERT_TRUE(!results_.empty() || scheduler_.idle()) << "stuck";
+    const size_t keep = plan.empty() ? 0 : world_.depth;
+    while (!Failed() && results_.size() > keep) Collect();
+    if (submitted_ == world_.num_requests) {
+      ASSERT_LE(steps_, bound_) << "starvation";
+    } else {
+      bound_ = std::max(bound_, steps_);
+    }
+  }
+
+  void Collect() {
+    scheduler_.Update(results_.front(), now_);
+    results_.pop_front();
+    TakeDeliveries();
+  }
+
+  // What the outside world does before a step.
+  void Disturb() {
+    if (submitted_ < world_.num_requests && world_.Chance(world_.arrivals_in)) Submit();
+    if (world_.Chance(world_.cancels_in) && !clients_.empty()) {
+      const auto id = static_cast<RequestId>(world_.Pick(1, static_cast<int32_t>(submitted_)));
+      scheduler_.Cancel(id);
+      const auto client = clients_.find(id);
+      if (client != clients_.end()) client->second.cancelled = true;
+    }
+    if (world_.Chance(world_.faults_in)) {
+      scheduler_.FailAll(absl::InternalError("fault"));
+      runner_.Scramble();
+      if (world_.Chance(2)) results_.clear();  // else stale results still come
+      EXPECT_TRUE(scheduler_.idle());
+      EXPECT_EQ(pool_.num_used(), 0);
+    }
+  }
+
+  void Submit() {
+    const RequestId id = ++submitted_;
+    bound_ = std::max(bound_, steps_);
+    Request request = world_.MakeRequest(now_);
+    const bool possible = scheduler_.Check(request).ok();
+    const bool full = scheduler_.stats().requests_waiting >= world_.options.max_waiting;
+    const absl::Status status = scheduler_.Add(id, request, now_);
+    ASSERT_EQ(status.ok(), possible && !full) << status;
+    if (!status.ok()) return;
+    if (world_.options.max_target_positions > 0) {
+      request.params.max_new_tokens = std::min(
+          request.params.max_new_tokens, world_.options.max_target_positions - 1 -
+                                             static_cast<int32_t>(request.target_prefix.size()));
+    }
+    // A step brings somebody a token, or only encodes, or is wasted on rows that have ended.
+    bound_ += 2 * request.params.num_sequences * (request.params.max_new_tokens + 2);
+    Client& client = clients_[id];
+    client.request = std::move(request);
+    client.key =
+        MakeAdmissionKey(now_, client.request.priority, world_.options.priority_interval, id);
+    runner_.Register(id, &client.request);
+  }
+
+  void TakeDeliveries() {
+    for (Delivery& delivery : scheduler_.TakeDeliveries()) {
+      const auto found = clients_.find(delivery.request);
+      ASSERT_TRUE(found != clients_.end());
+      Client& client = found->second;
+      ASSERT_FALSE(client.end.has_value()) << "delivery after the end";
+      if (const auto* delta = std::get_if<TokenDelta>(&delivery.event)) {
+        ASSERT_FALSE(delta->tokens.empty());
+        for (const GeneratedToken& token : delta->tokens) {
+          client.streamed[delta->hypothesis].push_back(token.token);
+        }
+        continue;
+      }
+      client.end = std::move(std::get<absl::StatusOr<Result>>(delivery.event));
+      CheckResult(client);
+    }
+  }
+
+  // Output does not depend on what shared the batch, nor on preemption.
+  void CheckResult(const Client& client) {
+    if (!client.end->ok()) {
+      const absl::StatusCode code = client.end->status().code();
+      const bool expected =
+          (code == absl::StatusCode::kCancelled && client.cancelled) ||
+          (code == absl::StatusCode::kDeadlineExceeded && client.request.deadline <= now_) ||
+          (code == absl::StatusCode::kInternal && world_.faults_in > 0);
+      ASSERT_TRUE(expected) << client.end->status();
+      return;
+    }
+    const Result& result = **client.end;
+    const auto expected = FakeGenerate(client.request, world_.eos_interval);
+    ASSERT_EQ(result.hypotheses.size(), expected.size());
+    for (size_t row = 0; row < expected.size(); ++row) {
+      std::vector<TokenId> want;
+      for (const GeneratedToken& token : expected[row].tokens) want.push_back(token.token);
+      std::vector<TokenId> got;
+      for (const GeneratedToken& token : result.hypotheses[row].tokens) got.push_back(token.token);
+      ASSERT_EQ(got, want);
+      const auto streamed = client.streamed.find(static_cast<int32_t>(row));
+      ASSERT_EQ(streamed == client.streamed.end() ? std::vector<TokenId>() : streamed->second,
+                want);
+      ASSERT_EQ(result.hypotheses[row].finish_reason, expected[row].finish_reason);
+      ASSERT_FLOAT_EQ(result.hypotheses[row].score, expected[row].score);
+    }
+    ASSERT_EQ(result.source_tokens, static_cast<int32_t>(client.request.source.size()));
+    ASSERT_GE(result.timings.queue_ms, 0);
+    ASSERT_GE(result.timings.total_ms, result.timings.queue_ms);
+  }
+
+  // After Schedule nothing is left that was cancelled or has passed its deadline.
+  void CheckDue() {
+    for (const auto& [id, client] : clients_) {
+      const bool due = client.cancelled ||
+                       (client.request.deadline.has_value() && *client.request.deadline <= now_);
+      ASSERT_TRUE(!due || client.end.has_value()) << "request " << id << " lives on";
+    }
+  }
+
+  // A step's work has a bound: one token a row, and bulk within the budget or one item alone.
+  void CheckWork(const StepPlan& plan) {
+    ASSERT_LE(static_cast<int32_t>(plan.rows.size()), world_.options.max_rows);
+    int64_t bulk = 0;
+    int items = 0;
+    for (const EncodeItem& item : plan.encode) {
+      bulk += item.source.size();
+      ++items;
+    }
+    for (const RowPlan& row : plan.rows) {
+      if (row.tokens.size() <= 1) continue;
+      bulk += row.tokens.size();
+      ++items;
+    }
+    ASSERT_TRUE(items <= 1 || bulk <= world_.options.max_encoder_tokens) << bulk;
+  }
+
+  // Whoever starts, all before him in order are in the batch already. (Without a prefix a request's
+  // first row is in the plan of the step that admits it.)
+  void CheckOrder(const StepPlan& plan) {
+    for (const RowPlan& row : plan.rows) {
+      Client& client = clients_.at(row.request);
+      if (std::exchange(client.started, true) || !client.request.target_prefix.empty()) continue;
+      const auto ahead = std::count_if(clients_.begin(), clients_.end(), [&](const auto& entry) {
+        return !entry.second.end && entry.second.key < client.key;
+      });
+      ASSERT_LT(ahead, scheduler_.stats().requests_running) << "request " << row.request;
+    }
+  }
+
+  // After an admission nobody is preempted for block_size steps.
+  void CheckHeadroom(const StepPlan& plan, const EngineStats& before) {
+    if (scheduler_.stats().preemptions > before.preemptions && last_admission_ > 0) {
+      ASSERT_GT(steps_, last_admission_ + world_.options.block_size);
+    }
+    for (const RowPlan& row : plan.rows) {
+      if (row.history.size() == 1 && !row.tokens.empty()) last_admission_ = steps_;
+    }
+  }
+
+  void CheckEnd() {
+    int64_t finished = 0;
+    for (const auto& [id, client] : clients_) {
+      ASSERT_TRUE(client.end.has_value()) << "request " << id << " never ended";
+      finished += client.end->ok() ? 1 : 0;
+    }
+    const EngineStats stats = scheduler_.stats();
+    EXPECT_EQ(stats.requests_waiting, 0);
+    EXPECT_EQ(stats.requests_running, 0);
+    EXPECT_EQ(stats.rows_running, 0);
+    EXPECT_EQ(stats.blocks_used, stats.blocks_cached);
+    EXPECT_EQ(stats.requests_submitted, clients_.size());
+    EXPECT_EQ(stats.requests_finished, finished);
+    EXPECT_EQ(stats.requests_failed, clients_.size() - finished);
+    if (!world_.keep_idle) {
+      EXPECT_EQ(stats.blocks_used, 0);
+    }
+    sources_.Clear();
+    EXPECT_EQ(pool_.num_used(), 0);
+    EXPECT_EQ(pool_.num_free(), world_.num_blocks);
+  }
+
+  World world_;
+  BlockPool pool_;
+  SourceCache sources_;
+  Scheduler scheduler_;
+  FakeRunner runner_;
+  TimePoint now_{};
+  std::map<RequestId, Client> clients_;
+  std::deque<StepResult> results_;
+  int64_t submitted_ = 0;
+  int64_t steps_ = 0;
+  int64_t bound_ = 0;
+  int64_t last_admission_ = 0;
+};
+
+TEST(SchedulerPropertyTest, RandomWorlds) {
+  EngineStats total;
+  for (uint32_t seed = 1; seed <= 2500; ++seed) {
+    SCOPED_TRACE(::testing::Message() << "seed " << seed);
+    Simulation simulation(seed);
+    simulation.Run();
+    if (HasFailure()) return;
+    const EngineStats stats = simulation.stats();
+    total.requests_finished += stats.requests_finished;
+    total.requests_failed += stats.requests_failed;
+    total.requests_rejected += stats.requests_rejected;
+    total.preemptions += stats.preemptions;
+    total.sources_reused += stats.sources_reused;
+  }
+  // The worlds are hard enough to mean something.
+  EXPECT_GT(total.requests_finished, 10000u);
+  EXPECT_GT(total.requests_failed, 1000u);
+  EXPECT_GT(total.requests_rejected, 1000u);
+  EXPECT_GT(total.preemptions, 1000u);
+  EXPECT_GT(total.sources_reused, 1000u);
+}
+
+}  // namespace
+}  // namespace transept
