@@ -106,10 +106,4 @@ void UnigramModel::AppendUnknown(std::string_view text, std::vector<TokenId>* id
   }
 }
 
-bool UnigramModel::AnyPieceContinuesPast(std::string_view mark) const {
-  return std::any_of(pieces_.begin(), pieces_.end(), [mark](const VocabularyPiece& piece) {
-    return piece.in_text && piece.text.find(mark, 1) != std::string::npos;
-  });
-}
-
 }  // namespace transept

@@ -54,9 +54,6 @@ class UnigramModel {
   int32_t size() const { return static_cast<int32_t>(pieces_.size()); }
   const std::string& piece(TokenId id) const { return pieces_[static_cast<size_t>(id)].text; }
 
-  // Whether some piece holds `mark` elsewhere than at its start.
-  bool AnyPieceContinuesPast(std::string_view mark) const;
-
  private:
   void FillBest(std::string_view word, Scratch* scratch) const;
   void AppendUnknown(std::string_view text, std::vector<TokenId>* ids) const;

@@ -1,0 +1,145 @@
+#include "engine/text/sentencepiece_tokenizer.h"
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "engine/text/added_token_files.h"
+#include "engine/text/sentencepiece_model.h"
+
+namespace transept {
+namespace {
+
+constexpr int64_t kMaxModelBytes = int64_t{64} << 20;
+constexpr int64_t kMaxExtraIds = 100000;
+constexpr int32_t kDefaultExtraIds = 100;
+
+using TokensByContent = std::map<std::string, AddedToken>;
+
+absl::Status InFile(const std::string& path, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
+}
+
+absl::StatusOr<SentencePieceModel> ReadModel(const std::string& path) {
+  const auto bytes = ReadBoundedFile(path, kMaxModelBytes);
+  if (!bytes.ok()) return bytes.status();
+  auto model = ParseSentencePieceModel(*bytes);
+  if (!model.ok()) return InFile(path, model.status());
+  return model;
+}
+
+void AddPieces(const SentencePieceModel& model, TokensByContent* tokens) {
+  for (size_t id = 0; id < model.pieces.size(); ++id) {
+    const SentencePieceModel::Piece& piece = model.pieces[id];
+    const bool special =
+        piece.type == SentencePieceType::kControl || piece.type == SentencePieceType::kUnknown;
+    if (special || piece.type == SentencePieceType::kUserDefined) {
+      (*tokens)[piece.text] = {
+          .id = static_cast<TokenId>(id), .content = piece.text, .special = special};
+    }
+  }
+}
+
+// The sentinels, after the pieces and in reverse.
+absl::Status AddExtraIds(const JsonDocument& config, int32_t num_pieces, int32_t vocab_size,
+                         TokensByContent* tokens) {
+  const bool defaults_fit = vocab_size - num_pieces >= kDefaultExtraIds;
+  const auto count =
+      config["extra_ids"].AsIntOr(defaults_fit ? kDefaultExtraIds : 0, 0, kMaxExtraIds);
+  if (!count.ok()) return count.status();
+  const auto n = static_cast<int32_t>(*count);
+  for (int32_t i = 0; i < n; ++i) {
+    std::string content = absl::StrCat("<extra_id_", i, ">");
+    AddedToken token{.id = num_pieces + n - 1 - i, .content = content, .special = true};
+    tokens->emplace(std::move(content), std::move(token));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AddListedTokens(const SentencePieceTokenizerFiles& files, TokensByContent* tokens) {
+  auto listed = ReadAddedTokensDecoder(files.tokenizer_config["added_tokens_decoder"]);
+  if (!listed.ok()) return listed.status();
+  for (const std::string& content : files.added_tokens.root().Keys()) {
+    const auto id = ReadTokenId(files.added_tokens[content]);
+    if (!id.ok()) return id.status();
+    if (content.empty()) return files.added_tokens[content].Error("its name must not be empty");
+    if (listed->empty() || tokens->count(content) == 0) {
+      (*tokens)[content] = {.id = *id, .content = content};
+    }
+  }
+  for (AddedToken& token : *listed) (*tokens)[token.content] = std::move(token);
+  for (const JsonDocument* file : {&files.special_tokens_map, &files.tokenizer_config}) {
+    const auto special = ReadSpecialTokens(file->root());
+    if (!special.ok()) return special.status();
+    for (const std::string& content : *special) {
+      const auto it = tokens->find(content);
+      if (it != tokens->end()) it->second.special = true;
+    }
+  }
+  return absl::OkStatus();
+}
+
+UnigramModel::Options MakeModel(const SentencePieceModel& model) {
+  UnigramModel::Options options;
+  options.unknown_id = model.unknown_id;
+  options.byte_fallback = model.byte_fallback;
+  options.lowest_score = std::numeric_limits<double>::max();
+  for (const SentencePieceModel::Piece& piece : model.pieces) {
+    const bool normal = piece.type == SentencePieceType::kNormal;
+    if (normal) options.lowest_score = std::min<double>(options.lowest_score, piece.score);
+    options.pieces.push_back({.text = piece.text, .score = piece.score, .in_text = normal});
+  }
+  return options;
+}
+
+bool AnyPieceSpansWords(const UnigramModel::Options& model) {
+  return std::any_of(model.pieces.begin(), model.pieces.end(), [](const VocabularyPiece& piece) {
+    return piece.in_text && piece.text.find(kSpaceMark, 1) != std::string::npos;
+  });
+}
+
+}  // namespace
+
+absl::StatusOr<UnigramTokenizerOptions> ReadSentencePieceTokenizer(
+    const SentencePieceTokenizerFiles& files, int32_t vocab_size) {
+  auto model = ReadModel(files.model_path);
+  if (!model.ok()) return model.status();
+  auto charsmap = Charsmap::Parse(model->precompiled_charsmap);
+  if (!charsmap.ok()) return InFile(files.model_path, charsmap.status());
+
+  UnigramTokenizerOptions options;
+  options.model = MakeModel(*model);
+  options.normalizer =
+      MakeSentencePieceNormalizer({.charsmap = *std::move(charsmap),
+                                   .add_dummy_prefix = model->add_dummy_prefix,
+                                   .remove_extra_whitespaces = model->remove_extra_whitespaces});
+  // Segmenting word by word is the same where no piece spans words, and faster.
+  options.words.mark_spaces = true;
+  options.words.split_at_space_marks = !AnyPieceSpansWords(options.model);
+
+  TokensByContent tokens;
+  AddPieces(*model, &tokens);
+  absl::Status status = AddExtraIds(
+      files.tokenizer_config, static_cast<int32_t>(model->pieces.size()), vocab_size, &tokens);
+  if (status.ok()) status = AddListedTokens(files, &tokens);
+  if (!status.ok()) return status;
+
+  const auto eos = ReadSpecialToken(files.tokenizer_config["eos_token"], "</s>");
+  if (!eos.ok()) return eos.status();
+  const auto eos_token = tokens.find(*eos);
+  if (eos_token == tokens.end()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        files.model_path, ": pieces and added tokens lack the EOS token \"", *eos, "\""));
+  }
+  options.suffix_tokens.push_back(eos_token->second.id);
+  for (auto& [content, token] : tokens) options.added_tokens.push_back(std::move(token));
+
+  if (!model->add_dummy_prefix) options.decoding.start = DecodingRules::Start::kKeep;
+  if (model->byte_fallback) options.decoding.bytes = DecodingRules::Bytes::kByCharacter;
+  return options;
+}
+
+}  // namespace transept

@@ -1,0 +1,25 @@
+// A folder with spiece.model: SentencePiece's own rules, and the added tokens of T5's tokenizer.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "engine/json/json.h"
+#include "engine/text/unigram_tokenizer.h"
+
+namespace transept {
+
+// The files beside spiece.model that name added tokens. Absent files are empty objects.
+struct SentencePieceTokenizerFiles {
+  std::string model_path;
+  const JsonDocument& tokenizer_config;
+  const JsonDocument& special_tokens_map;
+  const JsonDocument& added_tokens;  // of transformers before 4.34
+};
+
+// `vocab_size` is the model's: "<extra_id_0>" to "<extra_id_99>" exist where nothing says how many
+// there are and the model has embeddings for them. Errors name file, field and value.
+absl::StatusOr<UnigramTokenizerOptions> ReadSentencePieceTokenizer(
+    const SentencePieceTokenizerFiles& files, int32_t vocab_size);
+
+}  // namespace transept

@@ -1,0 +1,78 @@
+#include "engine/text/space_cleanup.h"
+
+#include <array>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace transept {
+namespace {
+
+// Replaces one string everywhere in a growing text, left to right.
+struct Rule {
+  std::string_view pattern;
+  std::string_view replacement;
+  size_t matched = 0;  // bytes of `pattern` held back
+
+  // A pattern starts with a space and has no other but perhaps at its end: after a mismatch only
+  // the byte at hand can start a match.
+  std::string Append(std::string_view text) {
+    std::string result;
+    for (const char c : text) {
+      if (c != pattern[matched]) result += pattern.substr(0, std::exchange(matched, 0));
+      if (c != pattern[matched]) {
+        result += c;
+      } else if (++matched == pattern.size()) {
+        result += replacement;
+        matched = 0;
+      }
+    }
+    return result;
+  }
+
+  std::string Finish() { return std::string(pattern.substr(0, std::exchange(matched, 0))); }
+};
+
+class SpaceCleanup final : public IncrementalDetokenizer {
+ public:
+  explicit SpaceCleanup(std::unique_ptr<IncrementalDetokenizer> source)
+      : source_(std::move(source)) {}
+
+  std::string Append(absl::Span<const TokenId> ids) override {
+    std::string text = source_->Append(ids);
+    for (Rule& rule : rules_) text = rule.Append(text);
+    return text;
+  }
+
+  std::string Finish() override {
+    std::string text = source_->Finish();
+    for (Rule& rule : rules_) {
+      text = rule.Append(text);
+      text += rule.Finish();
+    }
+    return text;
+  }
+
+ private:
+  const std::unique_ptr<IncrementalDetokenizer> source_;
+  // Each takes the previous one's output.
+  std::array<Rule, 10> rules_ = {{{" .", "."},
+                                  {" ?", "?"},
+                                  {" !", "!"},
+                                  {" ,", ","},
+                                  {" ' ", "'"},
+                                  {" n't", "n't"},
+                                  {" 'm", "'m"},
+                                  {" 's", "'s"},
+                                  {" 've", "'ve"},
+                                  {" 're", "'re"}}};
+};
+
+}  // namespace
+
+std::unique_ptr<IncrementalDetokenizer> WithSpaceCleanup(
+    std::unique_ptr<IncrementalDetokenizer> source) {
+  return std::make_unique<SpaceCleanup>(std::move(source));
+}
+
+}  // namespace transept

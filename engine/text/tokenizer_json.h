@@ -1,0 +1,18 @@
+// tokenizer.json, the file of the Hugging Face tokenizers library, where its model is Unigram.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "engine/json/json.h"
+#include "engine/text/unigram_tokenizer.h"
+
+namespace transept {
+
+inline constexpr JsonLimits kTokenizerJsonLimits = {.max_bytes = int64_t{64} << 20};
+
+// What `file` says, padding and truncation aside: transformers sets these anew for each call.
+// INVALID_ARGUMENT names file, field and value at fault, or the parts that are not supported.
+absl::StatusOr<UnigramTokenizerOptions> ReadTokenizerJson(const JsonDocument& file);
+
+}  // namespace transept

@@ -1,0 +1,141 @@
+#include "engine/text/unigram_tokenizer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/text/space_cleanup.h"
+#include "engine/text/unigram_detokenizer.h"
+#include "engine/text/utf8.h"
+
+namespace transept {
+namespace {
+
+AddedTokenSplitter MakeSplitter(const std::vector<AddedToken>& tokens,
+                                const Normalizer* normalizer) {
+  std::vector<AddedToken> chosen;
+  for (AddedToken token : tokens) {
+    if (token.normalized != (normalizer != nullptr)) continue;
+    if (normalizer != nullptr) token.content = normalizer->Normalize(token.content);
+    chosen.push_back(std::move(token));
+  }
+  return AddedTokenSplitter(std::move(chosen));
+}
+
+int32_t VocabularySize(const UnigramModel& model, const std::vector<AddedToken>& added_tokens) {
+  int32_t size = model.size();
+  for (const AddedToken& token : added_tokens) size = std::max(size, token.id + 1);
+  return size;
+}
+
+// Calls visit(word, at_start) for every maximal run without white space.
+template <class Visit>
+void ForEachRun(std::string_view text, Visit visit) {
+  size_t start = 0;
+  for (size_t i = 0; i < text.size();) {
+    const Utf8Char c = DecodeUtf8Char(text.substr(i));
+    if (IsWhitespace(c.code_point)) {
+      if (start < i) visit(text.substr(start, i - start), start == 0);
+      start = i + c.length;
+    }
+    i += c.length;
+  }
+  if (start < text.size()) visit(text.substr(start), start == 0);
+}
+
+// The parts of `text` that start with each space mark, and what comes before the first.
+template <class Visit>
+void ForEachMarkedWord(std::string_view text, Visit visit) {
+  while (!text.empty()) {
+    const std::string_view word = text.substr(0, text.find(kSpaceMark, 1));
+    visit(word);
+    text.remove_prefix(word.size());
+  }
+}
+
+std::string MarkSpaces(std::string_view text, bool prefix) {
+  std::string marked;
+  marked.reserve(text.size() + kSpaceMark.size());
+  if (prefix && !text.starts_with(' ') && !text.starts_with(kSpaceMark)) marked += kSpaceMark;
+  for (const char c : text) {
+    if (c == ' ') {
+      marked += kSpaceMark;
+    } else {
+      marked += c;
+    }
+  }
+  return marked;
+}
+
+}  // namespace
+
+UnigramTokenizer::UnigramTokenizer(UnigramTokenizerOptions options)
+    : model_(std::move(options.model)),
+      added_tokens_(IndexById(options.added_tokens)),
+      raw_splitter_(MakeSplitter(options.added_tokens, nullptr)),
+      normalizer_(std::move(options.normalizer)),
+      normalized_splitter_(MakeSplitter(options.added_tokens, normalizer_.get())),
+      words_(options.words),
+      prefix_tokens_(std::move(options.prefix_tokens)),
+      suffix_tokens_(std::move(options.suffix_tokens)),
+      decoding_(options.decoding),
+      vocab_size_(VocabularySize(model_, options.added_tokens)) {}
+
+absl::StatusOr<std::vector<TokenId>> UnigramTokenizer::Encode(std::string_view text) const {
+  const std::string valid = ReplaceInvalidUtf8(text);
+  std::vector<TokenId> ids = prefix_tokens_;
+  UnigramModel::Scratch scratch;
+  for (const AddedTokenSplitter::Part& raw : raw_splitter_.Split(valid)) {
+    if (raw.id >= 0) {
+      ids.push_back(raw.id);
+      continue;
+    }
+    bool at_start = raw.text.data() == valid.data();
+    const std::string normalized = normalizer_->Normalize(raw.text);
+    for (const AddedTokenSplitter::Part& part : normalized_splitter_.Split(normalized)) {
+      if (part.id >= 0) {
+        ids.push_back(part.id);
+      } else {
+        EncodePart(part.text, at_start, &scratch, &ids);
+      }
+      at_start = false;
+    }
+  }
+  ids.insert(ids.end(), suffix_tokens_.begin(), suffix_tokens_.end());
+  return ids;
+}
+
+void UnigramTokenizer::EncodePart(std::string_view part, bool at_start,
+                                  UnigramModel::Scratch* scratch, std::vector<TokenId>* ids) const {
+  const auto encode_run = [&](std::string_view run, bool run_at_start) {
+    if (!words_.mark_spaces) {
+      model_.Encode(run, scratch, ids);
+      return;
+    }
+    const bool prefix = words_.prefix == WordRules::Prefix::kAlways ||
+                        (words_.prefix == WordRules::Prefix::kFirst && at_start && run_at_start);
+    const std::string marked = MarkSpaces(run, prefix);
+    if (words_.split_at_space_marks) {
+      ForEachMarkedWord(marked, [&](std::string_view word) { model_.Encode(word, scratch, ids); });
+    } else {
+      model_.Encode(marked, scratch, ids);
+    }
+  };
+  if (words_.split_at_white_space) {
+    ForEachRun(part, encode_run);
+  } else {
+    encode_run(part, true);
+  }
+}
+
+std::unique_ptr<IncrementalDetokenizer> UnigramTokenizer::NewDetokenizer() const {
+  auto detokenizer = std::make_unique<UnigramDetokenizer>(&model_, &added_tokens_, decoding_);
+  if (decoding_.clean_up_spaces) return WithSpaceCleanup(std::move(detokenizer));
+  return detokenizer;
+}
+
+std::string UnigramTokenizer::Piece(TokenId id) const {
+  if (const auto it = added_tokens_.find(id); it != added_tokens_.end()) return it->second.content;
+  return id >= 0 && id < model_.size() ? model_.piece(id) : "";
+}
+
+}  // namespace transept

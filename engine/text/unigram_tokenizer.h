@@ -1,0 +1,80 @@
+// A SentencePiece-style tokenizer of the unigram kind, whichever file it came from.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/text/added_tokens.h"
+#include "engine/text/normalizer.h"
+#include "engine/text/tokenizer.h"
+#include "engine/text/unigram_model.h"
+
+namespace transept {
+
+// How normalized text becomes words, which the model then segments one by one.
+struct WordRules {
+  enum class Prefix { kNever, kFirst, kAlways };  // kFirst: only where the whole text starts
+
+  bool split_at_white_space = false;  // which is dropped
+  bool mark_spaces = false;           // spaces become space marks, and the next two fields apply
+  Prefix prefix = Prefix::kNever;     // a space mark before each part that doesn't start with one
+  bool split_at_space_marks = false;  // each mark starts a word
+};
+
+// How the strings of tokens become text.
+struct DecodingRules {
+  // What stands at the very start of the text.
+  enum class Start {
+    kKeep,
+    kDropFirstTokensMarks,  // all space marks of the first token
+    kDropOneSpace,
+  };
+  enum class Bytes {
+    kAsWritten,    // "<0x41>" stays that
+    kWholeRun,     // a run of byte tokens that is not UTF-8 becomes one U+FFFD for each byte
+    kByCharacter,  // only what is not UTF-8 within it does
+  };
+
+  Start start = Start::kDropFirstTokensMarks;
+  Bytes bytes = Bytes::kAsWritten;
+  bool clean_up_spaces = false;
+};
+
+// Everything that a tokenizer file says.
+struct UnigramTokenizerOptions {
+  UnigramModel::Options model;
+  std::vector<AddedToken> added_tokens;
+  std::unique_ptr<Normalizer> normalizer;  // never null
+  WordRules words;
+  std::vector<TokenId> prefix_tokens;  // before and after every text
+  std::vector<TokenId> suffix_tokens;
+  DecodingRules decoding;
+};
+
+class UnigramTokenizer final : public Tokenizer {
+ public:
+  explicit UnigramTokenizer(UnigramTokenizerOptions options);
+
+  absl::StatusOr<std::vector<TokenId>> Encode(std::string_view text) const override;
+  std::unique_ptr<IncrementalDetokenizer> NewDetokenizer() const override;
+  std::string Piece(TokenId id) const override;
+  int32_t vocab_size() const override { return vocab_size_; }
+
+ private:
+  void EncodePart(std::string_view part, bool at_start, UnigramModel::Scratch* scratch,
+                  std::vector<TokenId>* ids) const;
+
+  const UnigramModel model_;
+  const AddedTokensById added_tokens_;
+  const AddedTokenSplitter raw_splitter_;  // tokens looked for in the text as it comes
+  const std::unique_ptr<Normalizer> normalizer_;
+  const AddedTokenSplitter normalized_splitter_;  // and in normalized text
+  const WordRules words_;
+  const std::vector<TokenId> prefix_tokens_;
+  const std::vector<TokenId> suffix_tokens_;
+  const DecodingRules decoding_;
+  const int32_t vocab_size_;
+};
+
+}  // namespace transept
