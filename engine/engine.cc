@@ -253,8 +253,8 @@ void EngineImpl::Step() {
     in_flight_.clear();
     scheduler_.FailAll(absl::InternalError("the model could not be run"));
   }
+  Publish();  // first: who has its result finds it counted
   Deliver();
-  Publish();
 }
 
 absl::Status EngineImpl::LaunchStep(const StepPlan& plan) {
