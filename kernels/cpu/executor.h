@@ -1,6 +1,7 @@
 // Runs a Program on the CPU, one operation after the other, all compute in float32.
 #pragma once
 
+#include "kernels/cpu/resources.h"
 #include "kernels/cpu/step.h"
 #include "kernels/cpu/thread_pool.h"
 #include "kernels/inputs.h"
@@ -16,13 +17,14 @@ class Observer {
   virtual void End(const Operation& operation) = 0;
 };
 
-// Not thread-safe: one run at a time. Results do not depend on the number of threads, nor on which
-// other tokens share the batch beyond float32 rounding. All activations must be float32. Scratch
-// memory grows with the largest step seen and is kept: later steps do not allocate.
+// Not thread-safe: one run at a time. All activations must be float32. A row's results do not
+// depend, to the last bit, on the number of threads nor on what else is in the step (the
+// processor's instruction set may change them). Scratch memory grows with the largest step seen and
+// is kept: later steps do not allocate.
 class Executor {
  public:
   // `pool` must outlive the executor.
-  explicit Executor(ThreadPool* pool) : pool_(*pool) {}
+  explicit Executor(ThreadPool* pool) : resources_(pool) {}
 
   void Run(const Program& program, const EncoderInputs& inputs) { Run(program, Step(inputs)); }
   void Run(const Program& program, const DecoderInputs& inputs) { Run(program, Step(inputs)); }
@@ -33,7 +35,7 @@ class Executor {
  private:
   void Run(const Program& program, const Step& step);
 
-  ThreadPool& pool_;
+  Resources resources_;
   Observer* observer_ = nullptr;
 };
 

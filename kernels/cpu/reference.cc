@@ -1,4 +1,5 @@
 #include "kernels/cpu/reference.h"
+#include "kernels/cpu/paged_kv.h"
 
 #include <algorithm>
 #include <cmath>

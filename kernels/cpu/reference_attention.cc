@@ -1,45 +1,53 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <vector>
 
 #include "kernels/cpu/float16.h"
+#include "kernels/cpu/paged_kv.h"
 #include "kernels/cpu/reference.h"
 #include "kernels/relative_bucket.h"
 
 namespace transept::kernels::cpu::reference {
 namespace {
 
-// One query and the keys it sees. Key j's elements are key(j, 0..head_size - 1), likewise values.
+// One query and the keys it sees. The elements of key j begin at keys[offset(j)], those of its
+// value at values[offset(j)].
 struct Query {
   const float* query = nullptr;  // [head_size]
   float* out = nullptr;          // [head_size]
   int64_t num_keys = 0;
-  std::function<float(int64_t j, int64_t i)> key;
-  std::function<float(int64_t j, int64_t i)> value;
+  const void* keys = nullptr;
+  const void* values = nullptr;
+  DataType dtype = DataType::kFloat32;
+  std::function<int64_t(int64_t j)> offset;
   std::function<float(int64_t j)> bias;
 };
 
 // out = Σ_j softmax_j(scale q·k_j + bias_j) v_j; zero when there is no key.
 void Attend(const AttentionShape& shape, const Query& q) {
-  std::fill_n(q.out, shape.head_size, 0.0f);
-  if (q.num_keys == 0) return;
   std::vector<double> weights(q.num_keys);
+  double largest = -std::numeric_limits<double>::infinity();
   for (int64_t j = 0; j < q.num_keys; ++j) {
+    const int64_t offset = q.offset(j);
     double dot = 0;
     for (int64_t i = 0; i < shape.head_size; ++i) {
-      dot += static_cast<double>(q.query[i]) * q.key(j, i);
+      dot += static_cast<double>(q.query[i]) * LoadElement(q.keys, q.dtype, offset + i);
     }
     weights[j] = dot * shape.scale + q.bias(j);
+    largest = std::max(largest, weights[j]);
   }
-  const double largest = *std::max_element(weights.begin(), weights.end());
   double sum = 0;
   for (double& weight : weights) sum += weight = std::exp(weight - largest);
-  for (int64_t i = 0; i < shape.head_size; ++i) {
-    double out = 0;
-    for (int64_t j = 0; j < q.num_keys; ++j) out += weights[j] / sum * q.value(j, i);
-    q.out[i] = static_cast<float>(out);
+  std::vector<double> out(shape.head_size);
+  for (int64_t j = 0; j < q.num_keys; ++j) {
+    const int64_t offset = q.offset(j);
+    for (int64_t i = 0; i < shape.head_size; ++i) {
+      out[i] += weights[j] / sum * LoadElement(q.values, q.dtype, offset + i);
+    }
   }
+  std::copy(out.begin(), out.end(), q.out);
 }
 
 float BiasOf(const RelativeBias& bias, const AttentionShape& shape, int64_t head,
@@ -65,15 +73,14 @@ void Run(const EncoderAttentionOp& op, const Step& step) {
     const int64_t length = step.offsets[source + 1] - begin;
     for (int64_t t = 0; t < length; ++t) {
       for (int64_t head = 0; head < shape.num_heads; ++head) {
-        const int64_t column = KvHead(shape, head) * shape.head_size;
+        const float* source_rows = RowOf(op.qkv, begin) + KvHead(shape, head) * shape.head_size;
         Query q;
         q.query = RowOf(op.qkv, begin + t) + head * shape.head_size;
         q.out = RowOf(op.out, begin + t) + head * shape.head_size;
         q.num_keys = length;
-        q.key = [&](int64_t j, int64_t i) { return RowOf(op.qkv, begin + j)[keys + column + i]; };
-        q.value = [&](int64_t j, int64_t i) {
-          return RowOf(op.qkv, begin + j)[values + column + i];
-        };
+        q.keys = source_rows + keys;
+        q.values = source_rows + values;
+        q.offset = [&](int64_t j) { return j * op.qkv.stride; };
         q.bias = [&](int64_t j) { return BiasOf(op.bias, shape, head, j - t); };
         Attend(shape, q);
       }
@@ -101,16 +108,16 @@ void Run(const SelfAttentionOp& op, const Step& step) {
     for (int64_t t = inputs.query_offsets[row]; t < inputs.query_offsets[row + 1]; ++t) {
       const int64_t position = inputs.positions[t];
       for (int64_t head = 0; head < shape.num_heads; ++head) {
-        const auto element = [&](const void* pages, int64_t j, int64_t i) {
-          const int64_t slot = SelfSlot(inputs, cache, row, j);
-          return LoadElement(pages, cache.dtype, SlotOffset(cache, slot, KvHead(shape, head)) + i);
-        };
         Query q;
         q.query = RowOf(op.qkv, t) + head * shape.head_size;
         q.out = RowOf(op.out, t) + head * shape.head_size;
         q.num_keys = position + 1;
-        q.key = [&](int64_t j, int64_t i) { return element(cache.keys, j, i); };
-        q.value = [&](int64_t j, int64_t i) { return element(cache.values, j, i); };
+        q.keys = cache.keys;
+        q.values = cache.values;
+        q.dtype = cache.dtype;
+        q.offset = [&](int64_t j) {
+          return SlotOffset(cache, SelfSlot(inputs, cache, row, j), KvHead(shape, head));
+        };
         q.bias = [&](int64_t j) { return BiasOf(op.bias, shape, head, j - position); };
         Attend(shape, q);
       }
@@ -127,16 +134,16 @@ void Run(const CrossAttentionOp& op, const Step& step) {
     const int64_t end = inputs.query_offsets[inputs.source_offsets[source + 1]];
     for (int64_t t = begin; t < end; ++t) {
       for (int64_t head = 0; head < shape.num_heads; ++head) {
-        const auto element = [&](const void* pages, int64_t j, int64_t i) {
-          const int64_t slot = CrossSlot(inputs, cache, source, j);
-          return LoadElement(pages, cache.dtype, SlotOffset(cache, slot, KvHead(shape, head)) + i);
-        };
         Query q;
         q.query = RowOf(op.query, t) + head * shape.head_size;
         q.out = RowOf(op.out, t) + head * shape.head_size;
         q.num_keys = inputs.cross_lengths[source];
-        q.key = [&](int64_t j, int64_t i) { return element(cache.keys, j, i); };
-        q.value = [&](int64_t j, int64_t i) { return element(cache.values, j, i); };
+        q.keys = cache.keys;
+        q.values = cache.values;
+        q.dtype = cache.dtype;
+        q.offset = [&](int64_t j) {
+          return SlotOffset(cache, CrossSlot(inputs, cache, source, j), KvHead(shape, head));
+        };
         q.bias = [](int64_t) { return 0.0f; };
         Attend(shape, q);
       }

@@ -1,0 +1,66 @@
+// Loads of float32, bfloat16 and float16 memory as float32 vectors, for the instruction set that is
+// being compiled.
+
+#if defined(TRANSEPT_KERNELS_CPU_SIMD_LOAD_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef TRANSEPT_KERNELS_CPU_SIMD_LOAD_INL_H_
+#undef TRANSEPT_KERNELS_CPU_SIMD_LOAD_INL_H_
+#else
+#define TRANSEPT_KERNELS_CPU_SIMD_LOAD_INL_H_
+#endif
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace transept::kernels::cpu::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+using F32 = hn::ScalableTag<float>;
+using VF32 = hn::Vec<F32>;
+static_assert(!HWY_HAVE_SCALABLE, "the kernels keep arrays of vectors");
+inline constexpr size_t kLanes = hn::MaxLanes(F32());
+
+// Vectors that fit in registers, as a tile size.
+inline constexpr bool kManyRegisters = HWY_MAX_BYTES == 64 || HWY_ARCH_ARM;
+
+HWY_INLINE VF32 Load(const float* from) {
+  return hn::LoadU(F32(), from);
+}
+
+HWY_INLINE VF32 Load(const hwy::bfloat16_t* from) {
+  const hn::Rebind<uint16_t, F32> narrow;
+  const hn::RebindToUnsigned<F32> wide;
+  const auto bits = hn::LoadU(narrow, reinterpret_cast<const uint16_t*>(from));
+  return hn::BitCast(F32(), hn::ShiftLeft<16>(hn::PromoteTo(wide, bits)));
+}
+
+HWY_INLINE VF32 Load(const hwy::float16_t* from) {
+  return hn::PromoteTo(F32(), hn::LoadU(hn::Rebind<hwy::float16_t, F32>(), from));
+}
+
+// The first `count` < kLanes elements, then zeros; reads no further.
+template <class T>
+HWY_INLINE VF32 LoadFirst(const T* from, size_t count) {
+  HWY_ALIGN T padded[kLanes] = {};
+  memcpy(static_cast<void*>(padded), from, count * sizeof(T));
+  return Load(padded);
+}
+
+HWY_INLINE void StoreFirst(VF32 value, float* to, size_t count) {
+  HWY_ALIGN float padded[kLanes];
+  hn::Store(value, F32(), padded);
+  memcpy(to, padded, count * sizeof(float));
+}
+
+HWY_INLINE float SumOf(VF32 value) {
+  return hn::GetLane(hn::SumOfLanes(F32(), value));
+}
+
+}  // namespace transept::kernels::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif

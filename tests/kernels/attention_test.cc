@@ -1,0 +1,282 @@
+#include <algorithm>
+#include <numeric>
+
+#include "kernels/cpu/reference.h"
+#include "tests/kernels/support.h"
+
+namespace transept::kernels::cpu {
+namespace {
+
+class AttentionTest : public PathTest {};
+
+// Head sizes that fill vectors, that do not, and groups of heads that share keys.
+const AttentionShape kShapes[] = {
+    {1, 1, 8, 0.35f}, {2, 2, 12, 1.0f},  {3, 1, 20, 1.0f},  {4, 2, 32, 0.2f},
+    {2, 1, 64, 1.0f}, {30, 1, 16, 1.0f}, {2, 2, 80, 0.11f}, {1, 1, 256, 0.06f},
+};
+
+std::string Describe(const AttentionShape& shape) {
+  return std::to_string(shape.num_heads) + " heads, " + std::to_string(shape.num_kv_heads) +
+         " of keys, size " + std::to_string(shape.head_size);
+}
+
+// Values of several units, so that softmax is far from uniform.
+struct BiasTable {
+  BiasTable(int32_t num_heads, bool bidirectional)
+      : values(RandomFloats(16 * num_heads, 99)), bidirectional(bidirectional) {
+    for (float& value : values) value *= 3;
+  }
+  RelativeBias view() const { return {values.data(), 16, 50, bidirectional}; }
+
+  std::vector<float> values;
+  bool bidirectional;
+};
+
+struct EncoderCase {
+  explicit EncoderCase(const std::vector<int32_t>& lengths) : offsets(OffsetsOf(lengths)) {
+    inputs.num_sources = static_cast<int32_t>(lengths.size());
+    inputs.num_tokens = offsets.back();
+    inputs.offsets = offsets.data();
+  }
+  std::vector<int32_t> offsets;
+  EncoderInputs inputs;
+};
+
+int64_t QkvWidth(const AttentionShape& shape) {
+  return int64_t{shape.num_heads + 2 * shape.num_kv_heads} * shape.head_size;
+}
+int64_t QueryWidth(const AttentionShape& shape) {
+  return int64_t{shape.num_heads} * shape.head_size;
+}
+
+TEST_P(AttentionTest, Encoder) {
+  if (dtype() != DataType::kFloat32) GTEST_SKIP() << "there is no cache";
+  for (const std::vector<int32_t>& lengths :
+       {std::vector<int32_t>{}, {1}, {1, 1, 1}, {17}, {3, 0, 25, 1, 48}, {24, 23, 70}}) {
+    EncoderCase batch(lengths);
+    for (const AttentionShape& shape : kShapes) {
+      for (const bool with_bias : {false, true}) {
+        SCOPED_TRACE(Describe(shape) + ", sources " + testing::PrintToString(lengths));
+        const BiasTable bias(shape.num_heads, true);
+        const int32_t tokens = batch.inputs.num_tokens;
+        Buffer qkv(tokens, QkvWidth(shape), 1);
+        Buffer expected(tokens, QueryWidth(shape), 2), actual(tokens, QueryWidth(shape), 2);
+        EncoderAttentionOp op;
+        op.kernel = AttentionKernel::kSimd;
+        op.shape = shape;
+        if (with_bias) op.bias = bias.view();
+        op.qkv = qkv.view();
+        op.out = expected.view();
+        reference::Run(op, Step(batch.inputs));
+        op.out = actual.view();
+        Execute(op, batch.inputs);
+        ExpectNear(actual.values(), expected.values(), tolerance().computed);
+        EXPECT_TRUE(actual.GuardsIntact());
+      }
+    }
+  }
+}
+
+TEST_P(AttentionTest, SourcesDoNotDependOnTheirNeighbours) {
+  if (dtype() != DataType::kFloat32) GTEST_SKIP() << "there is no cache";
+  const AttentionShape shape{2, 1, 20, 1.0f};
+  const BiasTable bias(shape.num_heads, true);
+  EncoderCase batch({37, 5, 61});
+  const int32_t tokens = batch.inputs.num_tokens;
+  Buffer qkv(tokens, QkvWidth(shape), 1), out(tokens, QueryWidth(shape), 2);
+  EncoderAttentionOp op;
+  op.kernel = AttentionKernel::kSimd;
+  op.shape = shape;
+  op.bias = bias.view();
+  op.qkv = qkv.view();
+  op.out = out.view();
+  Execute(op, batch.inputs);
+  for (int source = 0; source < 3; ++source) {
+    const int32_t begin = batch.offsets[source];
+    const int32_t length = batch.offsets[source + 1] - begin;
+    EncoderCase alone({length});
+    Buffer alone_out(length, QueryWidth(shape), 3);
+    op.qkv.data = static_cast<float*>(qkv.view().data) + begin * op.qkv.stride;
+    op.out = alone_out.view();
+    Execute(op, alone.inputs);
+    const std::vector<float> all = out.values(), values = alone_out.values();
+    EXPECT_TRUE(std::equal(values.begin(), values.end(), all.begin() + begin * QueryWidth(shape)));
+  }
+}
+
+// Rows with so many positions in the cache already and so many query tokens.
+struct DecoderCase {
+  struct Row {
+    int32_t past;
+    int32_t queries;
+  };
+
+  DecoderCase(const std::vector<Row>& rows, int32_t block_size)
+      : tables(Lengths(rows), block_size, 3, 7) {
+    std::vector<int32_t> queries;
+    for (size_t row = 0; row < rows.size(); ++row) {
+      queries.push_back(rows[row].queries);
+      for (int32_t i = 0; i < rows[row].queries; ++i) {
+        const int32_t position = rows[row].past + i;
+        positions.push_back(position);
+        const int64_t block = tables.blocks[row * tables.stride + position / block_size];
+        slots.push_back(block * block_size + position % block_size);
+      }
+    }
+    query_offsets = OffsetsOf(queries);
+    inputs.num_rows = static_cast<int32_t>(rows.size());
+    inputs.num_tokens = query_offsets.back();
+    inputs.positions = positions.data();
+    inputs.query_offsets = query_offsets.data();
+    inputs.self_slots = slots.data();
+    inputs.block_tables = tables.blocks.data();
+    inputs.block_table_stride = tables.stride;
+  }
+
+  static std::vector<int32_t> Lengths(const std::vector<Row>& rows) {
+    std::vector<int32_t> lengths;
+    for (const Row& row : rows) lengths.push_back(row.past + row.queries);
+    return lengths;
+  }
+
+  BlockTables tables;
+  std::vector<int32_t> positions, query_offsets;
+  std::vector<int64_t> slots;
+  DecoderInputs inputs;
+};
+
+const std::vector<DecoderCase::Row> kRowSets[] = {
+    {},
+    {{0, 1}},
+    {{15, 1}, {16, 1}, {17, 1}, {0, 1}},
+    {{0, 5}, {40, 1}, {3, 30}, {31, 2}, {90, 1}},
+};
+
+TEST_P(AttentionTest, DecoderSelf) {
+  for (const int32_t block_size : {1, 16, 5}) {
+    for (const std::vector<DecoderCase::Row>& rows : kRowSets) {
+      DecoderCase batch(rows, block_size);
+      for (const AttentionShape& shape : kShapes) {
+        for (const bool with_bias : {false, true}) {
+          SCOPED_TRACE(Describe(shape) + ", rows " + std::to_string(rows.size()) + ", block size " +
+                       std::to_string(block_size));
+          const BiasTable bias(shape.num_heads, false);
+          const int32_t tokens = batch.inputs.num_tokens;
+          Buffer qkv(tokens, QkvWidth(shape), 1);
+          Buffer expected(tokens, QueryWidth(shape), 2), actual(tokens, QueryWidth(shape), 2);
+          Pages expected_pages(batch.tables.end_block, block_size, shape, dtype(), 3);
+          Pages actual_pages(batch.tables.end_block, block_size, shape, dtype(), 3);
+          SelfAttentionOp op;
+          op.kernel = AttentionKernel::kSimd;
+          op.shape = shape;
+          if (with_bias) op.bias = bias.view();
+          op.qkv = qkv.view();
+          op.cache = expected_pages.view();
+          op.out = expected.view();
+          reference::Run(op, Step(batch.inputs));
+          op.cache = actual_pages.view();
+          op.out = actual.view();
+          Execute(op, batch.inputs);
+          ExpectNear(actual.values(), expected.values(), tolerance().stored);
+          ExpectNear(actual_pages.keys(), expected_pages.keys(), tolerance().stored);
+          ExpectNear(actual_pages.values(), expected_pages.values(), tolerance().stored);
+          EXPECT_TRUE(actual.GuardsIntact());
+        }
+      }
+    }
+  }
+}
+
+// Three beams whose pasts cross, as beam search leaves them.
+TEST_P(AttentionTest, DecoderSelfReadsThroughTheAncestry) {
+  constexpr int32_t kPast = 37;
+  DecoderCase batch({{kPast, 1}, {kPast, 1}, {kPast, 1}, {4, 2}}, 16);
+  constexpr int64_t kStride = 50;
+  std::vector<int32_t> ancestry(4 * kStride, -1);
+  for (int32_t position = 0; position < kPast; ++position) {
+    const int32_t writers[] = {position < 20 ? 0 : 2, position % 3, position < 36 ? 0 : 1};
+    for (int row = 0; row < 3; ++row) ancestry[row * kStride + position] = writers[row];
+  }
+  for (int row = 0; row < 3; ++row) ancestry[row * kStride + kPast] = row;
+  for (int32_t position = 0; position < 6; ++position) ancestry[3 * kStride + position] = 3;
+  batch.inputs.ancestry = ancestry.data();
+  batch.inputs.ancestry_stride = kStride;
+
+  const AttentionShape shape{4, 2, 20, 1.0f};
+  const BiasTable bias(shape.num_heads, false);
+  Buffer qkv(5, QkvWidth(shape), 1);
+  Buffer expected(5, QueryWidth(shape), 2), actual(5, QueryWidth(shape), 2);
+  Pages pages(batch.tables.end_block, 16, shape, dtype(), 3);
+  SelfAttentionOp op;
+  op.kernel = AttentionKernel::kSimd;
+  op.shape = shape;
+  op.bias = bias.view();
+  op.qkv = qkv.view();
+  op.cache = pages.view();
+  op.out = expected.view();
+  reference::Run(op, Step(batch.inputs));
+  op.out = actual.view();
+  Execute(op, batch.inputs);
+  ExpectNear(actual.values(), expected.values(), tolerance().stored);
+}
+
+TEST_P(AttentionTest, Cross) {
+  const std::vector<int32_t> lengths = {1, 16, 0, 17, 100};
+  const std::vector<int32_t> rows_of_source = {1, 4, 2, 0, 3};
+  const std::vector<int32_t> queries_of_row = {1, 1, 1, 1, 1, 2, 1, 1, 30, 1};
+  const std::vector<int32_t> source_offsets = OffsetsOf(rows_of_source);
+  const std::vector<int32_t> query_offsets = OffsetsOf(queries_of_row);
+  for (const int32_t block_size : {16, 3}) {
+    const BlockTables tables(lengths, block_size, 1, 5);
+    DecoderInputs inputs;
+    inputs.num_rows = static_cast<int32_t>(queries_of_row.size());
+    inputs.num_tokens = query_offsets.back();
+    inputs.query_offsets = query_offsets.data();
+    inputs.num_sources = static_cast<int32_t>(lengths.size());
+    inputs.source_offsets = source_offsets.data();
+    inputs.cross_block_tables = tables.blocks.data();
+    inputs.cross_block_table_stride = tables.stride;
+    inputs.cross_lengths = lengths.data();
+    for (const AttentionShape& shape : kShapes) {
+      SCOPED_TRACE(Describe(shape) + ", block size " + std::to_string(block_size));
+      const int32_t tokens = inputs.num_tokens;
+      Buffer query(tokens, QueryWidth(shape), 1);
+      Buffer expected(tokens, QueryWidth(shape), 2), actual(tokens, QueryWidth(shape), 2);
+      Pages pages(tables.end_block, block_size, shape, dtype(), 3);
+      CrossAttentionOp op;
+      op.kernel = AttentionKernel::kSimd;
+      op.shape = shape;
+      op.cache = pages.view();
+      op.query = query.view();
+      op.out = expected.view();
+      reference::Run(op, Step(inputs));
+      op.out = actual.view();
+      Execute(op, inputs);
+      ExpectNear(actual.values(), expected.values(), tolerance().computed);
+      EXPECT_TRUE(actual.GuardsIntact());
+    }
+  }
+}
+
+// Scores far beyond what e^x holds in float32.
+TEST_P(AttentionTest, LargeScoresDoNotOverflow) {
+  const AttentionShape shape{1, 1, 16, 500.0f};
+  EncoderCase batch({40});
+  Buffer qkv(40, QkvWidth(shape), 1);
+  Buffer expected(40, 16, 2), actual(40, 16, 2);
+  EncoderAttentionOp op;
+  op.kernel = AttentionKernel::kSimd;
+  op.shape = shape;
+  op.qkv = qkv.view();
+  op.out = expected.view();
+  reference::Run(op, Step(batch.inputs));
+  op.out = actual.view();
+  Execute(op, batch.inputs);
+  // A score of 1000 has an error of 1e-4, which is that of its exponential.
+  ExpectNear(actual.values(), expected.values(), 2e-3f);
+}
+
+INSTANTIATE_TEST_SUITE_P(Paths, AttentionTest, testing::ValuesIn(AllPaths()), NameOf);
+
+}  // namespace
+}  // namespace transept::kernels::cpu
