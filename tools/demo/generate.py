@@ -11,7 +11,9 @@ import re
 import sys
 from typing import Iterator, NamedTuple
 
+import digit_strings
 import entities
+import held_out
 import measures
 import templates
 import words as vocabulary
@@ -29,7 +31,7 @@ _ENTITIES = {
     "VOLUME": measures.volume, "AREA": measures.area, "SPEED": measures.speed,
     "TEMPERATURE": measures.temperature, "TECHNICAL": measures.technical,
     "MEASURE": measures.measure, "MEASURE_ADJECTIVE": measures.measure_adjective,
-    "PHONE": entities.phone, "CODE": entities.code, "LABEL": entities.label,
+    "PHONE": digit_strings.phone, "CODE": digit_strings.code, "LABEL": digit_strings.label,
 }  # fmt: skip
 
 # What stands between any two words.
@@ -37,7 +39,7 @@ _FREE = [
     entities.cardinal, entities.cardinal, entities.ordinal, entities.date, entities.date,
     entities.year, entities.time, entities.time, entities.money, entities.money, entities.percent,
     entities.decimal, entities.fraction, entities.mixed_fraction, measures.measure,
-    measures.measure, entities.phone,
+    measures.measure, digit_strings.phone,
 ]  # fmt: skip
 
 _PLACES = """museum station library market beach airport theater stadium hospital harbor garden bridge
@@ -48,8 +50,11 @@ _PERSONS = """brother sister mother father uncle aunt boss neighbor doctor teach
 grandfather dentist landlord daughter son husband wife cousin coach colleague""".split()
 _COMPANY_ENDINGS = ["", "", " motors", " foods", " airlines", " labs", " bank", " systems"]
 # Words of number expressions that stand for themselves when they are alone.
-_DISTRACTORS = """one two five second first third may march half quarter point double oh to past
-pounds dollars percent hundreds thousands seconds dozen couple to-do""".split()
+_DISTRACTORS = """one two five second first third may march half quarter point double oh to past till
+pounds dollar dollars percent hundred thousand million hundreds thousands seconds minutes hours dozen
+couple morning morning afternoon afternoon evening evening night tonight noon midnight o'clock plus
+minus negative foot feet inch yard mile miles meter degrees gram liter volt square points quarters
+tenth triple am pm fifties""".split()
 
 
 class Example(NamedTuple):
@@ -60,7 +65,7 @@ class Example(NamedTuple):
 
 def _words(rng: random.Random) -> str:
     run = [vocabulary.any_word(rng) for _ in range(rng.randint(1, 7))]
-    if len(run) > 2 and rng.random() < 0.2:
+    if len(run) > 2 and rng.random() < 0.35:
         run[rng.randrange(1, len(run) - 1)] = rng.choice(_DISTRACTORS)
     return " ".join(run)
 
@@ -260,7 +265,7 @@ def _lines(source: dict[str, str]) -> dict[str, list[str]]:
 
 
 _TRAIN = _lines(templates.TRAIN)
-_TEST = _lines(templates.TEST)
+_TEST = _lines(held_out.TEST)
 
 
 def examples(split: str, seed: int) -> Iterator[Example]:

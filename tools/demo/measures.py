@@ -71,6 +71,9 @@ def _with_unit(rng: random.Random, unit: _Unit, negative: bool = False) -> Entit
         low = rng.randint(1, 30)
         high = low + rng.randint(1, 20)
         number, words = f"{low} to {high}", f"{say.two_digits(low)} to {say.two_digits(high)}"
+    elif kind < 0.34:
+        number, words = rng.choice((("100", "the hundred"), ("1,000", "the thousand")))
+        return Entity(f"{words} {unit.many}", f"the {number}{unit.gap}{unit.short}")
     else:
         n = rng.choice((whole_number(rng), rng.randint(1, 9), rng.randint(1, 99))) % 10**6 or 1
         n = -n if negative and n < 100 and rng.random() < 0.4 else n
@@ -133,7 +136,9 @@ def measure(rng: random.Random, free: bool = False) -> Entity:
 
 def measure_adjective(rng: random.Random, free: bool = False) -> Entity:
     """For use before a noun: "a five kilometer run"."""
-    unit = rng.choice(_LENGTHS + _WEIGHTS + _VOLUMES + _TECHNICAL)
-    n = rng.choice((rng.randint(2, 9), rng.randint(10, 99), rng.choice((100, 200, 250, 500))))
+    unit = rng.choice(_LENGTHS + _WEIGHTS + [_POUND] + _VOLUMES + _TECHNICAL)
+    n = rng.choice((rng.randint(2, 9), rng.randint(10, 99), rng.choice((100, 100, 200, 250, 500))))
     words = say.cardinal(rng, n, article=False)
+    if n == 100 and rng.random() < 0.5:
+        words = "hundred"
     return Entity(f"{words} {unit.one}", f"{n}{unit.gap}{unit.short}")

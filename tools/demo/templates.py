@@ -1,6 +1,6 @@
 """Sentences with holes: {UPPER} is a number expression, {lower} a word, (a|b|) a choice.
 
-TEST sentences are never trained on. Each class's own expression is in every one of its sentences.
+The sentences of held_out.py are written in the same way and never trained on.
 """
 
 TRAIN = {
@@ -104,6 +104,8 @@ The {place} is open from {TIME} (to|until|till) {TIME}.
 It is (already|almost|just|not even) {TIME}.
 (Can|Could) we {verb} the {thing} (at|before|after|by) {TIME}?
 (Until|By|Before|After) {TIME}, all {things} must be {ved}.
+(I|We|{Name}) {ved} the {thing} at {TIME} (this|yesterday|tomorrow|{day}) (morning|afternoon|evening|night).
+(This|Tomorrow|Yesterday|{day}) (morning|afternoon|evening) at {TIME} the {things} {ved} the {place}.
 The {TIME} (train|show|flight|class|meeting) was (late|cancelled|full).
 Let's {verb} the {thing} at {TIME} (tomorrow|today|tonight|on {day}).
 (I'll|We'll) be (there|home|back|ready) (by|at|around) {TIME}.
@@ -195,6 +197,8 @@ The {place} is (about|only|almost|) {LENGTH} (away|from here|from the {place}|ou
 The {thing} weighs {WEIGHT}.
 (He|She|My {person}) (lost|gained) {WEIGHT} (in a month|last year|).
 (Add|Mix|Use) {WEIGHT} of (flour|sugar|butter|rice|salt).
+(Buy|We ate|I picked|Order|Get) {WEIGHT} of {things}.
+The (baby|dog|bag|box) (is|was) {WEIGHT} (at birth|now|too heavy).
 (Pour|Drink|Boil|Add) {VOLUME} of (water|milk|oil|juice).
 The tank holds {VOLUME}.
 The (house|garden|office|farm|park) has {AREA}.
@@ -281,6 +285,32 @@ We had a second {thing}, but no one {ved} it.
 My {person} is a {adj} {person} at the {place}.
 {words}.
 {words}, {words}.
+Good (morning|afternoon|evening|night), (everyone|{Name}|my {adj} {person}).
+(I|We|They) {ved} the {thing} (this|yesterday|tomorrow|every|one|last|{day}) (morning|afternoon|evening|night).
+(This|Yesterday|Tomorrow|{day}) (morning|afternoon|evening|night) (I|we|{Name}) {ved} the {thing}.
+In the (morning|afternoon|evening) we {verb} {things}, (and|but) at night we sleep.
+It was a {adj} (morning|afternoon|evening|night) in {City}.
+(Another|The next|The last) (hundred|thousand|million) {things} were {ved}.
+(A few|Several|Many) (hundred|thousand|million) {things} {ved} the {thing}.
+We need another (hundred|thousand) {things}.
+It is a (fifty fifty|fifty-fifty) (chance|deal|split|decision).
+My feet hurt, so I will not go there on foot.
+The {thing} in the yard is miles away from the {place}.
+She has a degree in {words}.
+The dollar (fell|rose) against the (euro|pound|yen), {words}.
+(He|She|{Name}) ordered a {thing} plus a {thing}, minus the {thing}.
+The test was (negative|positive) and I am {adj}.
+I am {adj} and you are (two|three) (times|points) ahead.
+There is a meter for the {thing} and a square for the {things}.
+Two of (them|us|the {things}) are {adj}, the rest are not.
+It is a (five star|one way|second hand|first class|three course|nine to five) {thing}.
+To the point, please: {words}.
+An inch of {thing} is better than a mile of {thing}.
+Half an hour after midnight the {things} were {adj}.
+(In|For) a (minute|second|moment|while), {words}.
+First things first, {words}.
+The (minutes|hours|seconds|days) (pass|went by) {adv}.
+We meet (twice|once) a (day|week|month|year), mostly in the (morning|evening).
 """,
     "mixed": """
 The {event} is on {DATE} at {TIME} and costs {MONEY}.
@@ -303,75 +333,6 @@ Born on {DATE}, {Name} lived in {City} until {YEAR}.
 (Tickets|{things}) are {MONEY} for {CARDINAL} {people} until {TIME}.
 {FRACTION} of the {things}, or {PERCENT}, {ved} by {DATE}.
 From {YEAR} to {YEAR} the number grew {PERCENT} to {CARDINAL}.
-""",
-}
-
-TEST = {
-    "cardinal": """
-{Name} baked {CARDINAL} {things} for the neighbors last night.
-I still remember those {CARDINAL} {adj} {things} from the {place}.
-An audience of {CARDINAL} clapped for {CARDINAL} minutes.
-""",
-    "ordinal": """
-Nobody knew why {Name} skipped the {ORDINAL} lesson.
-Welcome to the {ORDINAL} meeting of the {adj} {things}.
-The elevator stopped at the {ORDINAL} floor again.
-""",
-    "date": """
-We expect the next {thing} around {DATE}.
-My passport was issued on {DATE}, wasn't it?
-Doctors told {Name} to come back on {DATE} for the {thing}.
-""",
-    "year": """
-Historians think that the {place} burned down in {YEAR}.
-Nothing like that was seen again until {YEAR}.
-Back in {YEAR} a {thing} like this was {adj}.
-""",
-    "time": """
-Someone knocked on the door at {TIME} and woke {Name}.
-My shift at the {place} finishes at {TIME}.
-Could you feed the {things} at {TIME} while I'm gone?
-""",
-    "money": """
-Honestly, {MONEY} sounds like a lot for such a {adj} {thing}.
-{Name} put {MONEY} into the box for the {place}.
-Her grandmother left them {MONEY} and a {thing}.
-""",
-    "percent": """
-Doctors say {PERCENT} of patients feel better after a week.
-With {PERCENT} of the ballots counted, {Name} is ahead.
-Our margin shrank by {PERCENT} because of the {event}.
-""",
-    "decimal": """
-The judges gave {Name} {DECIMAL} for the last jump.
-A factor of {DECIMAL} explains the {adj} {things}.
-The needle stopped at {DECIMAL} on the scale.
-""",
-    "fraction": """
-Roughly {FRACTION} of the audience left before the {event}.
-Our flight was delayed by {MIXED} hours because of snow.
-{Name} inherited {FRACTION} of the family {thing}.
-""",
-    "measure": """
-The puppy already weighs {WEIGHT} and still eats everything.
-Hikers have to climb {LENGTH} before they reach the {place}.
-The plumber replaced a pipe that lost {VOLUME} every day.
-Yesterday the thermometer showed {TEMPERATURE} in the shade.
-""",
-    "phone": """
-Just write down {PHONE} and give it to {Name}.
-If nobody answers, leave a message at {PHONE}.
-The guard asked for a badge with the code {CODE}.
-""",
-    "nothing": """
-Nobody in this {place} has seen {Name} or the {things} lately.
-My {person} always forgets to {verb} the {things} before the {event}.
-If you see {small} {things}, say hello to the one with the {adj} {thing}.
-""",
-    "mixed": """
-The landlord wants {MONEY} by {DATE}, which is {PERCENT} more than in {YEAR}.
-{Name} landed at {TIME}, drove {LENGTH} and slept for {CARDINAL} hours.
-Around {FRACTION} of our {CARDINAL} customers called {PHONE} after {DATE}.
 """,
 }
 
@@ -404,6 +365,10 @@ for your information
 
 TAILS = """
 and then we went home
+this (morning|afternoon|evening)
+last night
+(tomorrow|yesterday) (morning|evening|afternoon)
+tonight
 but my {person} did not like it
 because the {thing} was {adj}
 if you {verb} the {thing}

@@ -56,8 +56,8 @@ def _start_worker(spiece: str, batch_tokens: int) -> None:
 def _make_batches(seed: int) -> list[tuple[numpy.ndarray, numpy.ndarray]]:
     encode = _worker["tokenizer"].encode
     drawn = list(itertools.islice(examples("train", seed), _POOL))
-    sources = [ids + [_EOS] for ids in encode([e.spoken for e in drawn])]
-    targets = [ids + [_EOS] for ids in encode([e.written for e in drawn])]
+    sources = [ids + [_EOS] for ids in encode([e.spoken for e in drawn], num_threads=1)]
+    targets = [ids + [_EOS] for ids in encode([e.written for e in drawn], num_threads=1)]
     pairs = sorted(zip(sources, targets), key=lambda pair: len(pair[0]))
     batches, begin, longest = [], 0, 0
     for i, pair in enumerate(pairs):

@@ -19,7 +19,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", required=True, help="folder for spiece.model")
     parser.add_argument("--pieces", type=int, default=3072)
-    parser.add_argument("--sentences", type=int, default=200_000)
+    parser.add_argument("--sentences", type=int, default=300_000)
     arguments = parser.parse_args()
 
     stream = examples("train", seed=0)
