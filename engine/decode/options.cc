@@ -101,8 +101,8 @@ class Resolver {
   void ResolveStopSequences();
   std::vector<TokenId> ChooseTokens(std::optional<std::vector<TokenId>> GenerationOptions::*field,
                                     std::string_view name, std::vector<TokenId> otherwise);
-  std::optional<TokenId> ChooseToken(std::optional<TokenId> GenerationOptions::*field,
-                                     std::string_view name);
+  std::optional<TokenId> ChooseForcedToken(std::optional<TokenId> GenerationOptions::*field,
+                                           std::string_view name);
 
   const OptionLimits& limits_;
   const OptionContext& context_;
@@ -218,14 +218,17 @@ std::vector<TokenId> Resolver::ChooseTokens(
   return tokens;
 }
 
-std::optional<TokenId> Resolver::ChooseToken(std::optional<TokenId> GenerationOptions::*field,
-                                             std::string_view name) {
+std::optional<TokenId> Resolver::ChooseForcedToken(std::optional<TokenId> GenerationOptions::*field,
+                                                   std::string_view name) {
   for (const GenerationOptions* layer : layers_) {
     const std::optional<TokenId>& token = layer->*field;
     if (!token) continue;
     const int32_t vocab_size = limits_.model->vocab_size;
     Require(*token >= 0 && *token < vocab_size, name, *token,
             "a token id, at least 0 and below the vocabulary's size ", vocab_size);
+    const std::vector<TokenId>& suppressed = params_.suppress_tokens;
+    Require(std::find(suppressed.begin(), suppressed.end(), *token) == suppressed.end(), name,
+            *token, "none of suppress_tokens");
     return token;
   }
   return std::nullopt;
@@ -239,8 +242,10 @@ void Resolver::ResolveTokens() {
   params_.suppress_tokens = ChooseTokens(&Options::suppress_tokens, "suppress_tokens", {});
   params_.begin_suppress_tokens =
       ChooseTokens(&Options::begin_suppress_tokens, "begin_suppress_tokens", {});
-  params_.forced_bos_token = ChooseToken(&Options::forced_bos_token_id, "forced_bos_token_id");
-  params_.forced_eos_token = ChooseToken(&Options::forced_eos_token_id, "forced_eos_token_id");
+  params_.forced_bos_token =
+      ChooseForcedToken(&Options::forced_bos_token_id, "forced_bos_token_id");
+  params_.forced_eos_token =
+      ChooseForcedToken(&Options::forced_eos_token_id, "forced_eos_token_id");
 }
 
 void Resolver::ResolveStopSequences() {

@@ -255,9 +255,15 @@ TEST_F(ResolveOptionsTest, TokenIdsBelowTheVocabulary) {
   ExpectRefused(&Options::suppress_tokens, Tokens(101, 5), "suppress_tokens");
   ExpectRefused(&Options::eos_token_ids, Tokens{}, "eos_token_ids");
   request_.suppress_tokens = {{0, 99}};
-  request_.forced_bos_token_id = 99;
+  request_.forced_bos_token_id = 98;
   EXPECT_THAT(MustResolve().suppress_tokens, ElementsAre(0, 99));
-  EXPECT_EQ(MustResolve().forced_bos_token, 99);
+  EXPECT_EQ(MustResolve().forced_bos_token, 98);
+}
+
+TEST_F(ResolveOptionsTest, AForcedTokenCannotBeSuppressed) {
+  request_.suppress_tokens = {{5, 6}};
+  checkpoint_.forced_eos_token_id = 6;
+  ExpectError("options.forced_eos_token_id", "6", "none of suppress_tokens");
 }
 
 TEST_F(ResolveOptionsTest, StopSequences) {
