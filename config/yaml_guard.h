@@ -5,8 +5,8 @@
 
 namespace transept::config {
 
-// Throws YAML::ParserException, with the position, when `text` is not YAML or contains what
-// settings have no use for and an attacker has: anchors and aliases (a few lines can expand to
+// Throws YAML::ParserException, with the position, when `text` is not UTF-8, not YAML, or contains
+// what settings have no use for and an attacker has: anchors and aliases (a few lines can expand to
 // gigabytes), custom tags, deep nesting, very many values, a second document.
 void CheckYaml(const std::string& text);
 

@@ -145,8 +145,11 @@ INSTANTIATE_TEST_SUITE_P(
                       Bad{"server: {}\n---\nserver: {}\n", "more than one YAML document"},
                       Bad{"models: [[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]",
                           "nested deeper than 16"},
-                      Bad{"server: {", "f.yaml:1:"}, Bad{"\tserver: x", "f.yaml:1:"},
-                      Bad{"server: \"unfinished", "f.yaml:1:"}, Bad{"a: b: c", "f.yaml:1:"}));
+                      Bad{"server:\n  log_level: \xc3\xa9\x80", "f.yaml:2:15: not UTF-8"},
+                      Bad{"\xed\xa0\x80", "not UTF-8"}, Bad{"\xf0\x9f", "not UTF-8"},
+                      Bad{"\xff\xfe\x61\x00", "not UTF-8"}, Bad{"server: {", "f.yaml:1:"},
+                      Bad{"\tserver: x", "f.yaml:1:"}, Bad{"server: \"unfinished", "f.yaml:1:"},
+                      Bad{"a: b: c", "f.yaml:1:"}));
 
 TEST(Parse, BoundsItsInput) {
   EXPECT_THAT(ErrorOf(std::string(300'000, ' ')), HasSubstr("300000 bytes of settings, limit"));
