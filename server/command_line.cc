@@ -34,7 +34,7 @@ constexpr std::string_view kUsage = R"(transept-server: serves an encoder-decode
   --device DEVICE    cpu or cuda
   --dtype TYPE       of the weights: auto (as stored), float32, bfloat16 or float16
   --set KEY=VALUE    any other setting, such as server.drain_seconds=5; may be repeated
-  --check-config     check the settings and exit
+  --check-config     check the settings, print all of them as YAML and exit
   --version          print the version and exit
   --help             print this and exit
 

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "config/loader.h"
 #include "server/command_line.h"
 #include "server/grpc_server.h"
 #include "server/model_loader.h"
@@ -77,7 +78,7 @@ int Main(absl::Span<const char* const> arguments) {
   const auto config = ReadConfig(*command_line);
   if (!config.ok()) return Fail(config.status(), 2);
   if (command_line->check_config) {
-    std::puts("the settings are good");
+    std::fputs(config::ToYaml(*config).c_str(), stdout);
     return 0;
   }
   Termination termination;
