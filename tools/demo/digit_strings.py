@@ -37,7 +37,8 @@ def phone(rng: random.Random, free: bool = False) -> Entity:
     if kind < 0.88:
         return Entity(gap.join((spell("1"), spell(a), spell(b), spell(c))), f"1-{a}-{b}-{c}")
     if kind < 0.92:
-        number = rng.choice(("44", "49", "33", "61", "91")) + _digit_string(rng, rng.choice((9, 10)))
+        country = rng.choice(("44", "49", "33", "61", "91"))
+        number = country + _digit_string(rng, rng.choice((9, 10)))
         return Entity("plus " + spell(number), "+" + number)
     return code(rng)
 

@@ -300,7 +300,8 @@ def percent(rng: random.Random, free: bool = False) -> Entity:
     if kind < 0.4:
         low = rng.randint(1, 60)
         high = low + rng.randint(1, 30)
-        return Entity(f"{say.two_digits(low)} to {say.two_digits(high)} {unit}", f"{low} to {high}%")
+        words = f"{say.two_digits(low)} to {say.two_digits(high)}"
+        return Entity(f"{words} {unit}", f"{low} to {high}%")
     n = rng.choice((rng.randint(0, 100), rng.randint(0, 100), rng.randint(1, 9), 100, 50,
                     rng.randint(100, 999), -rng.randint(1, 60)))
     return Entity(f"{say.cardinal(rng, n)} {unit}", f"{n}%")

@@ -74,7 +74,8 @@ def _report(title: str, sentences: list[Example], outputs: list[str], failures: 
     total = sum(map(sum, by_class.values()))
     print(f"\n{title}: {total} of {len(sentences)} = {total / len(sentences):.2%}")
     for kind, results in by_class.items():
-        print(f"  {kind:12} {sum(results):5} of {len(results):5}  {sum(results) / len(results):.2%}")
+        right, count = sum(results), len(results)
+        print(f"  {kind:12} {right:5} of {count:5}  {right / count:.2%}")
     wrong = ((s, o) for s, o in zip(sentences, outputs) if o != s.written)
     for sentence, output in itertools.islice(wrong, failures):
         print(f"  spoken   {sentence.spoken}\n  expected {sentence.written}\n  got      {output}")

@@ -42,19 +42,20 @@ _FREE = [
     measures.measure, digit_strings.phone,
 ]  # fmt: skip
 
-_PLACES = """museum station library market beach airport theater stadium hospital harbor garden bridge
-castle school office warehouse hotel kitchen gallery church forest lake square village factory""".split()
+_PLACES = """museum station library market beach airport theater stadium hospital harbor garden
+bridge castle school office warehouse hotel kitchen gallery church forest lake square
+village factory""".split()
 _EVENTS = """meeting concert wedding conference exam party workshop race festival interview lecture
 election auction trial rehearsal reunion ceremony game tournament exhibition strike storm""".split()
-_PERSONS = """brother sister mother father uncle aunt boss neighbor doctor teacher grandmother friend
-grandfather dentist landlord daughter son husband wife cousin coach colleague""".split()
+_PERSONS = """brother sister mother father uncle aunt boss neighbor doctor teacher grandmother
+friend grandfather dentist landlord daughter son husband wife cousin coach colleague""".split()
 _COMPANY_ENDINGS = ["", "", " motors", " foods", " airlines", " labs", " bank", " systems"]
 # Words of number expressions that stand for themselves when they are alone.
-_DISTRACTORS = """one two five second first third may march half quarter point double oh to past till
-pounds dollar dollars percent hundred thousand million hundreds thousands seconds minutes hours dozen
-couple morning morning afternoon afternoon evening evening night tonight noon midnight o'clock plus
-minus negative foot feet inch yard mile miles meter degrees gram liter volt square points quarters
-tenth triple am pm fifties""".split()
+_DISTRACTORS = """one two five second first third may march half quarter point double oh to past
+till pounds dollar dollars percent hundred thousand million hundreds thousands seconds
+minutes hours dozen couple morning morning afternoon afternoon evening evening night
+tonight noon midnight o'clock plus minus negative foot feet inch yard mile miles meter
+degrees gram liter volt square points quarters tenth triple am pm fifties""".split()
 
 
 class Example(NamedTuple):

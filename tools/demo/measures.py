@@ -43,7 +43,8 @@ _SPEEDS = [
     _Unit("meter per second", "meters per second", "m/s"),
 ]  # fmt: skip
 _TEMPERATURES = [
-    _Unit("degree celsius", "degrees celsius", "°C"), _Unit("degree Celsius", "degrees Celsius", "°C"),
+    _Unit("degree celsius", "degrees celsius", "°C"),
+    _Unit("degree Celsius", "degrees Celsius", "°C"),
     _Unit("degree Fahrenheit", "degrees Fahrenheit", "°F"), _Unit("degree", "degrees", "°", ""),
 ]  # fmt: skip
 _TECHNICAL = [

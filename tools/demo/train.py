@@ -177,7 +177,7 @@ def train(arguments: argparse.Namespace) -> None:
 
 
 def _save_rounded(model, tokenizer, development: list[Example], folder: str) -> None:
-    """Stores bf16, half the size of what was trained. What evaluate.py judges is the stored model."""
+    """Stores bf16, half the size of what was trained; evaluate.py judges the stored model."""
     spoken = [e.spoken for e in development]
     exact = translate(model, tokenizer, spoken)
     model.to(torch.bfloat16)

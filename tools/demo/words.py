@@ -29,10 +29,10 @@ Flores Foster Garcia Gomez Gonzalez Graham Gray Green Griffin Gupta Hall Hamilto
 Hayes Henderson Hernandez Hill Hoffman Howard Hughes Ito Ivanov Jackson James Jenkins Jensen Johnson
 Jones Kelly Khan Kim King Kowalski Kumar Lee Lewis Lopez Marshall Martin Martinez Mason McCarthy
 Miller Mitchell Moore Morgan Morris Müller Murphy Murray Nakamura Nelson Nguyen Novak O'Brien Olsen
-Ortiz Owens Park Parker Patel Perez Perry Peterson Phillips Powell Price Ramirez Reed Reyes
-Reynolds Richardson Rivera Roberts Robinson Rogers Rossi Russell Sanchez Sanders Sato Schmidt Scott
-Shah Simmons Singh Smith Stewart Suzuki Tanaka Taylor Thomas Thompson Torres Turner Walker Wallace
-Wang Ward Watson Weber West White Williams Wilson Wong Wood Wright Yamamoto Young Zhang
+Ortiz Owens Park Parker Patel Perez Perry Peterson Phillips Powell Price Ramirez Reed Reyes Reynolds
+Richardson Rivera Roberts Robinson Rogers Rossi Russell Sanchez Sanders Sato Schmidt Scott Shah
+Simmons Singh Smith Stewart Suzuki Tanaka Taylor Thomas Thompson Torres Turner Walker Wallace Wang
+Ward Watson Weber West White Williams Wilson Wong Wood Wright Yamamoto Young Zhang
 """.split()
 
 CITIES = """
@@ -40,11 +40,11 @@ Aberdeen Adelaide Amsterdam Ankara Athens Atlanta Austin Baltimore Bangkok Barce
 Berlin Bogota Boston Brisbane Bristol Brussels Budapest Buffalo Cairo Calgary Cardiff Chicago
 Cleveland Copenhagen Dallas Delhi Denver Detroit Dubai Dublin Edinburgh Florence Frankfurt Geneva
 Glasgow Hamburg Hanoi Helsinki Houston Istanbul Jakarta Johannesburg Karachi Kyoto Lagos Lima Lisbon
-Liverpool London Lyon Madrid Manchester Marseille Melbourne Memphis Miami Milan Milwaukee Minneapolis
-Montreal Moscow Mumbai Munich Nairobi Nashville Oakland Omaha Orlando Osaka Oslo Ottawa Oxford Paris
-Perth Philadelphia Phoenix Pittsburgh Portland Prague Richmond Riga Rome Rotterdam Sacramento
-Santiago Seattle Seoul Shanghai Singapore Stockholm Sydney Taipei Tampa Tokyo Toronto Tucson Turin
-Valencia Vancouver Venice Vienna Warsaw Washington Wellington Zürich
+Liverpool London Lyon Madrid Manchester Marseille Melbourne Memphis Miami Milan Milwaukee
+Minneapolis Montreal Moscow Mumbai Munich Nairobi Nashville Oakland Omaha Orlando Osaka Oslo Ottawa
+Oxford Paris Perth Philadelphia Phoenix Pittsburgh Portland Prague Richmond Riga Rome Rotterdam
+Sacramento Santiago Seattle Seoul Shanghai Singapore Stockholm Sydney Taipei Tampa Tokyo Toronto
+Tucson Turin Valencia Vancouver Venice Vienna Warsaw Washington Wellington Zürich
 """.split()
 
 COUNTRIES = """
@@ -61,48 +61,48 @@ battery/batteries beach/beaches bear bed bench/benches bicycle bird boat body/bo
 bowl box/boxes boy bridge brother building bus/buses business/businesses cake camera camp candle
 candidate car card case castle cat chair chapter chicken child/children church/churches circle
 citizen city/cities class/classes client clock coach/coaches coat coin colleague college column
-comment community/communities company/companies complaint computer concert contract cookie country/countries
-course cousin cow crew critic customer dancer daughter deal deer/deer delegate desk device dish/dishes
-doctor document dog dollhouse door dress/dresses driver drum duck egg elephant email employee engine
-engineer error essay exam example exercise expert factory/factories family/families fan farm farmer
-file film finger fire firm fish/fish flag flower form friend frog game garden gift girl glass/glasses goal
-goat group guest guitar hat hero/heroes home horse hospital hotel house idea image instructor
-invoice island item jacket job journalist judge kid kitchen knife/knives ladder lake lamp language
-lawyer leader leaf/leaves lesson letter library/libraries light lion list machine magazine
-man/men manager map match/matches meal medal member message mistake model monkey mountain
-mouse/mice movie museum musician neighbor newspaper nurse office officer onion opinion orange order
-package page painter painting panel parent park participant party/parties passenger patient
-pen pencil people/people person/people phone photo pianist picture piece pilot plane planet plant plate
-player poem poet police/police policy/policies pool potato/potatoes prisoner prize problem product
-professor program project proposal protester pupil puzzle rabbit reader recipe record refugee region
-report request researcher reservation resident restaurant review river road rocket room rule
-runner sailor sample sandwich/sandwiches school scientist screen seat sensor server shareholder
-sheep/sheep ship shirt shoe shop sign singer sister ski soldier solution song spider spoon staff/staff
-star state station statue stone store story/stories street student subject supplier survivor
-swimmer table tank tax/taxes taxi teacher team telescope tent test theater theory/theories thief/thieves
-ticket tomato/tomatoes tool tourist tower town toy train trainee translator tree trip truck
-trumpet turtle umbrella unit university/universities user valley van vegetable vehicle video village
-violin visitor volunteer voter wall warehouse watch/watches wheel whale window winner witness/witnesses
-wolf/wolves woman/women word worker writer zebra zoo
+comment community/communities company/companies complaint computer concert contract cookie
+country/countries course cousin cow crew critic customer dancer daughter deal deer/deer delegate
+desk device dish/dishes doctor document dog dollhouse door dress/dresses driver drum duck egg
+elephant email employee engine engineer error essay exam example exercise expert factory/factories
+family/families fan farm farmer file film finger fire firm fish/fish flag flower form friend frog
+game garden gift girl glass/glasses goal goat group guest guitar hat hero/heroes home horse hospital
+hotel house idea image instructor invoice island item jacket job journalist judge kid kitchen
+knife/knives ladder lake lamp language lawyer leader leaf/leaves lesson letter library/libraries
+light lion list machine magazine man/men manager map match/matches meal medal member message mistake
+model monkey mountain mouse/mice movie museum musician neighbor newspaper nurse office officer onion
+opinion orange order package page painter painting panel parent park participant party/parties
+passenger patient pen pencil people/people person/people phone photo pianist picture piece pilot
+plane planet plant plate player poem poet police/police policy/policies pool potato/potatoes
+prisoner prize problem product professor program project proposal protester pupil puzzle rabbit
+reader recipe record refugee region report request researcher reservation resident restaurant review
+river road rocket room rule runner sailor sample sandwich/sandwiches school scientist screen seat
+sensor server shareholder sheep/sheep ship shirt shoe shop sign singer sister ski soldier solution
+song spider spoon staff/staff star state station statue stone store story/stories street student
+subject supplier survivor swimmer table tank tax/taxes taxi teacher team telescope tent test theater
+theory/theories thief/thieves ticket tomato/tomatoes tool tourist tower town toy train trainee
+translator tree trip truck trumpet turtle umbrella unit university/universities user valley van
+vegetable vehicle video village violin visitor volunteer voter wall warehouse watch/watches wheel
+whale window winner witness/witnesses wolf/wolves woman/women word worker writer zebra zoo
 """.split()
 
 ADJECTIVES = """
 able afraid amazing ancient angry annual available awful bad beautiful big bitter black blue bold
-brave bright broken brown busy calm careful cheap clean clear clever cold comfortable common complete
-cool crazy curious dangerous dark dear deep delicious different difficult digital dirty dry early
-easy eastern electric empty enormous entire excellent exciting expensive fair famous fancy fast fat
-final fine flat foreign formal free fresh friendly front full funny general gentle giant golden good
-grand great green grey guilty happy hard healthy heavy helpful high holy honest hot huge hungry
-ideal important incredible innocent interesting internal large last late lazy legal light little
-local lonely long loud lovely low lucky main major massive medical mental minor modern narrow
-national natural nervous new nice noisy normal northern obvious odd official old online open ordinary
-original perfect personal plain pleasant polite poor popular possible powerful pretty private proper
-proud public pure quick quiet random rare raw ready real recent red regular remote rich rough round
-royal rural sad safe salty scary serious sharp shiny short shy sick silent silly silver simple slow
-small smart smooth social soft solid southern spare special steep strange strict strong stupid
-successful sudden sweet tall tasty terrible thick thin tiny tired tough traditional typical ugly
-unique unusual urban useful usual valuable violent warm weak weird western wet white whole wide wild
-wise wonderful wooden wrong yellow
+brave bright broken brown busy calm careful cheap clean clear clever cold comfortable common
+complete cool crazy curious dangerous dark dear deep delicious different difficult digital dirty dry
+early easy eastern electric empty enormous entire excellent exciting expensive fair famous fancy
+fast fat final fine flat foreign formal free fresh friendly front full funny general gentle giant
+golden good grand great green grey guilty happy hard healthy heavy helpful high holy honest hot huge
+hungry ideal important incredible innocent interesting internal large last late lazy legal light
+little local lonely long loud lovely low lucky main major massive medical mental minor modern narrow
+national natural nervous new nice noisy normal northern obvious odd official old online open
+ordinary original perfect personal plain pleasant polite poor popular possible powerful pretty
+private proper proud public pure quick quiet random rare raw ready real recent red regular remote
+rich rough round royal rural sad safe salty scary serious sharp shiny short shy sick silent silly
+silver simple slow small smart smooth social soft solid southern spare special steep strange strict
+strong stupid successful sudden sweet tall tasty terrible thick thin tiny tired tough traditional
+typical ugly unique unusual urban useful usual valuable violent warm weak weird western wet white
+whole wide wild wise wonderful wooden wrong yellow
 """.split()
 
 # Base form and past.
@@ -135,10 +135,10 @@ wash/washed watch/watched welcome/welcomed win/won wrap/wrapped write/wrote
 
 ADVERBS = """
 absolutely actually again ago almost already always anyway apparently badly barely basically briefly
-carefully certainly clearly completely constantly currently definitely directly easily enough entirely
-especially eventually exactly extremely fairly finally frankly frequently fully generally gladly
-gradually happily hardly highly honestly hopefully immediately indeed instead just largely later
-literally mainly maybe merely mostly naturally nearly never normally obviously occasionally
+carefully certainly clearly completely constantly currently definitely directly easily enough
+entirely especially eventually exactly extremely fairly finally frankly frequently fully generally
+gladly gradually happily hardly highly honestly hopefully immediately indeed instead just largely
+later literally mainly maybe merely mostly naturally nearly never normally obviously occasionally
 often only originally partly perfectly perhaps personally possibly practically precisely previously
 probably properly quickly quietly quite rarely rather really recently relatively roughly sadly
 seldom seriously shortly simply slightly slowly sometimes soon specifically strongly suddenly surely
@@ -149,24 +149,25 @@ technically together tonight totally truly typically unfortunately usually very 
 FILLERS = """
 about above according across after against ahead along although among around away because before
 behind below beneath beside besides between beyond but by can cannot could despite did do does doing
-done don't didn't doesn't isn't wasn't won't can't couldn't wouldn't it's that's there's we're you're
-they're we've i've i'm you'll we'll he's she's let's what's during each either else ever every
-everyone everything everywhere except few for from further had has have he her here hers herself him
-himself his how however i if in inside into is it its itself less like many me might mine more most
-much must my myself near neither next no nobody none nor not nothing now nowhere off on onto or other
-others ought our ours ourselves out outside own per please quite said same shall she should since so
-some somebody somehow someone something such than thanks that the their theirs them themselves then
-there these they this those though through throughout thus till too toward under underneath unless
-until up upon us was we were what whatever when whenever where wherever whether which while who whoever
-whom whose why will with within without would yes yet you your yours yourself okay well hello sorry
-air anger art attention beauty behavior belief blood bread butter cash cheese chemistry clothing
-coffee confidence courage damage dirt dust education electricity energy evidence fashion flour
-freedom fruit fun furniture gas gold gossip grass hair happiness health heat help history honey
-hope humor ice information insurance iron jazz juice justice knowledge labor laughter law leather
-logic love luck luggage magic mail marketing meat medicine milk money mud music nature news oil
-oxygen paper patience peace pepper plastic poetry pollution poverty power pride progress rain
-research rice safety salt sand silk sleep smoke snow soap soup sugar sunshine tea tennis time traffic
-travel trouble truth violence water wealth weather wine wisdom wood wool work writing yoga
+done don't didn't doesn't isn't wasn't won't can't couldn't wouldn't it's that's there's we're
+you're they're we've i've i'm you'll we'll he's she's let's what's during each either else ever
+every everyone everything everywhere except few for from further had has have he her here hers
+herself him himself his how however i if in inside into is it its itself less like many me might
+mine more most much must my myself near neither next no nobody none nor not nothing now nowhere off
+on onto or other others ought our ours ourselves out outside own per please quite said same shall
+she should since so some somebody somehow someone something such than thanks that the their theirs
+them themselves then there these they this those though through throughout thus till too toward
+under underneath unless until up upon us was we were what whatever when whenever where wherever
+whether which while who whoever whom whose why will with within without would yes yet you your yours
+yourself okay well hello sorry air anger art attention beauty behavior belief blood bread butter
+cash cheese chemistry clothing coffee confidence courage damage dirt dust education electricity
+energy evidence fashion flour freedom fruit fun furniture gas gold gossip grass hair happiness
+health heat help history honey hope humor ice information insurance iron jazz juice justice
+knowledge labor laughter law leather logic love luck luggage magic mail marketing meat medicine milk
+money mud music nature news oil oxygen paper patience peace pepper plastic poetry pollution poverty
+power pride progress rain research rice safety salt sand silk sleep smoke snow soap soup sugar
+sunshine tea tennis time traffic travel trouble truth violence water wealth weather wine wisdom wood
+wool work writing yoga
 """.split()
 
 STREETS = """
@@ -175,20 +176,20 @@ victoria washington lincoln franklin jefferson chestnut walnut sunset highland b
 """.split()
 
 WEEKDAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
-MONTHS = """January February March April May June July August September October November
-December""".split()
+MONTHS = """January February March April May June July August September October November December""".split()
 
 SINGULAR = [n.split("/")[0] for n in NOUNS]
 PLURAL = [n.split("/")[1] if "/" in n else n + "s" for n in NOUNS]
 BASE = [v.split("/")[0] for v in VERBS]
 PAST = [v.split("/")[1] for v in VERBS]
 
-_ONSETS = """b bl br c ch cl cr d dr f fl fr g gl gr h j k kl kr l m n p ph pl pr qu r s sc sh sk sl sm
-sn sp st str sw t th tr v w wh x y z""".split() + [""] * 6
+_ONSETS = """b bl br c ch cl cr d dr f fl fr g gl gr h j k kl kr l m n p ph pl pr qu r s sc sh sk sl
+sm sn sp st str sw t th tr v w wh x y z""".split()
+_ONSETS += [""] * 6
 _VOWELS = "a e i o u a e i o u y ai au ea ee ie oa oo ou ei".split()
-_CODAS = """b ck d ff g k l ll m n nd ng nk nt p r rd rk rm rn rt s ss st t th tt v x z lt mp sh""".split() + [
-    ""
-] * 20
+_CODAS = """b ck d ff g k l ll m n nd ng nk nt p r rd rk rm rn rt s ss st t th tt v x z lt mp
+sh""".split()
+_CODAS += [""] * 20
 _ENDINGS = """ed ing er ers s es ly ness ment tion able ful less ish ist ism ity ous al ia ton ville
 berg son ski ez ova""".split() + [""] * 20
 _ACCENTS = dict(zip("aeioucn", ["áàâäãå", "éèêë", "íìîï", "óòôöõø", "úùûü", "ç", "ñ"]))
