@@ -21,6 +21,32 @@ size_t TokensGenerated(const Sequence& sequence) {
   return tokens;
 }
 
+// What max_new_tokens comes to in `positions` target positions (0 = unlimited).
+int32_t MaxNewTokens(const Request& request, int32_t positions) {
+  if (positions == 0) return request.params.max_new_tokens;
+  const int64_t prompt = 1 + static_cast<int64_t>(request.target_prefix.size());
+  const int64_t room = std::max<int64_t>(0, positions - prompt);
+  return static_cast<int32_t>(std::min<int64_t>(room, request.params.max_new_tokens));
+}
+
+// Takes the tokens out of `sequence`.
+Result MakeResult(Sequence* sequence, TimePoint now) {
+  Result result;
+  for (Row& row : sequence->rows) {
+    result.hypotheses.push_back(
+        {std::move(row.generated), static_cast<float>(row.score), *row.finish_reason});
+  }
+  result.source_tokens = static_cast<int32_t>(sequence->request.source.size());
+  result.encoder_reused = !sequence->encoded;
+  const Duration since_admission = now - *sequence->admitted;
+  result.timings.queue_ms = Milliseconds(*sequence->admitted - sequence->arrival);
+  result.timings.encode_ms = Milliseconds(sequence->encode_time);
+  result.timings.decode_ms =
+      Milliseconds(std::max(Duration::zero(), since_admission - sequence->encode_time));
+  result.timings.total_ms = Milliseconds(now - sequence->arrival);
+  return result;
+}
+
 }  // namespace
 
 Scheduler::Scheduler(const SchedulerOptions& options, BlockPool* pool, SourceCache* sources,
@@ -29,27 +55,18 @@ Scheduler::Scheduler(const SchedulerOptions& options, BlockPool* pool, SourceCac
   for (int32_t slot = options_.max_rows - 1; slot >= 0; --slot) free_slots_.push_back(slot);
 }
 
-int32_t Scheduler::MaxNewTokens(const Request& request) const {
-  const int64_t prompt = 1 + static_cast<int64_t>(request.target_prefix.size());
-  int64_t tokens = request.params.max_new_tokens;
-  if (options_.max_target_positions > 0) {
-    tokens = std::min(tokens, options_.max_target_positions - prompt);
-  }
-  return static_cast<int32_t>(std::max<int64_t>(tokens, 0));
-}
-
 absl::Status Scheduler::Check(const Request& request) const {
   const int64_t source = request.source.size();
   const int64_t prefix = request.target_prefix.size();
   const int32_t rows = request.params.num_sequences;
-  const int32_t new_tokens = MaxNewTokens(request);
+  const int32_t new_tokens = MaxNewTokens(request, options_.max_target_positions);
   if (source == 0) return FieldError("source", "is empty");
   if (rows < 1 || rows > options_.max_rows) {
     return FieldError(
         "options.num_return_sequences",
         absl::StrCat(rows, " is not in [1, ", options_.max_rows, "], the rows of a step"));
   }
-  if (new_tokens == 0) {
+  if (new_tokens < 1) {
     return FieldError("target_prefix",
                       absl::StrCat(prefix, " tokens and the decoder start leave none of ",
                                    options_.max_target_positions, " positions to generate at"));
@@ -81,7 +98,7 @@ absl::Status Scheduler::Add(RequestId id, Request request, TimePoint now) {
     return status;
   }
 
-  request.params.max_new_tokens = MaxNewTokens(request);
+  request.params.max_new_tokens = MaxNewTokens(request, options_.max_target_positions);
   auto sequence = std::make_unique<Sequence>(id, std::move(request));
   const Request& kept = sequence->request;
   sequence->key = MakeAdmissionKey(now, kept.priority, options_.priority_interval, id);
@@ -170,23 +187,6 @@ void Scheduler::End(Sequence* sequence, absl::StatusOr<Result> result) {
   }
   deliveries_.push_back({sequence->id, std::move(result)});
   sequences_.erase(sequence->id);
-}
-
-Result Scheduler::MakeResult(Sequence* sequence, TimePoint now) const {
-  Result result;
-  for (Row& row : sequence->rows) {
-    result.hypotheses.push_back(
-        {std::move(row.generated), static_cast<float>(row.score), *row.finish_reason});
-  }
-  result.source_tokens = static_cast<int32_t>(sequence->request.source.size());
-  result.encoder_reused = !sequence->encoded;
-  const Duration since_admission = now - *sequence->admitted;
-  result.timings.queue_ms = Milliseconds(*sequence->admitted - sequence->arrival);
-  result.timings.encode_ms = Milliseconds(sequence->encode_time);
-  result.timings.decode_ms =
-      Milliseconds(std::max(Duration::zero(), since_admission - sequence->encode_time));
-  result.timings.total_ms = Milliseconds(now - sequence->arrival);
-  return result;
 }
 
 void Scheduler::FailAll(const absl::Status& status) {

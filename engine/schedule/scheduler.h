@@ -8,7 +8,6 @@
 #include <memory>
 #include <set>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -16,6 +15,8 @@
 #include "absl/status/statusor.h"
 #include "engine/cache/block_pool.h"
 #include "engine/cache/source_cache.h"
+#include "engine/schedule/delivery.h"
+#include "engine/schedule/scheduler_options.h"
 #include "engine/schedule/sequence.h"
 #include "engine/text/tokenizer.h"
 #include "engine/types/batch.h"
@@ -25,26 +26,6 @@
 #include "engine/types/stats.h"
 
 namespace transept {
-
-struct SchedulerOptions {
-  int32_t max_rows = 64;              // decoder rows in one step, and slots; >= 1
-  int32_t max_encoder_tokens = 2048;  // see Scheduler::Schedule; >= 1
-  int32_t max_waiting = 1024;         // requests waiting for admission; >= 1
-  int32_t block_size = 16;            // positions in a block; as in the source cache
-  int32_t max_target_positions = 0;   // decoder start, prefix and generated tokens; 0 = unlimited
-  Duration priority_interval = std::chrono::seconds(30);  // worth of one priority level; >= 0
-  TokenId decoder_start_token = 0;                        // position 0 of every row
-};
-
-// Something for a request's sink, in order: any number of TokenDeltas, then one end.
-struct TokenDelta {
-  int32_t hypothesis = 0;
-  std::vector<GeneratedToken> tokens;  // never empty
-};
-struct Delivery {
-  RequestId request = 0;
-  std::variant<TokenDelta, absl::StatusOr<Result>> event;
-};
 
 // Without threads, clock or randomness: what it does is a function of the calls made to it. Not
 // thread-safe. The engine's loop is
@@ -88,8 +69,7 @@ class Scheduler {
   //       rows    max_rows slots,
   //       tokens  max_encoder_tokens: source tokens to encode plus, of rows that are fed several
   //               tokens (a prefix, or the history after preemption), those tokens. A source or row
-  //               that exceeds it goes as the only one of its step; rows without budget wait in
-  //               the batch. So a step's work has a bound,
+  //               that exceeds it goes as the only one of its step. So a step's work has a bound,
   //       blocks  for the source and the rows' first positions, and beyond them one for every
   //               running row that can still grow: for block_size steps the newcomer makes nobody
   //               preempt. Nothing beyond them is asked for while nothing else runs.
@@ -100,8 +80,8 @@ class Scheduler {
   StepPlan Schedule(TimePoint now);
 
   // Takes the result of a planned step, in the order of the plans: appends tokens, ends rows and
-  // requests, frees what they held. Results of rows that have ended meanwhile are dropped, and so
-  // is a result of before FailAll. `result.rows` has one token for each row of the plan.
+  // requests, frees what they held. A row preempted meanwhile gets its token, one that has ended
+  // does not. The result of a step planned before FailAll is dropped.
   void Update(const StepResult& result, TimePoint now);
 
   // Ends everything with `status` and forgets all cached sources: after a failed step, or to shut
@@ -127,8 +107,6 @@ class Scheduler {
     std::vector<RequestId> encoded;
   };
 
-  int32_t MaxNewTokens(const Request& request) const;
-
   // The parts of Schedule, in its order.
   void EndDue(TimePoint now);
   void GrowRunning();
@@ -141,7 +119,6 @@ class Scheduler {
   void Preempt(Sequence* sequence);
   bool CanAdmit(const Sequence& sequence, const TokenBudget& budget) const;
   bool BlocksFit(const Sequence& sequence) const;
-  int32_t GrowingRows(const Sequence& sequence) const;
   void Start(Sequence* sequence, TimePoint now);
   void EncodeSource(Sequence* sequence, TokenBudget* budget, Step* step);
   void Feed(Sequence* sequence, TokenBudget* budget);
@@ -149,7 +126,6 @@ class Scheduler {
   Sequence* Find(RequestId id) const;
   void TakeToken(Sequence* sequence, int32_t index, const GeneratedToken& token);
   void Withdraw(Row* row);  // from the batch: gives back its slot and blocks
-  Result MakeResult(Sequence* sequence, TimePoint now) const;
   void End(Sequence* sequence, absl::StatusOr<Result> result);
 
   const SchedulerOptions options_;

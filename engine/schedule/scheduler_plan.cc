@@ -7,6 +7,18 @@
 #include "engine/types/require.h"
 
 namespace transept {
+namespace {
+
+// How many rows will need a block more than their next step does.
+int32_t GrowingRows(const Sequence& sequence, int32_t block_size) {
+  const int32_t most = BlocksFor(sequence.max_length(), block_size);
+  const auto grows = [&](const Row& row) {
+    return !row.ended() && BlocksFor(row.next_length(), block_size) < most;
+  };
+  return static_cast<int32_t>(std::count_if(sequence.rows.begin(), sequence.rows.end(), grows));
+}
+
+}  // namespace
 
 // The bulk work of one step: tokens to encode, and of rows that are fed several. One item may
 // exceed the limit if nothing else is taken.
@@ -150,18 +162,12 @@ bool Scheduler::BlocksFit(const Sequence& sequence) const {
     if (!row.ended()) blocks += BlocksFor(row.next_length(), options_.block_size);
   }
   if (!running_.empty()) {
-    blocks += GrowingRows(sequence);
-    for (const auto& [key, running] : running_) blocks += GrowingRows(*running);
+    blocks += GrowingRows(sequence, options_.block_size);
+    for (const auto& [key, running] : running_) {
+      blocks += GrowingRows(*running, options_.block_size);
+    }
   }
   return sources_->CanReclaim(blocks);
-}
-
-int32_t Scheduler::GrowingRows(const Sequence& sequence) const {
-  const int32_t most = BlocksFor(sequence.max_length(), options_.block_size);
-  return static_cast<int32_t>(
-      std::count_if(sequence.rows.begin(), sequence.rows.end(), [&](const Row& row) {
-        return !row.ended() && BlocksFor(row.next_length(), options_.block_size) < most;
-      }));
 }
 
 // Moves a waiting request into the batch. REQUIRES: CanAdmit.

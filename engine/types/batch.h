@@ -47,7 +47,8 @@ struct RowPlan {
       1;  // decoder start and prefix: history[prompt_length] is the first generated
 };
 
-// A planned step: first encode, then decode. Every span and pointer is valid until Launch returns.
+// A planned step: first encode, then decode. Steps take effect in the order of their ids: blocks and
+// slots that a step uses may be given to others in the next one. A step may only encode. Every span and pointer is valid until Launch returns.
 struct StepPlan {
   uint64_t id = 0;
   std::vector<EncodeItem> encode;

@@ -1,0 +1,127 @@
+// What the tests of the scheduler have in common.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "engine/schedule/scheduler.h"
+#include "gtest/gtest.h"
+
+namespace transept {
+
+inline constexpr TokenId kStart = 7;
+inline constexpr TokenId kEos = 1;
+
+// Token n is the letter 'a' + n - 10.
+class LetterTokenizer final : public Tokenizer {
+ public:
+  class Detokenizer final : public IncrementalDetokenizer {
+   public:
+    std::string Append(absl::Span<const TokenId> ids) override {
+      std::string text;
+      for (const TokenId id : ids) text += static_cast<char>('a' + id - 10);
+      return text;
+    }
+    std::string Finish() override { return ""; }
+  };
+
+  absl::StatusOr<std::vector<TokenId>> Encode(std::string_view) const override {
+    return absl::UnimplementedError("not needed");
+  }
+  std::unique_ptr<IncrementalDetokenizer> NewDetokenizer() const override {
+    return std::make_unique<Detokenizer>();
+  }
+  std::string Piece(TokenId) const override { return ""; }
+  int32_t vocab_size() const override { return 36; }
+};
+
+inline Request MakeRequest(int32_t source_length, int32_t max_new_tokens, TokenId fill = 5) {
+  Request request;
+  request.source.assign(source_length, fill);
+  request.params.max_new_tokens = max_new_tokens;
+  request.params.eos_tokens = {kEos};
+  return request;
+}
+
+// A scheduler with blocks of 4 positions, and what became of its requests.
+class SchedulerTest : public ::testing::Test {
+ protected:
+  SchedulerTest() { options_ = {.max_rows = 4, .max_encoder_tokens = 100, .block_size = 4}; }
+
+  // Starts afresh. To be called first.
+  void Create(int32_t num_blocks, bool keep_idle = true) {
+    scheduler_.reset();
+    sources_.reset();
+    ends_.clear();
+    streamed_.clear();
+    options_.decoder_start_token = kStart;
+    pool_ = std::make_unique<BlockPool>(num_blocks);
+    sources_ = std::make_unique<SourceCache>(pool_.get(), options_.block_size, keep_idle);
+    scheduler_ = std::make_unique<Scheduler>(options_, pool_.get(), sources_.get(), &tokenizer_);
+  }
+
+  absl::Status Add(RequestId id, Request request) {
+    return scheduler_->Add(id, std::move(request), now_);
+  }
+
+  StepPlan Schedule() {
+    StepPlan plan = scheduler_->Schedule(now_);
+    Collect();
+    return plan;
+  }
+
+  // Every row of `plan` chose `token`.
+  void Update(const StepPlan& plan, TokenId token = 20) {
+    StepResult result;
+    result.id = plan.id;
+    result.rows.assign(plan.rows.size(), {token, -0.5f, {}});
+    result.encode_time = plan.encode.empty() ? Duration::zero() : std::chrono::milliseconds(3);
+    scheduler_->Update(result, now_);
+    Collect();
+  }
+
+  StepPlan Step(TokenId token = 20) {
+    StepPlan plan = Schedule();
+    Update(plan, token);
+    return plan;
+  }
+
+  void Collect() {
+    for (Delivery& delivery : scheduler_->TakeDeliveries()) {
+      if (const auto* delta = std::get_if<TokenDelta>(&delivery.event)) {
+        for (const GeneratedToken& token : delta->tokens) {
+          streamed_[delivery.request].push_back(token.token);
+        }
+      } else {
+        auto& end = std::get<absl::StatusOr<Result>>(delivery.event);
+        ASSERT_TRUE(ends_.emplace(delivery.request, std::move(end)).second);
+      }
+    }
+  }
+
+  bool Ended(RequestId id) const { return ends_.contains(id); }
+  absl::StatusCode Code(RequestId id) const { return ends_.at(id).status().code(); }
+
+  SchedulerOptions options_;
+  LetterTokenizer tokenizer_;
+  std::unique_ptr<BlockPool> pool_;
+  std::unique_ptr<SourceCache> sources_;
+  std::unique_ptr<Scheduler> scheduler_;
+  TimePoint now_ = TimePoint() + std::chrono::seconds(1000);
+  std::map<RequestId, std::vector<TokenId>> streamed_;
+  std::map<RequestId, absl::StatusOr<Result>> ends_;
+};
+
+inline std::vector<RequestId> Requests(const StepPlan& plan) {
+  std::vector<RequestId> ids;
+  for (const RowPlan& row : plan.rows) ids.push_back(row.request);
+  return ids;
+}
+
+}  // namespace transept
