@@ -5,6 +5,7 @@
 #include <random>
 #include <thread>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
@@ -89,6 +90,7 @@ std::string Describe(const grpc::Status& status) {
   std::string text = absl::StrCat(CodeName(status.error_code()), ": ", status.error_message());
   if (const auto request = DetailOf<google::rpc::BadRequest>(status)) {
     for (const auto& violation : request->field_violations()) {
+      if (absl::StrContains(status.error_message(), violation.field())) continue;
       absl::StrAppend(&text, "\n  ", violation.field(), ": ", violation.description());
     }
   }
