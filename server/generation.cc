@@ -32,11 +32,23 @@ Generation::Generation(const CallServices& services, grpc::CallbackServerContext
 
 void Generation::Begin() {
   self_ = shared_from_this();
+  if (absl::Status status = Identify(); !status.ok()) return Reject(status);
   if (!services_.pool->TryAdd([self = shared_from_this()] { self->Admit(); })) {
-    request_id_ = services_.request_ids->Next();
     Reject(WithRetryAfter(absl::ResourceExhaustedError("too many requests wait to be tokenized"),
                           kRetryAfterFullPool));
   }
+}
+
+absl::Status Generation::Identify() {
+  const absl::Status id_status = CheckRequestId(request_->request_id());
+  const bool usable = id_status.ok() && !request_->request_id().empty();
+  request_id_ = usable ? request_->request_id() : services_.request_ids->Next();
+  if (!id_status.ok()) return id_status;
+  const auto model = services_.models->Find(request_->model());
+  if (!model.ok()) return model.status();
+  model_ = *model;
+  parts_ = ReadOutputParts(*request_, *model_);
+  return CheckSizes(*request_, *model_);
 }
 
 void Generation::Admit() {
@@ -59,23 +71,14 @@ void Generation::Admit() {
 }
 
 absl::StatusOr<Request> Generation::Read() {
-  const absl::Status id_status = CheckRequestId(request_->request_id());
-  const bool usable = id_status.ok() && !request_->request_id().empty();
-  request_id_ = usable ? request_->request_id() : services_.request_ids->Next();
-  if (!id_status.ok()) return id_status;
-
   {
     const std::lock_guard lock(mu_);
     if (cancelled_) return absl::CancelledError("cancelled before it began");
   }
   const std::optional<TimePoint> deadline = DeadlineOf(*context_);
-  if (deadline.has_value() && *deadline <= arrival_) {
-    return absl::DeadlineExceededError("the deadline had passed before the request arrived");
+  if (deadline.has_value() && *deadline <= Clock::now()) {
+    return absl::DeadlineExceededError("the deadline passed before the request was read");
   }
-  const auto model = services_.models->Find(request_->model());
-  if (!model.ok()) return model.status();
-  model_ = *model;
-  parts_ = ReadOutputParts(*request_, *model_);
   absl::StatusOr<Request> request = ReadRequest(*request_, *model_);
   if (request.ok()) request->deadline = deadline;
   return request;

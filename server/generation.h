@@ -29,7 +29,7 @@ struct Model;
 // One request on its way. A subclass is a gRPC reactor too, owned by a shared_ptr. It lives from
 // Begin until Release has been called (by OnDone) and the engine and the workers are done with it.
 //
-//   gRPC thread    Begin
+//   gRPC thread    Begin: names, model and sizes are checked
 //   worker         the request is read and tokenized; Prepare; Submit, or else Reject
 //   engine thread  OnTokens ..., OnFinish (of ResultSink)
 //
@@ -70,9 +70,11 @@ class Generation : public ResultSink, public std::enable_shared_from_this<Genera
   OutputParts parts() const { return parts_; }
 
  private:
+  // Sets request_id_, model_ and parts_. What must be known before the request waits: it is cheap,
+  // and keeps what is too large from being kept.
+  absl::Status Identify();
   // The worker's part.
   void Admit();
-  // Sets model_ and parts_.
   absl::StatusOr<Request> Read();
 
   const CallServices& services_;
@@ -81,7 +83,7 @@ class Generation : public ResultSink, public std::enable_shared_from_this<Genera
   const TimePoint arrival_;
   std::shared_ptr<Generation> self_;
 
-  // Written by Admit before Submit, constant after.
+  // Written before Submit, constant after.
   std::string request_id_;
   const Model* model_ = nullptr;
   OutputParts parts_;

@@ -17,6 +17,17 @@ absl::string_view View(std::string_view text) {
   return {text.data(), text.size()};
 }
 
+absl::Status CheckInputSize(const v1::Input& input, std::string_view field, const Model& model) {
+  if (input.has_text()) {
+    return CheckTextSize(input.text(), absl::StrCat(View(field), ".text"), model);
+  }
+  const int size = input.tokens().ids_size();
+  if (size <= model.config.max_source_tokens) return absl::OkStatus();
+  return FieldError(
+      absl::StrCat(View(field), ".tokens"),
+      absl::StrCat("has ", size, " tokens; at most ", model.config.max_source_tokens));
+}
+
 absl::StatusOr<std::vector<TokenId>> ReadInput(const v1::Input& input, std::string_view field,
                                                const Model& model) {
   switch (input.kind_case()) {
@@ -114,6 +125,18 @@ OutputParts ReadOutputParts(const v1::GenerateRequest& request, const Model& mod
   return parts;
 }
 
+absl::Status CheckTextSize(const std::string& text, std::string_view field, const Model& model) {
+  const size_t limit = kMaxTextBytesPerToken * model.config.max_source_tokens;
+  if (text.size() <= limit) return absl::OkStatus();
+  return FieldError(field, absl::StrCat("has ", text.size(), " bytes; at most ", limit));
+}
+
+absl::Status CheckSizes(const v1::GenerateRequest& request, const Model& model) {
+  absl::Status status = CheckInputSize(request.source(), "source", model);
+  status.Update(CheckInputSize(request.target_prefix(), "target_prefix", model));
+  return status;
+}
+
 absl::StatusOr<Request> ReadRequest(const v1::GenerateRequest& request, const Model& model) {
   if (absl::Status status = CheckEnvelope(request, model); !status.ok()) return status;
   auto source = ReadSource(request, model);
@@ -137,10 +160,6 @@ absl::StatusOr<std::vector<TokenId>> ReadText(const std::string& text, std::stri
     return absl::FailedPreconditionError(
         absl::StrCat(View(field), ": model ", model.name, " has no tokenizer; send token ids"));
   }
-  const size_t limit = kMaxTextBytesPerToken * model.config.max_source_tokens;
-  if (text.size() > limit) {
-    return FieldError(field, absl::StrCat("has ", text.size(), " bytes; at most ", limit));
-  }
   return model.tokenizer->Encode(text);
 }
 
@@ -148,8 +167,8 @@ absl::StatusOr<std::vector<TokenId>> ReadTokens(const v1::TokenIds& tokens, std:
                                                 const Model& model) {
   const int32_t vocab_size = model.engine->spec().vocab_size;
   const auto& ids = tokens.ids();
-  const auto bad = std::find_if(ids.begin(), ids.end(),
-                                [=](TokenId id) { return id < 0 || id >= vocab_size; });
+  const auto bad =
+      std::find_if(ids.begin(), ids.end(), [=](TokenId id) { return id < 0 || id >= vocab_size; });
   if (bad != ids.end()) {
     return FieldError(absl::StrCat(View(field), ".ids[", bad - ids.begin(), "]"),
                       absl::StrCat(*bad, " is not between 0 and ", vocab_size - 1));

@@ -29,11 +29,16 @@ absl::Status CheckRequestId(std::string_view request_id);
 // Parts of the response that `request` asks for or, without a tokenizer, gets in place of text.
 OutputParts ReadOutputParts(const v1::GenerateRequest& request, const Model& model);
 
-// All but the deadline. Tokenizes: not for gRPC threads.
+// FieldError if source or target prefix are longer than the server's limit for sources. Cheap.
+absl::Status CheckSizes(const v1::GenerateRequest& request, const Model& model);
+
+// FieldError(field) if `text` is longer than the texts of that many tokens are.
+absl::Status CheckTextSize(const std::string& text, std::string_view field, const Model& model);
+
+// All but the deadline, of a request that has passed CheckSizes. Tokenizes: not for gRPC threads.
 absl::StatusOr<Request> ReadRequest(const v1::GenerateRequest& request, const Model& model);
 
-// The token ids of a text: FieldError(field) if it is too long. FAILED_PRECONDITION without a
-// tokenizer.
+// The token ids of a text. FAILED_PRECONDITION without a tokenizer. Not for gRPC threads.
 absl::StatusOr<std::vector<TokenId>> ReadText(const std::string& text, std::string_view field,
                                               const Model& model);
 

@@ -1,10 +1,11 @@
 #include "server/service.h"
 
-#include <string>
-#include <utility>
-#include <vector>
+#include <algorithm>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "engine/types/errors.h"
 #include "server/conversion.h"
 #include "server/generate_call.h"
 #include "server/model_registry.h"
@@ -18,32 +19,48 @@
 namespace transept::server {
 namespace {
 
-absl::Status Tokenize(const CallServices& services, const v1::TokenizeRequest& request,
-                      v1::TokenizeResponse* response) {
+absl::StatusOr<const Model*> CheckTokenize(const CallServices& services,
+                                           const v1::TokenizeRequest& request) {
   const auto model = services.models->Find(request.model());
-  if (!model.ok()) return model.status();
-  if (absl::Status status = CheckLanguage(request.source_language(), "source_language", **model);
-      !status.ok()) {
-    return status;
-  }
-  const auto tokens = ReadText(request.text(), "text", **model);
+  if (!model.ok()) return model;
+  absl::Status status = CheckLanguage(request.source_language(), "source_language", **model);
+  status.Update(CheckTextSize(request.text(), "text", **model));
+  if (!status.ok()) return status;
+  return model;
+}
+
+absl::Status Tokenize(const Model& model, const v1::TokenizeRequest& request,
+                      v1::TokenizeResponse* response) {
+  const auto tokens = ReadText(request.text(), "text", model);
   if (!tokens.ok()) return tokens.status();
   response->mutable_tokens()->mutable_ids()->Assign(tokens->begin(), tokens->end());
   response->mutable_pieces()->Reserve(static_cast<int>(tokens->size()));
-  for (const TokenId id : *tokens) *response->add_pieces() = (*model)->tokenizer->Piece(id);
+  for (const TokenId id : *tokens) *response->add_pieces() = model.tokenizer->Piece(id);
   return absl::OkStatus();
 }
 
-absl::Status Detokenize(const CallServices& services, const v1::DetokenizeRequest& request,
-                        v1::DetokenizeResponse* response) {
+absl::StatusOr<const Model*> CheckDetokenize(const CallServices& services,
+                                             const v1::DetokenizeRequest& request) {
   const auto model = services.models->Find(request.model());
-  if (!model.ok()) return model.status();
-  if ((*model)->tokenizer == nullptr) {
-    return absl::FailedPreconditionError("model: it has no tokenizer");
+  if (!model.ok()) return model;
+  const config::EngineConfig& config = (*model)->config;
+  const int limit = std::max(config.max_source_tokens, config.max_new_tokens);
+  if (request.tokens().ids_size() > limit) {
+    return FieldError(
+        "tokens", absl::StrCat("has ", request.tokens().ids_size(), " tokens; at most ", limit));
   }
-  const auto tokens = ReadTokens(request.tokens(), "tokens", **model);
+  return model;
+}
+
+absl::Status Detokenize(const Model& model, const v1::DetokenizeRequest& request,
+                        v1::DetokenizeResponse* response) {
+  if (model.tokenizer == nullptr) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("tokens: model ", model.name, " has no tokenizer"));
+  }
+  const auto tokens = ReadTokens(request.tokens(), "tokens", model);
   if (!tokens.ok()) return tokens.status();
-  response->set_text((*model)->tokenizer->Decode(*tokens));
+  response->set_text(model.tokenizer->Decode(*tokens));
   return absl::OkStatus();
 }
 
@@ -90,16 +107,20 @@ class TranseptService final : public v1::Transept::CallbackService {
   grpc::ServerUnaryReactor* Tokenize(grpc::CallbackServerContext* context,
                                      const v1::TokenizeRequest* request,
                                      v1::TokenizeResponse* response) override {
-    return StartWorkerCall(services_, context, [this, request, response] {
-      return server::Tokenize(services_, *request, response);
+    const auto model = CheckTokenize(services_, *request);
+    if (!model.ok()) return FinishNow(context, model.status());
+    return StartWorkerCall(services_, context, [model = *model, request, response] {
+      return server::Tokenize(*model, *request, response);
     });
   }
 
   grpc::ServerUnaryReactor* Detokenize(grpc::CallbackServerContext* context,
                                        const v1::DetokenizeRequest* request,
                                        v1::DetokenizeResponse* response) override {
-    return StartWorkerCall(services_, context, [this, request, response] {
-      return server::Detokenize(services_, *request, response);
+    const auto model = CheckDetokenize(services_, *request);
+    if (!model.ok()) return FinishNow(context, model.status());
+    return StartWorkerCall(services_, context, [model = *model, request, response] {
+      return server::Detokenize(*model, *request, response);
     });
   }
 

@@ -32,7 +32,7 @@ void StreamCall::OnTokens(int hypothesis, absl::Span<const GeneratedToken> token
   }
   if (overflow_) {
     // Not here: the engine is in the middle of a step.
-    services().pool->Add([self = shared_from_this(), this] { Cancel(); });
+    services().pool->Add([self = Self()] { self->Cancel(); });
   } else {
     StartPump();
   }
@@ -59,7 +59,7 @@ void StreamCall::OnWriteDone(bool ok) {
 }
 
 void StreamCall::StartPump() {
-  services().pool->Add([self = shared_from_this(), this] { Pump(); });
+  services().pool->Add([self = Self()] { self->Pump(); });
 }
 
 void StreamCall::Pump() {

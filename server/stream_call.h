@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -44,6 +45,9 @@ class StreamCall final : public grpc::ServerWriteReactor<v1::GenerateChunk>, pub
   void OnCancel() override { Cancel(); }
   void OnDone() override { Release(); }
 
+  std::shared_ptr<StreamCall> Self() {
+    return std::static_pointer_cast<StreamCall>(shared_from_this());
+  }
   // A worker's task. Writes the next message or finishes the call, or ends the pump.
   void Pump();
   void StartPump();

@@ -183,7 +183,11 @@ std::vector<BadField> BadFields() {
          r->mutable_source()->mutable_tokens()->add_ids(kVocabSize);
        }},
       {"source.tokens.ids[0]", [](R* r) { r->mutable_source()->mutable_tokens()->add_ids(-1); }},
+      {"source.tokens",
+       [](R* r) { r->mutable_source()->mutable_tokens()->mutable_ids()->Resize(65, 20); }},
       {"target_prefix", [](R* r) { r->mutable_target_prefix(); }},
+      {"target_prefix.tokens",
+       [](R* r) { r->mutable_target_prefix()->mutable_tokens()->mutable_ids()->Resize(65, 20); }},
       {"target_prefix.tokens.ids[0]",
        [](R* r) { r->mutable_target_prefix()->mutable_tokens()->add_ids(1 << 30); }},
       {"source_language", [](R* r) { r->set_source_language("eng_Latn"); }},

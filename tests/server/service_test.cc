@@ -71,6 +71,8 @@ TEST_F(ServiceTest, Detokenizes) {
   EXPECT_EQ(response.text(), "a");
   request.mutable_tokens()->add_ids(kVocabSize);
   EXPECT_EQ(FieldOf(Detokenize(request, &response)), "tokens.ids[2]");
+  request.mutable_tokens()->mutable_ids()->Resize(65, kEos);
+  EXPECT_EQ(FieldOf(Detokenize(request, &response)), "tokens");
 }
 
 TEST_F(ServiceTest, TextNeedsATokenizer) {
