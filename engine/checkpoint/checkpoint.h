@@ -29,6 +29,8 @@ class TensorSource {
  public:
   virtual ~TensorSource() = default;
   virtual bool Contains(const std::string& name) const = 0;
+  // The file that holds tensor `name`, for error messages.
+  virtual std::string Origin(const std::string& name) const = 0;
   // Requires the exact shape: NOT_FOUND or INVALID_ARGUMENT name file, tensor, shape and
   // expectation.
   virtual absl::StatusOr<TensorView> Find(const std::string& name,

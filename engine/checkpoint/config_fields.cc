@@ -28,9 +28,10 @@ std::optional<float> ConfigFields::Float(std::string_view name, Range<float> ran
   if (!Has(name)) return std::nullopt;
   const std::optional<double> number = Keep(object_[name].AsDouble());
   if (!number) return std::nullopt;
-  if (*number <= range.max) {
+  if (*number >= range.min && *number <= range.max) {
     const float value = static_cast<float>(*number);
-    if (range.open_min ? value > range.min : value >= range.min) return value;
+    // Compared as the float that is kept: a tiny number may have become 0.
+    if (!range.open_min || value > range.min) return value;
   }
   Reject(name,
          absl::StrCat("must lie in ", range.open_min ? "(" : "[", range.min, ", ", range.max, "]"));

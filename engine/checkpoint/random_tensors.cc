@@ -95,6 +95,8 @@ class RandomTensors : public TensorSource {
 
   bool Contains(const std::string& name) const override { return distributions_.count(name) != 0; }
 
+  std::string Origin(const std::string&) const override { return "random tensors"; }
+
   absl::StatusOr<TensorView> Find(const std::string& name,
                                   absl::Span<const int64_t> shape) const override {
     const auto it = distributions_.find(name);

@@ -14,7 +14,7 @@ namespace transept {
 namespace {
 
 constexpr size_t kLengthBytes = 8;
-constexpr JsonLimits kHeaderLimits = {.max_bytes = 32 << 20, .max_depth = 8};
+constexpr JsonLimits kHeaderLimits = {.max_bytes = 32 << 20, .max_depth = 8, .max_values = 1 << 20};
 constexpr size_t kMaxRank = 8;
 
 // Bytes of one element; nullopt for types that the format may have learned since.

@@ -12,7 +12,7 @@
 namespace transept {
 namespace {
 
-constexpr JsonLimits kIndexLimits = {.max_bytes = 32 << 20, .max_depth = 8};
+constexpr JsonLimits kIndexLimits = {.max_bytes = 32 << 20, .max_depth = 8, .max_values = 1 << 20};
 
 std::optional<kernels::DataType> ToDataType(std::string_view dtype) {
   if (dtype == "F32") return kernels::DataType::kFloat32;
@@ -155,6 +155,11 @@ absl::Status SafetensorsSource::ChooseStoredDtype() {
 
 bool SafetensorsSource::Contains(const std::string& name) const {
   return tensors_.count(name) != 0;
+}
+
+std::string SafetensorsSource::Origin(const std::string& name) const {
+  const auto it = tensors_.find(name);
+  return it == tensors_.end() ? origin_ : it->second.file->path();
 }
 
 absl::StatusOr<TensorView> SafetensorsSource::Find(const std::string& name,

@@ -31,6 +31,7 @@ class SafetensorsSource : public TensorSource {
   static absl::StatusOr<std::unique_ptr<SafetensorsSource>> Open(const std::string& folder);
 
   bool Contains(const std::string& name) const override;
+  std::string Origin(const std::string& name) const override;
   absl::StatusOr<TensorView> Find(const std::string& name,
                                   absl::Span<const int64_t> shape) const override;
 

@@ -20,7 +20,7 @@ constexpr Range<int32_t> kFfnWidth = {1, 1 << 20};
 constexpr Range<int32_t> kHeads = {1, 1024};
 constexpr Range<int32_t> kHeadSize = {1, 1024};
 constexpr Range<int32_t> kLayers = {1, 1024};
-constexpr Range<int32_t> kVocabulary = {1, 10'000'000};
+constexpr Range<int32_t> kVocabulary = {2, 10'000'000};  // at least padding and end
 // Fewer than 4 leave a bidirectional side without the exact bucket that the formula divides by.
 constexpr Range<int32_t> kBuckets = {4, 1 << 16};
 constexpr Range<int32_t> kDistance = {1, 1 << 24};
@@ -249,8 +249,8 @@ absl::Status SettleT5Tensors(const TensorSource& tensors, ModelSpec& spec, Tenso
     const absl::StatusOr<bool> same = SameTable(tensors, spec, tables[0], tables[i]);
     if (!same.ok()) return same.status();
     if (*same) continue;
-    return absl::InvalidArgumentError(absl::StrCat("tensor \"", tables[i], "\" differs from \"",
-                                                   tables[0],
+    return absl::InvalidArgumentError(absl::StrCat(tensors.Origin(tables[i]), ": tensor \"",
+                                                   tables[i], "\" differs from \"", tables[0],
                                                    "\": separate embeddings are not supported"));
   }
   spec.tied_embeddings = true;

@@ -27,6 +27,7 @@ void CheckSpec(const transept::Family& family, const transept::ModelSpec& spec) 
   Require(spec.norm_eps >= 0 && spec.norm_eps <= 1, "epsilon");
   Require(spec.pad_token < spec.vocab_size && spec.decoder_start_token < spec.vocab_size, "tokens");
   Require(!spec.eos_tokens.empty(), "no end of sequence");
+  for (const transept::TokenId token : spec.eos_tokens) Require(token < spec.vocab_size, "tokens");
   const transept::TensorNames names = family.name_tensors(spec);
   Require(names.encoder.size() == static_cast<size_t>(spec.encoder.num_layers), "encoder names");
   Require(names.decoder.size() == static_cast<size_t>(spec.decoder.num_layers), "decoder names");

@@ -192,7 +192,8 @@ TEST_F(CheckpointTest, RefusesSeparateEmbeddings) {
   tensors["decoder.embed_tokens.weight"] = tensors["lm_head.weight"];
   WriteTensors(tensors);
   EXPECT_THAT(OpenError(folder_),
-              AllOf(HasSubstr("decoder.embed_tokens.weight"), HasSubstr("shared.weight")));
+              AllOf(HasSubstr("model.safetensors"), HasSubstr("decoder.embed_tokens.weight"),
+                    HasSubstr("shared.weight")));
 }
 
 TEST_F(CheckpointTest, RefusesAVocabularyThatDoesNotMatchTheEmbedding) {

@@ -186,6 +186,7 @@ TEST(T5ConfigTest, ReadsTokens) {
   SpecError(R"({"eos_token_id": []})");
   SpecError(R"({"vocab_size": 10, "decoder_start_token_id": 10})");
   SpecError(R"({"pad_token_id": -1})");
+  SpecError(R"({"vocab_size": 1})");  // no room for the default end of sequence, 1
 }
 
 TEST(T5ConfigTest, RefusesDimensionsOutOfRange) {
