@@ -15,6 +15,8 @@
 namespace transept {
 namespace {
 
+constexpr int64_t kMaxSpieceModelBytes = int64_t{64} << 20;
+
 // An empty object where there is no such file.
 absl::StatusOr<JsonDocument> ReadOptional(const std::string& path) {
   auto file = JsonDocument::ReadFile(path);
@@ -47,11 +49,15 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> FromOptions(
 absl::StatusOr<std::unique_ptr<Tokenizer>> FromSentencePiece(const std::string& folder,
                                                              const JsonDocument& tokenizer_config,
                                                              int32_t vocab_size) {
+  const std::string path = folder + "/spiece.model";
+  const auto model = ReadBoundedFile(path, kMaxSpieceModelBytes);
+  if (!model.ok()) return model.status();
   const auto special_tokens_map = ReadOptional(folder + "/special_tokens_map.json");
   if (!special_tokens_map.ok()) return special_tokens_map.status();
   const auto added_tokens = ReadOptional(folder + "/added_tokens.json");
   if (!added_tokens.ok()) return added_tokens.status();
-  const SentencePieceTokenizerFiles files{.model_path = folder + "/spiece.model",
+  const SentencePieceTokenizerFiles files{.model_path = path,
+                                          .model = *model,
                                           .tokenizer_config = tokenizer_config,
                                           .special_tokens_map = *special_tokens_map,
                                           .added_tokens = *added_tokens};

@@ -13,7 +13,6 @@
 namespace transept {
 namespace {
 
-constexpr int64_t kMaxModelBytes = int64_t{64} << 20;
 constexpr int64_t kMaxExtraIds = 100000;
 constexpr int32_t kDefaultExtraIds = 100;
 
@@ -21,14 +20,6 @@ using TokensByContent = std::map<std::string, AddedToken>;
 
 absl::Status InFile(const std::string& path, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
-}
-
-absl::StatusOr<SentencePieceModel> ReadModel(const std::string& path) {
-  const auto bytes = ReadBoundedFile(path, kMaxModelBytes);
-  if (!bytes.ok()) return bytes.status();
-  auto model = ParseSentencePieceModel(*bytes);
-  if (!model.ok()) return InFile(path, model.status());
-  return model;
 }
 
 void AddPieces(const SentencePieceModel& model, TokensByContent* tokens) {
@@ -105,8 +96,8 @@ bool AnyPieceSpansWords(const UnigramModel::Options& model) {
 
 absl::StatusOr<UnigramTokenizerOptions> ReadSentencePieceTokenizer(
     const SentencePieceTokenizerFiles& files, int32_t vocab_size) {
-  auto model = ReadModel(files.model_path);
-  if (!model.ok()) return model.status();
+  const auto model = ParseSentencePieceModel(files.model);
+  if (!model.ok()) return InFile(files.model_path, model.status());
   auto charsmap = Charsmap::Parse(model->precompiled_charsmap);
   if (!charsmap.ok()) return InFile(files.model_path, charsmap.status());
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "engine/json/json.h"
@@ -9,9 +10,10 @@
 
 namespace transept {
 
-// The files beside spiece.model that name added tokens. Absent files are empty objects.
+// spiece.model and the files beside it that name added tokens. Absent ones are empty objects.
 struct SentencePieceTokenizerFiles {
-  std::string model_path;
+  std::string model_path;  // for messages
+  std::string_view model;  // the file's bytes
   const JsonDocument& tokenizer_config;
   const JsonDocument& special_tokens_map;
   const JsonDocument& added_tokens;  // of transformers before 4.34

@@ -1,6 +1,7 @@
 #include "engine/text/unigram_tokenizer.h"
 
 #include <algorithm>
+#include <initializer_list>
 #include <utility>
 
 #include "engine/text/space_cleanup.h"
@@ -21,10 +22,15 @@ AddedTokenSplitter MakeSplitter(const std::vector<AddedToken>& tokens,
   return AddedTokenSplitter(std::move(chosen));
 }
 
-int32_t VocabularySize(const UnigramModel& model, const std::vector<AddedToken>& added_tokens) {
-  int32_t size = model.size();
-  for (const AddedToken& token : added_tokens) size = std::max(size, token.id + 1);
-  return size;
+// Of all ids that can be met.
+TokenId LargestId(const UnigramModel& model, const AddedTokensById& added_tokens,
+                  std::initializer_list<const std::vector<TokenId>*> other_ids) {
+  TokenId largest = model.size() - 1;
+  for (const auto& [id, token] : added_tokens) largest = std::max(largest, id);
+  for (const auto* ids : other_ids) {
+    for (const TokenId id : *ids) largest = std::max(largest, id);
+  }
+  return largest;
 }
 
 // Calls visit(word, at_start) for every maximal run without white space.
@@ -78,7 +84,7 @@ UnigramTokenizer::UnigramTokenizer(UnigramTokenizerOptions options)
       prefix_tokens_(std::move(options.prefix_tokens)),
       suffix_tokens_(std::move(options.suffix_tokens)),
       decoding_(options.decoding),
-      vocab_size_(VocabularySize(model_, options.added_tokens)) {}
+      vocab_size_(LargestId(model_, added_tokens_, {&prefix_tokens_, &suffix_tokens_}) + 1) {}
 
 absl::StatusOr<std::vector<TokenId>> UnigramTokenizer::Encode(std::string_view text) const {
   const std::string valid = ReplaceInvalidUtf8(text);
