@@ -196,7 +196,11 @@ class Recorder:
 
     def __init__(self, variant, folder, seed):
         model_class = CLASSES[variant.family][1]
-        self.model = model_class.from_pretrained(folder, dtype=torch.float32).eval()
+        # Eager: with the default (sdpa) 5.17's UMT5 leaves out the causal mask when it is fed more
+        # than one decoder token.
+        self.model = model_class.from_pretrained(
+            folder, dtype=torch.float32, attn_implementation="eager"
+        ).eval()
         # transformers refuses its cache when the decoder is deeper than the encoder.
         config = self.model.config
         self.use_cache = config.num_decoder_layers <= config.num_layers

@@ -53,8 +53,8 @@ std::vector<TokenLogprob> MostLikely(absl::Span<const float> scores,
     }
   }
   // Stable: the lower id first among equals.
-  std::stable_sort(top.begin(), top.end(), [](const TokenLogprob& a, const TokenLogprob& b) {
-    return a.logprob > b.logprob;
+  std::stable_sort(top.begin(), top.end(), [&](const TokenLogprob& a, const TokenLogprob& b) {
+    return scores[a.token] > scores[b.token];
   });
   if (top.size() > count) top.resize(count);
   return top;

@@ -1,0 +1,245 @@
+// Logits and tokens through the whole engine: each case alone, and all of them in batches that
+// change at every step.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <tuple>
+#include <vector>
+
+#include "engine/checkpoint/checkpoint.h"
+#include "engine/decode/options.h"
+#include "engine/engine.h"
+#include "tests/engine/golden/golden_variant.h"
+
+namespace transept {
+namespace {
+
+// A request, and what came of it.
+struct Job {
+  Request request;
+  bool cancel = false;  // at its first token
+  std::optional<RequestId> id = {};
+  std::optional<absl::StatusOr<Result>> result = {};
+};
+
+// Keeps an engine busy with jobs: the first few at once, another whenever one ends, and now and
+// then another at a token, so that rows join and leave at all times.
+class Load {
+ public:
+  Load(Engine* engine, std::vector<Job*> jobs, uint32_t seed)
+      : engine_(*engine), jobs_(std::move(jobs)), random_(seed) {}
+
+  // Returns when all jobs have ended.
+  void Run(int at_once) {
+    std::unique_lock lock(mu_);
+    for (int i = 0; i < at_once; ++i) SubmitNext();
+    all_ended_.wait(lock, [this] { return ended_ == jobs_.size(); });
+  }
+
+ private:
+  class Sink final : public ResultSink {
+   public:
+    Sink(Load* load, Job* job) : load_(*load), job_(*job) {}
+    void OnTokens(int, absl::Span<const GeneratedToken>) override {
+      const std::lock_guard lock(load_.mu_);
+      if (job_.cancel) load_.engine_.Cancel(*job_.id);
+      if (load_.random_() % 4 == 0) load_.SubmitNext();
+    }
+    void OnFinish(absl::StatusOr<Result> result) override {
+      const std::lock_guard lock(load_.mu_);
+      load_.End(&job_, std::move(result));
+    }
+
+   private:
+    Load& load_;
+    Job& job_;
+  };
+
+  void SubmitNext() {
+    if (next_ == jobs_.size()) return;
+    Job* job = jobs_[next_++];
+    const auto id = engine_.Submit(job->request, std::make_shared<Sink>(this, job));
+    if (id.ok()) {
+      job->id = *id;
+    } else {
+      End(job, id.status());
+    }
+  }
+
+  void End(Job* job, absl::StatusOr<Result> result) {
+    job->result = std::move(result);
+    ++ended_;
+    SubmitNext();
+    all_ended_.notify_all();
+  }
+
+  Engine& engine_;
+  const std::vector<Job*> jobs_;
+
+  std::mutex mu_;  // guards the rest and the jobs
+  std::condition_variable all_ended_;
+  size_t next_ = 0;
+  size_t ended_ = 0;
+  std::mt19937 random_;
+};
+
+// A variant's checkpoint, loaded as a dtype.
+class GenerationGoldenTest : public ::testing::TestWithParam<std::tuple<std::string, const char*>> {
+ protected:
+  void SetUp() override {
+    golden_ = LoadGoldenVariant(std::get<0>(GetParam()));
+    auto checkpoint = Checkpoint::Open(golden_.folder);
+    ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+    checkpoint_ = *std::move(checkpoint);
+    config_.dtype = std::get<1>(GetParam());
+    config_.threads = 2;
+    config_.block_size = 4;
+    config_.kv_cache_mib = 8;
+    config_.max_rows = 7;
+    config_.max_encoder_tokens = 256;
+    config_.max_source_tokens = 256;
+    config_.max_new_tokens = 256;
+    auto engine = Engine::Create(config_, *checkpoint_, nullptr);
+    ASSERT_TRUE(engine.ok()) << engine.status();
+    engine_ = *std::move(engine);
+  }
+
+  Request RequestOf(const GoldenGeneration& generation) {
+    const GenerationOptions* defaults[] = {&checkpoint_->generation()};
+    const auto params =
+        ResolveOptions(generation.options, defaults,
+                       {.model = &checkpoint_->spec(),
+                        .max_new_tokens = config_.max_new_tokens,
+                        .max_rows = config_.max_rows},
+                       {.target_prefix_length = static_cast<int32_t>(generation.prefix.size())});
+    EXPECT_TRUE(params.ok()) << params.status();
+    Request request;
+    request.source = generation.source;
+    request.target_prefix = generation.prefix;
+    if (params.ok()) request.params = *params;
+    return request;
+  }
+
+  absl::StatusOr<Result> RunAlone(Request request) {
+    Job job{.request = std::move(request)};
+    Load(engine_.get(), {&job}, 0).Run(1);
+    return *job.result;
+  }
+
+  void ExpectGolden(const GoldenGeneration& generation, const absl::StatusOr<Result>& result) {
+    SCOPED_TRACE(testing::Message()
+                 << generation.source.size() << " source tokens, " << generation.prefix.size()
+                 << " prefix tokens, " << generation.description);
+    ASSERT_TRUE(result.ok()) << result.status();
+    ASSERT_EQ(result->hypotheses.size(), 1u);
+    const Hypothesis& hypothesis = result->hypotheses[0];
+    std::vector<TokenId> tokens;
+    for (const GeneratedToken& token : hypothesis.tokens) tokens.push_back(token.token);
+    EXPECT_EQ(tokens, generation.tokens);
+    EXPECT_EQ(hypothesis.finish_reason, generation.finish);
+    EXPECT_NEAR(hypothesis.score, generation.score,
+                1e-3 * std::max(1.0f, std::abs(generation.score)));
+  }
+
+  GoldenVariant golden_;
+  std::unique_ptr<Checkpoint> checkpoint_;
+  config::EngineConfig config_;
+  std::unique_ptr<Engine> engine_;
+};
+
+// Asks for the log-probability of every token, which is its logit but for one number a row.
+TEST_P(GenerationGoldenTest, StepLogits) {
+  for (const GoldenSteps& steps : golden_.steps) {
+    for (size_t step = 0; step < steps.logits.size(); ++step) {
+      SCOPED_TRACE(testing::Message() << steps.source.size() << " source tokens, step " << step);
+      const std::vector<float>& logits = steps.logits[step];
+      Request request;
+      request.source = steps.source;
+      request.target_prefix.assign(steps.tokens.begin(), steps.tokens.begin() + step);
+      request.params.max_new_tokens = 1;
+      request.params.eos_tokens = {1};
+      request.params.top_logprobs = static_cast<int32_t>(logits.size());
+      // An EOS is no token of the hypothesis, so that its alternatives would be lost.
+      request.params.suppress_tokens = {1};
+      const auto result = RunAlone(std::move(request));
+      ASSERT_TRUE(result.ok()) << result.status();
+      const std::vector<TokenLogprob>& top = result->hypotheses[0].tokens.at(0).top;
+      ASSERT_EQ(top.size(), logits.size() - 1);
+
+      double sum = 0.0;
+      float largest = 1.0f;
+      for (size_t i = 0; i < logits.size(); ++i) {
+        if (i != 1) sum += std::exp(double{logits[i]});
+        largest = std::max(largest, std::abs(logits[i]));
+      }
+      for (const TokenLogprob& entry : top) {
+        ASSERT_NEAR(entry.logprob, logits[entry.token] - std::log(sum), 2e-5 * largest)
+            << "token " << entry.token;
+      }
+    }
+  }
+}
+
+TEST_P(GenerationGoldenTest, TokensAlone) {
+  for (const GoldenGeneration& generation : golden_.generations) {
+    ExpectGolden(generation, RunAlone(RequestOf(generation)));
+  }
+}
+
+TEST_P(GenerationGoldenTest, TokensInChangingBatches) {
+  std::mt19937 random(17);
+  for (uint32_t round = 0; round < 3; ++round) {
+    std::vector<Job> jobs;
+    for (const GoldenGeneration& generation : golden_.generations) {
+      jobs.push_back({.request = RequestOf(generation)});
+    }
+    // Neighbours of another kind: samples in several rows, half of them cancelled.
+    const size_t golden_jobs = jobs.size();
+    for (size_t i = 0; i < golden_jobs / 2; ++i) {
+      Job job{.request = jobs[random() % golden_jobs].request, .cancel = i % 2 == 0};
+      job.request.params.do_sample = true;
+      job.request.params.seed = random();
+      job.request.params.num_sequences = 1 + random() % 3;
+      job.request.priority = random() % 2;
+      jobs.push_back(std::move(job));
+    }
+    std::vector<Job*> order;
+    for (Job& job : jobs) order.push_back(&job);
+    std::shuffle(order.begin(), order.end(), random);
+    Load(engine_.get(), order, round).Run(4);
+    for (size_t i = 0; i < golden_jobs; ++i) {
+      ExpectGolden(golden_.generations[i], *jobs[i].result);
+    }
+    for (size_t i = golden_jobs; i < jobs.size(); ++i) {
+      if (jobs[i].cancel) continue;
+      EXPECT_TRUE(jobs[i].result->ok()) << jobs[i].result->status();
+    }
+  }
+  const EngineStats stats = engine_->Stats();
+  EXPECT_EQ(stats.blocks_used, stats.blocks_cached);
+}
+
+std::string NameOf(const ::testing::TestParamInfo<std::tuple<std::string, const char*>>& info) {
+  return std::get<0>(info.param) + "_" + std::get<1>(info.param);
+}
+
+// Weights kept as stored: half precision in memory, arithmetic in single precision as always.
+INSTANTIATE_TEST_SUITE_P(AsStored, GenerationGoldenTest,
+                         ::testing::Combine(::testing::ValuesIn(GoldenVariantNames()),
+                                            ::testing::Values("auto")),
+                         NameOf);
+INSTANTIATE_TEST_SUITE_P(Widened, GenerationGoldenTest,
+                         ::testing::Combine(::testing::Values("bf16", "fp16"),
+                                            ::testing::Values("float32")),
+                         NameOf);
+
+}  // namespace
+}  // namespace transept

@@ -1,0 +1,88 @@
+#include "tests/engine/golden/golden_variant.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+namespace transept {
+namespace {
+
+using nlohmann::json;
+
+constexpr char kFolder[] = "tests/data/goldens";
+
+template <typename T>
+void Read(const json& options, const char* name, std::optional<T>* value) {
+  if (options.contains(name)) *value = options[name].get<T>();
+}
+
+GenerationOptions ParseOptions(const json& given) {
+  GenerationOptions options;
+  Read(given, "max_new_tokens", &options.max_new_tokens);
+  Read(given, "max_length", &options.max_length);
+  Read(given, "min_new_tokens", &options.min_new_tokens);
+  Read(given, "min_length", &options.min_length);
+  Read(given, "repetition_penalty", &options.repetition_penalty);
+  Read(given, "no_repeat_ngram_size", &options.no_repeat_ngram_size);
+  Read(given, "suppress_tokens", &options.suppress_tokens);
+  Read(given, "begin_suppress_tokens", &options.begin_suppress_tokens);
+  Read(given, "eos_token_ids", &options.eos_token_ids);
+  Read(given, "forced_bos_token_id", &options.forced_bos_token_id);
+  Read(given, "forced_eos_token_id", &options.forced_eos_token_id);
+  return options;
+}
+
+GoldenEncoding ParseEncoding(const json& given) {
+  GoldenEncoding encoding;
+  encoding.source = given["source"].get<std::vector<TokenId>>();
+  for (const auto& [row, values] : given["rows"].items()) {
+    encoding.rows[std::stoi(row)] = values.get<std::vector<float>>();
+  }
+  encoding.mean = given["mean"];
+  encoding.rms = given["rms"];
+  return encoding;
+}
+
+GoldenSteps ParseSteps(const json& given) {
+  return {.source = given["source"].get<std::vector<TokenId>>(),
+          .tokens = given["tokens"].get<std::vector<TokenId>>(),
+          .logits = given["logits"].get<std::vector<std::vector<float>>>()};
+}
+
+GoldenGeneration ParseGeneration(const json& given) {
+  return {.description = given["options"].dump(),
+          .source = given["source"].get<std::vector<TokenId>>(),
+          .prefix = given["prefix"].get<std::vector<TokenId>>(),
+          .options = ParseOptions(given["options"]),
+          .tokens = given["tokens"].get<std::vector<TokenId>>(),
+          .finish = given["finish"] == "eos" ? FinishReason::kEos : FinishReason::kLength,
+          .score = given["score"]};
+}
+
+}  // namespace
+
+std::vector<std::string> GoldenVariantNames() {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(kFolder)) {
+    if (entry.is_directory()) names.push_back(entry.path().filename());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+GoldenVariant LoadGoldenVariant(const std::string& name) {
+  GoldenVariant variant;
+  variant.folder = std::string(kFolder) + "/" + name;
+  std::ifstream file(variant.folder + "/cases.json");
+  const json cases = json::parse(file);
+  for (const json& given : cases["encodings"]) variant.encodings.push_back(ParseEncoding(given));
+  for (const json& given : cases["steps"]) variant.steps.push_back(ParseSteps(given));
+  for (const json& given : cases["generations"]) {
+    variant.generations.push_back(ParseGeneration(given));
+  }
+  return variant;
+}
+
+}  // namespace transept
