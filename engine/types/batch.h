@@ -32,7 +32,9 @@ struct SourceView {
 struct RowPlan {
   RequestId request = 0;
   int32_t hypothesis = 0;  // row number within the request
-  int32_t slot = 0;    // [0, max_rows): the row's place in persistent device state, its for life
+  // [0, max_rows): the row's place in persistent device state, its own until it ends or is
+  // preempted. A row that is fed from position 0 on starts there afresh.
+  int32_t slot = 0;
   int32_t source = 0;  // index into StepPlan::sources; rows of a request are adjacent
   // Tokens to feed. Empty: the one token that the row's previous step chose and that the scheduler
   // has not seen yet (it is still on the device).
@@ -43,12 +45,13 @@ struct RowPlan {
   // All target tokens known to the scheduler: decoder start, prefix, generated. A pending token is
   // not in it.
   absl::Span<const TokenId> history;
-  int32_t prompt_length =
-      1;  // decoder start and prefix: history[prompt_length] is the first generated
+  // Decoder start and prefix: history[prompt_length] is the first generated token.
+  int32_t prompt_length = 1;
 };
 
-// A planned step: first encode, then decode. Steps take effect in the order of their ids: blocks and
-// slots that a step uses may be given to others in the next one. A step may only encode. Every span and pointer is valid until Launch returns.
+// A planned step: first encode, then decode; either may be empty. Steps take effect in the order of
+// their ids: blocks and slots that one step uses may be given to others in the next. Every span and
+// pointer is valid until Launch returns.
 struct StepPlan {
   uint64_t id = 0;
   std::vector<EncodeItem> encode;

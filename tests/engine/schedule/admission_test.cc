@@ -14,7 +14,6 @@ using std::chrono::seconds;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::SizeIs;
 
 TEST_F(SchedulerTest, PriorityCountsAsEarlierArrival) {
   options_.max_rows = 1;
@@ -30,10 +29,10 @@ TEST_F(SchedulerTest, PriorityCountsAsEarlierArrival) {
   Request patient = MakeRequest(4, 1, 4);
   patient.priority = -1;
   ASSERT_TRUE(Add(4, patient).ok());
-  EXPECT_THAT(Requests(Step()), ElementsAre(2));
-  EXPECT_THAT(Requests(Step()), ElementsAre(1));
-  EXPECT_THAT(Requests(Step()), ElementsAre(3));
-  EXPECT_THAT(Requests(Step()), ElementsAre(4));
+  EXPECT_THAT(Step().rows, ElementsAre(2));
+  EXPECT_THAT(Step().rows, ElementsAre(1));
+  EXPECT_THAT(Step().rows, ElementsAre(3));
+  EXPECT_THAT(Step().rows, ElementsAre(4));
 }
 
 TEST_F(SchedulerTest, NobodyOvertakes) {
@@ -54,8 +53,8 @@ TEST_F(SchedulerTest, EncoderTokensAreBudgeted) {
   ASSERT_TRUE(Add(1, MakeRequest(6, 9, 2)).ok());
   ASSERT_TRUE(Add(2, MakeRequest(6, 9, 3)).ok());
   ASSERT_TRUE(Add(3, MakeRequest(4, 9, 4)).ok());
-  EXPECT_THAT(Requests(Step()), ElementsAre(1));
-  EXPECT_THAT(Requests(Step()), ElementsAre(1, 2, 3));
+  EXPECT_THAT(Step().rows, ElementsAre(1));
+  EXPECT_THAT(Step().rows, ElementsAre(1, 2, 3));
 }
 
 TEST_F(SchedulerTest, ASourceBeyondTheBudgetGoesAlone) {
@@ -64,12 +63,11 @@ TEST_F(SchedulerTest, ASourceBeyondTheBudgetGoesAlone) {
   ASSERT_TRUE(Add(1, MakeRequest(2, 9, 2)).ok());
   ASSERT_TRUE(Add(2, MakeRequest(30, 9, 3)).ok());
   ASSERT_TRUE(Add(3, MakeRequest(2, 9, 4)).ok());
-  EXPECT_THAT(Step().encode, SizeIs(1));
-  const StepPlan plan = Step();
-  ASSERT_THAT(plan.encode, SizeIs(1));
-  EXPECT_THAT(plan.encode[0].source, SizeIs(30));
-  EXPECT_THAT(Requests(plan), ElementsAre(1, 2));
-  EXPECT_THAT(Requests(Step()), ElementsAre(1, 2, 3));
+  EXPECT_THAT(Step().encoded, ElementsAre(2));
+  const Ran second = Step();
+  EXPECT_THAT(second.encoded, ElementsAre(30));
+  EXPECT_THAT(second.rows, ElementsAre(1, 2));
+  EXPECT_THAT(Step().rows, ElementsAre(1, 2, 3));
 }
 
 TEST_F(SchedulerTest, PrefixesAreBudgetedRowByRow) {
@@ -79,11 +77,8 @@ TEST_F(SchedulerTest, PrefixesAreBudgetedRowByRow) {
   samples.params.num_sequences = 3;
   samples.target_prefix = {11, 12, 13};
   ASSERT_TRUE(Add(1, samples).ok());
-  EXPECT_THAT(Step().rows, SizeIs(2));  // 2 to encode, 4 for each row
-  const StepPlan second = Step();
-  ASSERT_THAT(second.rows, SizeIs(3));
-  EXPECT_THAT(second.rows[0].tokens, SizeIs(1));
-  EXPECT_THAT(second.rows[2].tokens, SizeIs(4));
+  EXPECT_THAT(Step().fed, ElementsAre(4, 4));  // beside 2 tokens to encode
+  EXPECT_THAT(Step().fed, ElementsAre(1, 1, 4));
 }
 
 TEST_F(SchedulerTest, AdmissionLeavesRoomToGrow) {
@@ -91,18 +86,18 @@ TEST_F(SchedulerTest, AdmissionLeavesRoomToGrow) {
   ASSERT_TRUE(Add(1, MakeRequest(4, 16, 2)).ok());
   ASSERT_TRUE(Add(2, MakeRequest(4, 16, 3)).ok());
   // Each has a source and a self block, and each may soon need one more.
-  EXPECT_THAT(Requests(Step()), ElementsAre(1, 2));
+  EXPECT_THAT(Step().rows, ElementsAre(1, 2));
 
   Create(5);
   ASSERT_TRUE(Add(1, MakeRequest(4, 16, 2)).ok());
   ASSERT_TRUE(Add(2, MakeRequest(4, 16, 3)).ok());
-  EXPECT_THAT(Requests(Step()), ElementsAre(1));
+  EXPECT_THAT(Step().rows, ElementsAre(1));
 
   // Rows that fit into their first block need no more.
   Create(4);
   ASSERT_TRUE(Add(1, MakeRequest(4, 4, 2)).ok());
   ASSERT_TRUE(Add(2, MakeRequest(4, 4, 3)).ok());
-  EXPECT_THAT(Requests(Step()), ElementsAre(1, 2));
+  EXPECT_THAT(Step().rows, ElementsAre(1, 2));
 }
 
 TEST_F(SchedulerTest, RefusesWhatCouldNeverRun) {

@@ -24,7 +24,7 @@ class PreemptionTest : public SchedulerTest {
     ASSERT_TRUE(Add(1, MakeRequest(4, 16, 2)).ok());
     now_ += milliseconds(1);
     ASSERT_TRUE(Add(2, MakeRequest(4, 16, 3)).ok());
-    EXPECT_THAT(Requests(Step()), ElementsAre(1, 2));
+    EXPECT_THAT(Step().rows, ElementsAre(1, 2));
     while (Requests(plan_ = Schedule()).size() == 2) Update(plan_);
   }
 
@@ -39,7 +39,7 @@ TEST_F(PreemptionTest, KeepsSourceAndTokens) {
   const std::vector<TokenId> before = streamed_[2];
   EXPECT_THAT(before, SizeIs(8));
   Update(plan_);
-  while (!Ended(1)) EXPECT_THAT(Requests(Step()), ElementsAre(1));
+  while (!Ended(1)) EXPECT_THAT(Step().rows, ElementsAre(1));
   const StepPlan again = Schedule();
   EXPECT_THAT(again.encode, IsEmpty());
   ASSERT_THAT(again.rows, SizeIs(1));
@@ -57,11 +57,11 @@ TEST_F(PreemptionTest, SourcesAreTheLastToGo) {
   for (RequestId id = 1; id <= 3; ++id) {
     ASSERT_TRUE(Add(id, MakeRequest(4, 16, static_cast<TokenId>(id))).ok());
   }
-  size_t encoded = Step().encode.size();
+  size_t encoded = Step().encoded.size();
   EXPECT_EQ(encoded, 3u);
-  while (scheduler_->stats().requests_running > 1) encoded += Step().encode.size();
+  while (scheduler_->stats().requests_running > 1) encoded += Step().encoded.size();
   EXPECT_EQ(scheduler_->stats().preemptions, 2u);
-  while (!scheduler_->idle()) encoded += Step().encode.size();
+  while (!scheduler_->idle()) encoded += Step().encoded.size();
   EXPECT_EQ(encoded, 3u);
 }
 
@@ -71,7 +71,7 @@ TEST_F(PreemptionTest, ADroppedSourceIsEncodedAgain) {
   now_ += milliseconds(1);
   ASSERT_TRUE(Add(2, MakeRequest(4, 16, 3)).ok());
   int encoded = 0;
-  while (!scheduler_->idle()) encoded += Step().encode.size();
+  while (!scheduler_->idle()) encoded += Step().encoded.size();
   EXPECT_TRUE(ends_.at(1).ok());
   EXPECT_TRUE(ends_.at(2).ok());
   EXPECT_EQ(scheduler_->stats().preemptions, 1u);
@@ -98,11 +98,11 @@ TEST_F(PreemptionTest, SparesThoseAhead) {
   Request urgent = MakeRequest(4, 16, 3);
   urgent.priority = 1;
   ASSERT_TRUE(Add(2, urgent).ok());
-  EXPECT_THAT(Requests(Step()), ElementsAre(2, 1));
-  while (Requests(Step()).size() == 2) {
+  EXPECT_THAT(Step().rows, ElementsAre(2, 1));
+  while (Step().rows.size() == 2) {
   }
   // Request 1 was first to need a block, but it is behind.
-  EXPECT_TRUE(Requests(Step()) == std::vector<RequestId>{2});
+  EXPECT_THAT(Step().rows, ElementsAre(2));
   while (!Ended(2)) Step();
   EXPECT_FALSE(Ended(1));
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <map>
 #include <memory>
 #include <string>
@@ -49,6 +50,19 @@ inline Request MakeRequest(int32_t source_length, int32_t max_new_tokens, TokenI
   return request;
 }
 
+inline std::vector<RequestId> Requests(const StepPlan& plan) {
+  std::vector<RequestId> ids;
+  for (const RowPlan& row : plan.rows) ids.push_back(row.request);
+  return ids;
+}
+
+// What remains to be said of a step that is over, when its plan's spans are gone.
+struct Ran {
+  std::vector<RequestId> rows;
+  std::vector<size_t> fed;      // tokens of each row
+  std::vector<size_t> encoded;  // lengths of the sources
+};
+
 // A scheduler with blocks of 4 positions, and what became of its requests.
 class SchedulerTest : public ::testing::Test {
  protected:
@@ -86,10 +100,13 @@ class SchedulerTest : public ::testing::Test {
     Collect();
   }
 
-  StepPlan Step(TokenId token = 20) {
-    StepPlan plan = Schedule();
+  Ran Step(TokenId token = 20) {
+    const StepPlan plan = Schedule();
+    Ran ran{.rows = Requests(plan), .fed = {}, .encoded = {}};
+    for (const RowPlan& row : plan.rows) ran.fed.push_back(row.tokens.size());
+    for (const EncodeItem& item : plan.encode) ran.encoded.push_back(item.source.size());
     Update(plan, token);
-    return plan;
+    return ran;
   }
 
   void Collect() {
@@ -117,11 +134,5 @@ class SchedulerTest : public ::testing::Test {
   std::map<RequestId, std::vector<TokenId>> streamed_;
   std::map<RequestId, absl::StatusOr<Result>> ends_;
 };
-
-inline std::vector<RequestId> Requests(const StepPlan& plan) {
-  std::vector<RequestId> ids;
-  for (const RowPlan& row : plan.rows) ids.push_back(row.request);
-  return ids;
-}
 
 }  // namespace transept

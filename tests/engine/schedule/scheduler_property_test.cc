@@ -311,7 +311,7 @@ class Simulation {
 
 TEST(SchedulerPropertyTest, RandomWorlds) {
   EngineStats total;
-  for (uint32_t seed = 1; seed <= 2500; ++seed) {
+  for (uint32_t seed = 1; seed <= 2000; ++seed) {
     SCOPED_TRACE(::testing::Message() << "seed " << seed);
     Simulation simulation(seed);
     simulation.Run();
