@@ -3,7 +3,10 @@
 //   transept-bench --workload t5b-128-64 --batch 8 [--dtype bfloat16] [--threads 2] [--runs 3]
 //
 // All requests of a batch are submitted at once; each run waits for the last. The figures are the
-// median run's, with the fields of the scripts that time the peers.
+// median run's, with the fields of the scripts that time the peers; "outside_steps" is the fraction
+// of the time that is not the runner's: scheduling and delivery.
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <condition_variable>
 #include <cstdio>
@@ -22,6 +25,7 @@
 #include "tests/bench/workloads.h"
 
 ABSL_FLAG(std::string, workload, "t5b-128-64", "name of a workload");
+ABSL_FLAG(std::string, model_dir, "", "run the workload's lengths on this checkpoint instead");
 ABSL_FLAG(int, batch, 1, "requests that run together");
 ABSL_FLAG(std::string, device, "cpu", "cpu or cuda");
 ABSL_FLAG(std::string, dtype, "float32", "weights: float32, bfloat16 or float16");
@@ -68,6 +72,7 @@ class CountdownSink final : public ResultSink {
 struct RunTimes {
   double total_ms = 0;
   double encoder_ms = 0;
+  double outside_steps_ms = 0;  // total less the runner's steps: scheduling and delivery
 };
 
 // Sources differ from run to run, so that none is found in the source cache.
@@ -81,7 +86,7 @@ std::vector<TokenId> RandomSource(const Workload& workload, std::mt19937* random
 absl::StatusOr<RunTimes> RunBatch(const Workload& workload, int batch, Engine* engine,
                                   std::mt19937* random) {
   Countdown countdown(batch);
-  const double encoded_before = engine->Stats().encode_ms;
+  const EngineStats before = engine->Stats();
   const TimePoint start = Clock::now();
   for (int i = 0; i < batch; ++i) {
     Request request;
@@ -94,8 +99,11 @@ absl::StatusOr<RunTimes> RunBatch(const Workload& workload, int batch, Engine* e
     if (!id.ok()) countdown.Done(id.status());
   }
   if (absl::Status status = countdown.Wait(); !status.ok()) return status;
-  return RunTimes{.total_ms = Milliseconds(Clock::now() - start),
-                  .encoder_ms = engine->Stats().encode_ms - encoded_before};
+  const double total_ms = Milliseconds(Clock::now() - start);
+  const EngineStats after = engine->Stats();
+  return RunTimes{.total_ms = total_ms,
+                  .encoder_ms = after.encode_ms - before.encode_ms,
+                  .outside_steps_ms = total_ms - (after.step_ms - before.step_ms)};
 }
 
 config::EngineConfig ConfigFor(const Workload& workload, int batch) {
@@ -116,39 +124,62 @@ config::EngineConfig ConfigFor(const Workload& workload, int batch) {
   return config;
 }
 
-absl::Status Main() {
-  const std::string name = absl::GetFlag(FLAGS_workload);
-  const int batch = absl::GetFlag(FLAGS_batch);
-  const auto& all = Workloads();
-  const auto workload =
-      std::find_if(all.begin(), all.end(), [&](const Workload& w) { return w.name == name; });
-  if (workload == all.end()) return absl::NotFoundError("--workload: unknown name " + name);
-  if (batch < 1) return absl::InvalidArgumentError("--batch must be at least 1");
+// The workload of --workload, on the checkpoint of --model-dir if there is one.
+struct Subject {
+  Workload workload;
+  std::unique_ptr<Checkpoint> checkpoint;
+};
 
-  std::mt19937 random(1);
-  const std::unique_ptr<Checkpoint> checkpoint =
-      RandomCheckpoint(workload->model, kernels::DataType::kFloat32, /*seed=*/1);
-  auto engine = Engine::Create(ConfigFor(*workload, batch), *checkpoint, nullptr);
+absl::StatusOr<Subject> MakeSubject() {
+  const std::string name = absl::GetFlag(FLAGS_workload);
+  const auto& all = Workloads();
+  const auto found =
+      std::find_if(all.begin(), all.end(), [&](const Workload& w) { return w.name == name; });
+  if (found == all.end()) return absl::NotFoundError("--workload: unknown name " + name);
+  Subject subject{*found, nullptr};
+  if (const std::string folder = absl::GetFlag(FLAGS_model_dir); !folder.empty()) {
+    absl::StatusOr<std::unique_ptr<Checkpoint>> opened = Checkpoint::Open(folder);
+    if (!opened.ok()) return opened.status();
+    subject.checkpoint = *std::move(opened);
+    subject.workload.model = subject.checkpoint->spec();
+  } else {
+    subject.checkpoint = RandomCheckpoint(found->model, kernels::DataType::kFloat32, /*seed=*/1);
+  }
+  return subject;
+}
+
+void Print(const Workload& workload, int batch, const RunTimes& median) {
+  const nlohmann::ordered_json line = {
+      {"peer", "transept-" + absl::GetFlag(FLAGS_dtype) + "-" + absl::GetFlag(FLAGS_device)},
+      {"workload", workload.name},
+      {"batch", batch},
+      {"encoder_ms", median.encoder_ms},
+      {"total_ms", median.total_ms},
+      {"step_ms", (median.total_ms - median.encoder_ms) / workload.new_tokens},
+      {"tokens_per_s", batch * workload.new_tokens / median.total_ms * 1e3},
+      {"outside_steps", median.outside_steps_ms / median.total_ms},
+  };
+  std::puts(line.dump().c_str());
+}
+
+absl::Status Main() {
+  const int batch = absl::GetFlag(FLAGS_batch);
+  if (batch < 1) return absl::InvalidArgumentError("--batch must be at least 1");
+  const absl::StatusOr<Subject> subject = MakeSubject();
+  if (!subject.ok()) return subject.status();
+  const Workload& workload = subject->workload;
+  auto engine = Engine::Create(ConfigFor(workload, batch), *subject->checkpoint, nullptr);
   if (!engine.ok()) return engine.status();
+  std::mt19937 random(1);
   std::vector<RunTimes> runs;
   for (int i = 0; i <= absl::GetFlag(FLAGS_runs); ++i) {
-    const auto times = RunBatch(*workload, batch, engine->get(), &random);
+    const auto times = RunBatch(workload, batch, engine->get(), &random);
     if (!times.ok()) return times.status();
     if (i > 0) runs.push_back(*times);
   }
   std::sort(runs.begin(), runs.end(),
             [](const RunTimes& a, const RunTimes& b) { return a.total_ms < b.total_ms; });
-  const RunTimes& median = runs[runs.size() / 2];
-  const nlohmann::ordered_json line = {
-      {"peer", "transept-" + absl::GetFlag(FLAGS_dtype) + "-" + absl::GetFlag(FLAGS_device)},
-      {"workload", name},
-      {"batch", batch},
-      {"encoder_ms", median.encoder_ms},
-      {"total_ms", median.total_ms},
-      {"step_ms", (median.total_ms - median.encoder_ms) / workload->new_tokens},
-      {"tokens_per_s", batch * workload->new_tokens / median.total_ms * 1e3},
-  };
-  std::puts(line.dump().c_str());
+  Print(workload, batch, runs[runs.size() / 2]);
   return absl::OkStatus();
 }
 
@@ -158,6 +189,7 @@ absl::Status Main() {
 int main(int argc, char** argv) {
   absl::SetProgramUsageMessage("times generation on the shared workloads");
   absl::ParseCommandLine(argc, argv);
+  spdlog::set_level(spdlog::level::warn);
   const absl::Status status = transept::bench::Main();
   if (status.ok()) return 0;
   std::fprintf(stderr, "transept-bench: %s\n", std::string(status.message()).c_str());

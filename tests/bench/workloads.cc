@@ -36,6 +36,8 @@ ModelSpec FlanT5(const FlanT5Size& size) {
 
 const std::vector<Workload>& Workloads() {
   static const auto& workloads = *new std::vector<Workload>{
+      {"t5s-32-32", FlanT5({.d_model = 512, .d_ff = 1024, .num_heads = 6, .num_layers = 8}), 32,
+       32},
       {"t5b-128-64", FlanT5({.d_model = 768, .d_ff = 2048, .num_heads = 12, .num_layers = 12}), 128,
        64},
       {"t5l-512-128", FlanT5({.d_model = 1024, .d_ff = 2816, .num_heads = 16, .num_layers = 24}),
