@@ -3,6 +3,7 @@
 #include <functional>
 #include <string_view>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -178,7 +179,7 @@ absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arg
   const bool takes_source = line.command == "generate" || line.command == "tokenize";
   for (FlagReader reader(arguments, 1); !reader.Done();) {
     if (takes_source && reader.Peek() == "-") {
-      line.file = "-";
+      line.file = reader.Peek();
       reader.Skip();
     } else if (absl::Status status = reader.Read(&line); !status.ok()) {
       return status;

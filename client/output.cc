@@ -1,8 +1,9 @@
 #include "client/output.h"
 
-#include <google/protobuf/struct.pb.h>
 #include <google/protobuf/util/json_util.h>
+#include <google/protobuf/wrappers.pb.h>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "client/connection.h"
@@ -19,11 +20,10 @@ std::string ToJson(const google::protobuf::Message& message) {
 }
 
 std::string ErrorJson(const grpc::Status& status) {
-  google::protobuf::Struct object;
-  auto& error = *(*object.mutable_fields())["error"].mutable_struct_value()->mutable_fields();
-  error["code"].set_string_value(CodeName(status.error_code()));
-  error["message"].set_string_value(status.error_message());
-  return ToJson(object);
+  google::protobuf::StringValue message;
+  message.set_value(status.error_message());
+  return absl::StrCat("{\"error\":{\"code\":\"", CodeName(status.error_code()),
+                      "\",\"message\":", ToJson(message), "}}");
 }
 
 std::string Shown(const v1::Hypothesis& hypothesis) {
