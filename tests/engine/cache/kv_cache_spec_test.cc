@@ -65,10 +65,9 @@ TEST(KvCacheSpecTest, PagesMustBeAlikeAndHaveASize) {
   EXPECT_EQ(differ.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(differ.status().message()), HasSubstr("8 heads of 32 bfloat16"));
   EXPECT_EQ(PoolBlocks({}, {}, 6, 1 << 30).status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(PoolBlocks(SelfAttentionSpec{kPages}, CrossAttentionSpec{kPages}, 0, 1 << 30)
-                .status()
-                .code(),
-            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(
+      PoolBlocks(SelfAttentionSpec{kPages}, CrossAttentionSpec{kPages}, 0, 1 << 30).status().code(),
+      absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace

@@ -32,10 +32,11 @@ struct World {
     options.max_target_positions = Chance(2) ? Pick(4, 30) : 0;
     options.priority_interval = milliseconds(Pick(0, 40));
     options.decoder_start_token = kFakeStart;
-    num_blocks = Chance(2) ? Pick(6, 20) : Pick(20, 80);
+    num_blocks = Pick(6, 60);
     keep_idle = Chance(2);
     depth = Pick(0, 1);
-    eos_interval = Pick(5, 40);
+    eos_interval = Pick(5, 100);
+    max_source = Pick(1, 24);
     num_requests = Pick(1, 40);
     num_sources = Pick(1, 12);
     arrivals_in = Pick(1, 6);
@@ -52,10 +53,10 @@ struct World {
   Request MakeRequest(TimePoint now) {
     Request request;
     std::mt19937 content(Pick(1, num_sources));
-    request.source.resize(1 + content() % 24);
+    request.source.resize(1 + content() % max_source);
     for (TokenId& token : request.source) token = 2 + static_cast<TokenId>(content() % 5);
     if (Chance(3)) request.target_prefix.assign(Pick(1, 9), Pick(2, 9));
-    request.params.max_new_tokens = Pick(1, 24);
+    request.params.max_new_tokens = Pick(1, 40);
     request.params.num_sequences = Chance(3) ? Pick(1, options.max_rows) : 1;
     request.params.eos_tokens = {kFakeEos};
     request.priority = Chance(3) ? Pick(-2, 2) : 0;
@@ -65,7 +66,8 @@ struct World {
 
   std::mt19937 random;
   SchedulerOptions options;
-  int32_t num_blocks, depth, num_requests, num_sources, arrivals_in, cancels_in, faults_in;
+  int32_t num_blocks, depth, num_requests, num_sources, max_source;
+  int32_t arrivals_in, cancels_in, faults_in;  // one in so many steps; 0 = never
   uint64_t eos_interval;
   bool keep_idle, deadlines;
 };
