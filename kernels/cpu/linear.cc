@@ -3,23 +3,30 @@
 // The result is cut into blocks of rows and columns. A thread computes a block's products into
 // scratch memory, which stays in its cache, and finishes them there: bias, activation, gate,
 // residual.
+//
+// There are two ways to multiply: simd/products.h for a decoder's few rows, simd/panels.h for an
+// encoder's many. They differ in rounding, so the choice is the step's kind and not its size: a
+// row's result must not depend on what shares the step.
 #include <algorithm>
 
 #include "kernels/cpu/operations.h"
 #include "kernels/cpu/paged_kv.h"
+#include "kernels/cpu/simd/panels.h"
 #include "kernels/cpu/simd/products.h"
 #include "kernels/cpu/simd/rows.h"
 
 namespace transept::kernels::cpu {
 namespace {
 
-// Columns of a block: a unit of work for a thread, a multiple of kProductColumns.
+// Columns of a block: a unit of work for a thread.
 constexpr int64_t kBlockColumns = 48;
+static_assert(kBlockColumns % kProductColumns == 0 && kBlockColumns % kPanelColumns == 0);
 
-// Floats of x in a block of rows, so that they stay in the second-level cache.
-constexpr int64_t kBlockFloats = 96 * 1024;
+// Rows of a block: a multiple of this, as many as keep x in the second-level cache.
+constexpr int64_t kRowStep = 48;
+constexpr int64_t kBlockFloats = 128 * 1024;
 
-// Weights that are worth another thread's attention, counted once for each row of x.
+// Products that are worth another thread's attention.
 constexpr int64_t kGrainProducts = 64 * 1024;
 
 int64_t CeilDiv(int64_t a, int64_t b) {
@@ -35,41 +42,98 @@ struct Block {
   int64_t rows;
   int64_t column;
   int64_t columns;
-  bool last;  // of the thread's run: what follows it in memory is not needed next
 };
 
-// Calls body(block, worker) for the blocks of a product of `rows` with a weight of `columns` rows.
+// Multiplies the blocks of one thread's range, one after the other.
+class Multiplier {
+ public:
+  Multiplier(const Activations& in, const Matrix& weight, bool many_rows, WorkerScratch& scratch)
+      : in_(in), weight_(weight), many_rows_(many_rows), scratch_(scratch) {}
+
+  // Room for `count` results of Multiply.
+  float* Results(const Block& block, int count) {
+    return scratch_.product.Get(count * PaddedRows(block.rows) * kBlockColumns);
+  }
+  static int64_t ResultSize(const Block& block) { return PaddedRows(block.rows) * kBlockColumns; }
+
+  // result[m * kBlockColumns + n] = row block.row + m of the input times row first + n of the
+  // weight. `next` is the row that will be `first` next, -1 if not known.
+  void Multiply(const Block& block, int64_t first, int64_t next, float* result) {
+    if (many_rows_) {
+      MultiplyManyRows(block, first, result);
+      return;
+    }
+    Products products;
+    products.x = RowOf(in_, block.row);
+    products.x_stride = in_.stride;
+    products.rows = block.rows;
+    products.w = WeightRow(weight_, first);
+    products.w_dtype = weight_.dtype;
+    products.columns = block.columns;
+    products.k = weight_.cols;
+    products.next_w = next < 0 ? nullptr : WeightRow(weight_, next);
+    products.out = result;
+    products.out_stride = kBlockColumns;
+    cpu::Multiply(products);
+  }
+
+ private:
+  void MultiplyManyRows(const Block& block, int64_t first, float* result) {
+    float* panels = scratch_.panels.Get(PaddedRows(block.rows) * weight_.cols);
+    if (block.row != panels_row_) {
+      FillPanels({RowOf(in_, block.row), in_.stride, block.rows, weight_.cols}, panels);
+      panels_row_ = block.row;
+    }
+    PanelProducts products;
+    products.panels = panels;
+    products.rows = block.rows;
+    products.w = WeightRow(weight_, first);
+    products.w_dtype = weight_.dtype;
+    products.columns = block.columns;
+    products.k = weight_.cols;
+    products.converted = scratch_.converted.Get(kPanelColumns * weight_.cols);
+    products.out = result;
+    products.out_stride = kBlockColumns;
+    MultiplyPanels(products);
+  }
+
+  const Activations& in_;
+  const Matrix& weight_;
+  const bool many_rows_;
+  WorkerScratch& scratch_;
+  int64_t panels_row_ = -1;  // the block.row that scratch_.panels holds
+};
+
+struct Problem {
+  const Activations& in;
+  const Matrix& weight;
+  int64_t columns;  // of the result
+};
+
+// Calls body(multiplier, block, next) for all blocks, in parallel. `next` is the column of the
+// block that follows in the same thread and rows, -1 if none does.
 template <typename Body>
-void ForEachBlock(int64_t rows, int64_t columns, int64_t k, ThreadPool& pool, const Body& body) {
-  const int64_t most_rows = std::max<int64_t>(24, kBlockFloats / std::max<int64_t>(k, 1));
-  const int64_t row_blocks = CeilDiv(rows, most_rows);
-  const int64_t column_blocks = CeilDiv(columns, kBlockColumns);
-  if (row_blocks == 0) return;
-  const int64_t block_rows = CeilDiv(rows, row_blocks);
-  const int64_t grain = CeilDiv(kGrainProducts, block_rows * k * kBlockColumns + 1);
-  pool.ParallelFor(row_blocks * column_blocks, grain, [&](int64_t begin, int64_t end, int worker) {
+void ForEachBlock(const Problem& problem, const Step& step, Resources& resources,
+                  const Body& body) {
+  const int64_t rows = step.Rows(problem.in.extent);
+  const int64_t k = std::max<int64_t>(problem.weight.cols, 1);
+  const int64_t block_rows = kRowStep * std::max<int64_t>(1, kBlockFloats / k / kRowStep);
+  const int64_t column_blocks = CeilDiv(problem.columns, kBlockColumns);
+  const int64_t blocks = CeilDiv(rows, block_rows) * column_blocks;
+  const int64_t grain = CeilDiv(kGrainProducts, std::min(rows, block_rows) * k * kBlockColumns + 1);
+  resources.pool.ParallelFor(blocks, grain, [&](int64_t begin, int64_t end, int worker) {
+    Multiplier multiplier(problem.in, problem.weight, step.encoder != nullptr,
+                          resources.scratch[worker]);
     for (int64_t i = begin; i < end; ++i) {
       Block block;
       block.row = i / column_blocks * block_rows;
       block.rows = std::min(block_rows, rows - block.row);
       block.column = i % column_blocks * kBlockColumns;
-      block.columns = std::min(kBlockColumns, columns - block.column);
-      block.last = i + 1 == end || block.column + kBlockColumns >= columns;
-      if (block.rows > 0) body(block, worker);
+      block.columns = std::min(kBlockColumns, problem.columns - block.column);
+      const int64_t next = block.column + block.columns;
+      body(multiplier, block, i + 1 < end && next < problem.columns ? next : -1);
     }
   });
-}
-
-Products ProductsOf(const Activations& in, const Matrix& weight, const Block& block) {
-  Products products;
-  products.x = RowOf(in, block.row);
-  products.x_stride = in.stride;
-  products.rows = block.rows;
-  products.w_dtype = weight.dtype;
-  products.columns = block.columns;
-  products.k = weight.cols;
-  products.out_stride = kBlockColumns;
-  return products;
 }
 
 Epilogue EpilogueOf(const Activations& out, const Block& block) {
@@ -85,14 +149,9 @@ Epilogue EpilogueOf(const Activations& out, const Block& block) {
 }  // namespace
 
 void Run(const LinearOp& op, const Step& step, Resources& resources) {
-  const auto multiply = [&](const Block& block, int worker) {
-    float* product = resources.scratch[worker].product.Get(block.rows * kBlockColumns);
-    Products products = ProductsOf(op.in, op.weight, block);
-    products.w = WeightRow(op.weight, block.column);
-    products.next_w = block.last ? nullptr : WeightRow(op.weight, block.column + kBlockColumns);
-    products.out = product;
-    Multiply(products);
-
+  const auto multiply = [&](Multiplier& multiplier, const Block& block, int64_t next) {
+    float* product = multiplier.Results(block, 1);
+    multiplier.Multiply(block, block.column, next, product);
     Epilogue epilogue = EpilogueOf(op.out, block);
     epilogue.product = product;
     epilogue.bias = op.bias.data ? op.bias.data + block.column : nullptr;
@@ -103,32 +162,23 @@ void Run(const LinearOp& op, const Step& step, Resources& resources) {
     }
     Finish(epilogue);
   };
-  ForEachBlock(step.Rows(op.in.extent), op.weight.rows, op.weight.cols, resources.pool, multiply);
+  ForEachBlock({op.in, op.weight, op.weight.rows}, step, resources, multiply);
 }
 
 void Run(const GatedLinearOp& op, const Step& step, Resources& resources) {
   const int64_t width = op.weight.rows / 2;
-  const auto multiply = [&](const Block& block, int worker) {
-    const int64_t size = block.rows * kBlockColumns;
-    float* gate = resources.scratch[worker].product.Get(2 * size);
-    float* up = gate + size;
-    Products products = ProductsOf(op.in, op.weight, block);
-    products.w = WeightRow(op.weight, block.column);
-    products.next_w = WeightRow(op.weight, width + block.column);
-    products.out = gate;
-    Multiply(products);
-    products.w = products.next_w;
-    products.next_w = block.last ? nullptr : WeightRow(op.weight, block.column + kBlockColumns);
-    products.out = up;
-    Multiply(products);
-
+  const auto multiply = [&](Multiplier& multiplier, const Block& block, int64_t next) {
+    float* gate = multiplier.Results(block, 2);
+    float* up = gate + Multiplier::ResultSize(block);
+    multiplier.Multiply(block, block.column, width + block.column, gate);
+    multiplier.Multiply(block, width + block.column, next, up);
     Epilogue epilogue = EpilogueOf(op.out, block);
     epilogue.product = gate;
     epilogue.factor = up;
     epilogue.activation = op.activation;
     Finish(epilogue);
   };
-  ForEachBlock(step.Rows(op.in.extent), width, op.weight.cols, resources.pool, multiply);
+  ForEachBlock({op.in, op.weight, width}, step, resources, multiply);
 }
 
 void Run(const ProjectCrossKvOp& op, const Step& step, Resources& resources) {

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "kernels/cpu/float16.h"
+#include "kernels/float16.h"
 
 namespace transept::kernels::cpu::reference {
 namespace {

@@ -4,9 +4,9 @@
 #include <limits>
 #include <vector>
 
-#include "kernels/cpu/float16.h"
 #include "kernels/cpu/paged_kv.h"
 #include "kernels/cpu/reference.h"
+#include "kernels/float16.h"
 #include "kernels/relative_bucket.h"
 
 namespace transept::kernels::cpu::reference {

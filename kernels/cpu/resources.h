@@ -39,6 +39,8 @@ class FloatBuffer {
 // What one thread of the pool uses within an operation. On cache lines of its own.
 struct alignas(64) WorkerScratch {
   FloatBuffer product;
+  FloatBuffer panels;
+  FloatBuffer converted;
   FloatBuffer queries;
   FloatBuffer scores;
   FloatBuffer bias;

@@ -1,11 +1,11 @@
-#include "kernels/cpu/float16.h"
+#include "kernels/float16.h"
 
 #include <cmath>
 #include <limits>
 
 #include "gtest/gtest.h"
 
-namespace transept::kernels::cpu {
+namespace transept::kernels {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
@@ -62,4 +62,4 @@ TEST(Float16, NearestOfAllNeighbours) {
 }
 
 }  // namespace
-}  // namespace transept::kernels::cpu
+}  // namespace transept::kernels

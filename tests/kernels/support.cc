@@ -5,8 +5,8 @@
 #include <numeric>
 #include <random>
 
-#include "kernels/cpu/float16.h"
 #include "kernels/cpu/simd/targets.h"
+#include "kernels/float16.h"
 
 #include "hwy/highway.h"
 

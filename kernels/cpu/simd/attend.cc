@@ -27,13 +27,15 @@ void Score(const Attention& a) {
   float* scores = a.scores;
   for (int64_t r = 0; r < view.num_ranges; ++r) {
     const KeyRange& range = view.ranges[r];
-    const T* next = r + 1 < view.num_ranges ? keys + view.ranges[r + 1].offset : nullptr;
+    // What is read after this range: the next one, or the first one's values.
+    const T* next = r + 1 < view.num_ranges ? keys + view.ranges[r + 1].offset
+                                            : static_cast<const T*>(view.values) + view.ranges[0].offset;
     for (int64_t j = 0; j < range.count; j += kTileColumns) {
       const size_t count = HWY_MIN(range.count - j, int64_t{kTileColumns});
       const Columns<T> columns(keys + range.offset + j * stride, stride, count);
       for (size_t q = 0; q < queries; q += kTileRows) {
         Ahead<T> ahead{next, stride, 0};
-        if (next != nullptr && q == 0) ahead = {next + j * stride, stride, kTileColumns};
+        if (q == 0) ahead = {next + j * stride, stride, kTileColumns};
         const RowsOfX x{a.queries + q * head_size, head_size};
         DotRows(HWY_MIN(kTileRows, queries - q), x, columns, head_size, ahead, false,
                 scores + q * a.scores_stride, a.scores_stride);

@@ -56,6 +56,8 @@ HWY_INLINE void StoreFirst(VF32 value, float* to, size_t count) {
   memcpy(to, padded, count * sizeof(float));
 }
 
+HWY_INLINE void Store(VF32 value, float* to) { hn::StoreU(value, F32(), to); }
+
 HWY_INLINE float SumOf(VF32 value) {
   return hn::GetLane(hn::SumOfLanes(F32(), value));
 }

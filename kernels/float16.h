@@ -1,4 +1,4 @@
-// 16-bit floating-point numbers as scalars. Vector code converts in registers instead.
+// 16-bit floating-point numbers as scalars, bit by bit. Kernels convert in registers instead.
 #pragma once
 
 #include <bit>
@@ -6,7 +6,7 @@
 
 #include "kernels/dtype.h"
 
-namespace transept::kernels::cpu {
+namespace transept::kernels {
 
 inline float FromBFloat16(uint16_t bits) {
   return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
@@ -64,4 +64,4 @@ inline void StoreElement(void* data, DataType type, int64_t i, float value) {
   }
 }
 
-}  // namespace transept::kernels::cpu
+}  // namespace transept::kernels
