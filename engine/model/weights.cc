@@ -80,9 +80,9 @@ class Loader {
           static_cast<const char*>(tensor->data) + done * kernels::SizeOf(tensor->dtype);
       Convert(from, tensor->dtype, staging_.data(), type, n);
       if (HasNonFinite(staging_.data(), type, n)) {
-        status_ = absl::InvalidArgumentError(
-            absl::StrCat("tensor ", name, " has a value that is not finite in ",
-                         kernels::Name(type), " among elements ", done, " to ", done + n - 1));
+        status_ = absl::InvalidArgumentError(absl::StrCat(
+            source_.Origin(name), ": tensor ", name, " has a value that is not finite in ",
+            kernels::Name(type), " among elements ", done, " to ", done + n - 1));
         return;
       }
       memory_.Write(static_cast<char*>(to) + done * kernels::SizeOf(type), staging_.data(),

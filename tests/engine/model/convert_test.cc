@@ -47,9 +47,9 @@ TEST(Convert, RoundsToNearestEven) {
   EXPECT_EQ(half(2051.0f), half(2052.0f));  // tie, to even
   EXPECT_EQ(half(2049.1f), half(2050.0f));
   EXPECT_EQ(half(65519.0f), half(65504.0f));
-  EXPECT_EQ(half(65520.0f), 0x7C00);         // infinity, as in torch
-  EXPECT_EQ(half(0x1p-25f), 0);              // tie with zero
-  EXPECT_EQ(half(0x1.8p-25f), 1);            // the smallest subnormal
+  EXPECT_EQ(half(65520.0f), 0x7C00);     // infinity, as in torch
+  EXPECT_EQ(half(0x1p-25f), 0);          // tie with zero
+  EXPECT_EQ(half(0x1.8p-25f), 1);        // the smallest subnormal
   EXPECT_EQ(half(0x1.ff8p-15f), 0x3FF);  // the largest subnormal
   EXPECT_EQ(half(0x1.ffcp-15f), 0x400);  // tie with the smallest normal, to even
   const auto brain = [](float v) {

@@ -1,0 +1,161 @@
+#include "engine/model/weights.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <limits>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/checkpoint/random_tensors.h"
+#include "kernels/cpu/host_memory.h"
+
+namespace transept {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+ModelSpec TinySpec() {
+  ModelSpec spec;
+  spec.family = "t5";
+  spec.vocab_size = 7;
+  spec.d_model = 4;
+  spec.encoder.num_layers = 1;
+  spec.encoder.num_heads = spec.encoder.num_kv_heads = 2;
+  spec.encoder.head_size = 3;
+  spec.encoder.ffn_size = 5;
+  spec.encoder.relative_positions = {.num_buckets = 4, .max_distance = 8, .per_layer = false};
+  spec.decoder = spec.encoder;
+  spec.decoder.num_layers = 2;
+  spec.gated_ffn = true;
+  spec.eos_tokens = {1};
+  return spec;
+}
+
+// Every element of a tensor is the same number: 1 for the first tensor asked for, 2 for the second,
+// and so on. `spoiled` holds one that is not finite.
+class NumberedTensors final : public TensorSource {
+ public:
+  explicit NumberedTensors(std::string spoiled) : spoiled_(std::move(spoiled)) {}
+
+  bool Contains(const std::string&) const override { return true; }
+  std::string Origin(const std::string&) const override { return "some.safetensors"; }
+  absl::StatusOr<TensorView> Find(const std::string& name,
+                                  absl::Span<const int64_t> shape) const override {
+    size_t count = 1;
+    for (const int64_t dimension : shape) count *= dimension;
+    const auto number =
+        static_cast<float>(numbers_.emplace(name, numbers_.size() + 1).first->second);
+    auto values = std::make_shared<std::vector<float>>(count, number);
+    if (name == spoiled_) values->back() = std::numeric_limits<float>::infinity();
+    return TensorView{.data = values->data(),
+                      .dtype = kernels::DataType::kFloat32,
+                      .shape = {shape.begin(), shape.end()},
+                      .storage = values};
+  }
+  float NumberOf(const std::string& name) const { return static_cast<float>(numbers_.at(name)); }
+
+ private:
+  const std::string spoiled_;
+  mutable std::map<std::string, size_t> numbers_;
+};
+
+class Weights : public ::testing::Test {
+ protected:
+  // A checkpoint of NumberedTensors.
+  std::unique_ptr<Checkpoint> Make(const std::string& spoiled = "") {
+    const auto random = RandomCheckpoint(TinySpec(), kernels::DataType::kFloat32, 1);
+    auto tensors = std::make_unique<NumberedTensors>(spoiled);
+    tensors_ = tensors.get();
+    return std::make_unique<Checkpoint>("folder", random->spec(), GenerationOptions{},
+                                        random->names(), std::move(tensors));
+  }
+  // Element (row, 0) of a float32 matrix, as the number of its tensor.
+  static float At(const kernels::Matrix& matrix, int64_t row) {
+    return static_cast<const float*>(matrix.data)[row * matrix.cols];
+  }
+
+  kernels::cpu::HostMemory memory_;
+  const NumberedTensors* tensors_ = nullptr;
+};
+
+TEST_F(Weights, StacksWhatSharesAnInput) {
+  const auto checkpoint = Make();
+  const auto weights = LoadWeights(*checkpoint, kernels::DataType::kFloat32, &memory_);
+  ASSERT_TRUE(weights.ok()) << weights.status();
+  const LayerTensorNames& names = checkpoint->names().decoder[1];
+  const LayerWeights& layer = weights->decoder[1];
+  ASSERT_EQ(layer.self_qkv.rows, 18);
+  ASSERT_EQ(layer.self_qkv.cols, 4);
+  EXPECT_EQ(At(layer.self_qkv, 5), tensors_->NumberOf(names.self_q));
+  EXPECT_EQ(At(layer.self_qkv, 6), tensors_->NumberOf(names.self_k));
+  EXPECT_EQ(At(layer.self_qkv, 17), tensors_->NumberOf(names.self_v));
+  ASSERT_EQ(layer.ffn_in.rows, 10);
+  EXPECT_EQ(At(layer.ffn_in, 4), tensors_->NumberOf(names.ffn_gate));
+  EXPECT_EQ(At(layer.ffn_in, 5), tensors_->NumberOf(names.ffn_up));
+  ASSERT_EQ(weights->cross_kv.rows, 2 * 2 * 6);
+  EXPECT_EQ(At(weights->cross_kv, 0), tensors_->NumberOf(checkpoint->names().decoder[0].cross_k));
+  EXPECT_EQ(At(weights->cross_kv, 6), tensors_->NumberOf(checkpoint->names().decoder[0].cross_v));
+  EXPECT_EQ(At(weights->cross_kv, 12), tensors_->NumberOf(names.cross_k));
+}
+
+TEST_F(Weights, LayersWithoutABiasTableUseTheFirstOnes) {
+  const auto checkpoint = Make();
+  const auto weights = LoadWeights(*checkpoint, kernels::DataType::kFloat32, &memory_);
+  ASSERT_TRUE(weights.ok()) << weights.status();
+  ASSERT_NE(weights->decoder[0].relative_bias, nullptr);
+  EXPECT_EQ(weights->decoder[1].relative_bias, weights->decoder[0].relative_bias);
+  EXPECT_NE(weights->encoder[0].relative_bias, weights->decoder[0].relative_bias);
+}
+
+TEST_F(Weights, MatricesTakeTheAskedTypeAndVectorsStayFloat32) {
+  const auto checkpoint = Make();
+  const auto weights = LoadWeights(*checkpoint, kernels::DataType::kBFloat16, &memory_);
+  ASSERT_TRUE(weights.ok()) << weights.status();
+  EXPECT_EQ(weights->embedding.dtype, kernels::DataType::kBFloat16);
+  EXPECT_EQ(*static_cast<const uint16_t*>(weights->embedding.data), 0x3F80);  // 1, loaded first
+  EXPECT_EQ(weights->encoder_norm.data[0], tensors_->NumberOf(checkpoint->names().encoder_norm));
+}
+
+TEST_F(Weights, ANumberThatIsNotFiniteIsAnErrorThatNamesFileAndTensor) {
+  const std::string spoiled = Make()->names().encoder[0].ffn_down;
+  const auto checkpoint = Make(spoiled);
+  const absl::Status status =
+      LoadWeights(*checkpoint, kernels::DataType::kFloat32, &memory_).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("some.safetensors"), HasSubstr(spoiled), HasSubstr("not finite")));
+}
+
+// Gives out so many bytes and no more.
+class ScarceMemory final : public kernels::Memory {
+ public:
+  explicit ScarceMemory(size_t bytes) : left_(bytes) {}
+  void* Allocate(size_t bytes) override {
+    if (bytes > left_) return nullptr;
+    left_ -= bytes;
+    return memory_.Allocate(bytes);
+  }
+  void Write(void* destination, const void* host_source, size_t bytes) override {
+    memory_.Write(destination, host_source, bytes);
+  }
+
+ private:
+  size_t left_;
+  kernels::cpu::HostMemory memory_;
+};
+
+TEST_F(Weights, RunningOutOfMemoryIsAnError) {
+  const auto checkpoint = Make();
+  ScarceMemory memory(1000);
+  EXPECT_EQ(LoadWeights(*checkpoint, kernels::DataType::kFloat32, &memory).status().code(),
+            absl::StatusCode::kResourceExhausted);
+}
+
+}  // namespace
+}  // namespace transept
