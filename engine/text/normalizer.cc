@@ -3,7 +3,6 @@
 #include <optional>
 #include <utility>
 
-#include "engine/text/grapheme.h"
 #include "engine/text/utf8.h"
 
 namespace transept {
@@ -68,33 +67,36 @@ class SentencePieceNormalizer final : public Normalizer {
 
 class PrecompiledNormalizer final : public Normalizer {
  public:
-  explicit PrecompiledNormalizer(Charsmap charsmap) : charsmap_(std::move(charsmap)) {}
+  PrecompiledNormalizer(Charsmap charsmap, GraphemeRules graphemes)
+      : charsmap_(std::move(charsmap)), graphemes_(std::move(graphemes)) {}
 
   std::string Normalize(std::string_view text) const override {
-    constexpr size_t kLongCluster = 6;
     std::string result;
     result.reserve(text.size() + text.size() / 4);
-    while (!text.empty()) {
-      std::string_view cluster = text.substr(0, GraphemeClusterLength(text));
-      text.remove_prefix(cluster.size());
-      if (cluster.size() < kLongCluster) {
-        if (const auto match = charsmap_.Shortest(cluster)) {
-          result += match->replacement;
-          continue;
-        }
-      }
-      while (!cluster.empty()) {
-        const std::string_view c = cluster.substr(0, DecodeUtf8Char(cluster).length);
-        const auto match = charsmap_.Shortest(c);
-        result += match ? match->replacement : c;
-        cluster.remove_prefix(c.size());
-      }
-    }
+    graphemes_.ForEachCluster(text,
+                              [&](std::string_view cluster) { AppendCluster(cluster, &result); });
     return result;
   }
 
  private:
+  void AppendCluster(std::string_view cluster, std::string* result) const {
+    constexpr size_t kLongCluster = 6;
+    if (cluster.size() < kLongCluster) {
+      if (const auto match = charsmap_.Shortest(cluster)) {
+        *result += match->replacement;
+        return;
+      }
+    }
+    while (!cluster.empty()) {
+      const std::string_view c = cluster.substr(0, DecodeUtf8Char(cluster).length);
+      const auto match = charsmap_.Shortest(c);
+      *result += match ? match->replacement : c;
+      cluster.remove_prefix(c.size());
+    }
+  }
+
   const Charsmap charsmap_;
+  const GraphemeRules graphemes_;
 };
 
 class ReplaceNormalizer final : public Normalizer {
@@ -178,8 +180,8 @@ std::unique_ptr<Normalizer> MakeSentencePieceNormalizer(SentencePieceNormalizerO
   return std::make_unique<SentencePieceNormalizer>(std::move(options));
 }
 
-std::unique_ptr<Normalizer> MakePrecompiledNormalizer(Charsmap charsmap) {
-  return std::make_unique<PrecompiledNormalizer>(std::move(charsmap));
+std::unique_ptr<Normalizer> MakePrecompiledNormalizer(Charsmap charsmap, GraphemeRules graphemes) {
+  return std::make_unique<PrecompiledNormalizer>(std::move(charsmap), std::move(graphemes));
 }
 
 std::unique_ptr<Normalizer> MakeReplaceNormalizer(std::string pattern, std::string replacement) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/text/charsmap.h"
+#include "engine/text/grapheme.h"
 
 namespace transept {
 
@@ -32,7 +33,7 @@ std::unique_ptr<Normalizer> MakeSentencePieceNormalizer(SentencePieceNormalizerO
 
 // The map applied to each grapheme cluster of less than six bytes as a whole, of which the shortest
 // rule then replaces all, and to each character of a longer one.
-std::unique_ptr<Normalizer> MakePrecompiledNormalizer(Charsmap charsmap);
+std::unique_ptr<Normalizer> MakePrecompiledNormalizer(Charsmap charsmap, GraphemeRules graphemes);
 
 // Every occurrence of `pattern`, which must not be empty.
 std::unique_ptr<Normalizer> MakeReplaceNormalizer(std::string pattern, std::string replacement);

@@ -34,7 +34,9 @@ absl::StatusOr<std::unique_ptr<Normalizer>> ReadPrecompiled(const JsonView& json
   if (!absl::Base64Unescape(*base64, &bytes)) return field.Error("must be base64");
   auto charsmap = Charsmap::Parse(bytes);
   if (!charsmap.ok()) return field.Error(std::string(charsmap.status().message()));
-  return MakePrecompiledNormalizer(*std::move(charsmap));
+  auto graphemes = GraphemeRules::Load();
+  if (!graphemes.ok()) return graphemes.status();
+  return MakePrecompiledNormalizer(*std::move(charsmap), *std::move(graphemes));
 }
 
 absl::StatusOr<std::unique_ptr<Normalizer>> ReadReplace(const JsonView& json) {

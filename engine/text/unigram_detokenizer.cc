@@ -19,13 +19,15 @@ std::string UnigramDetokenizer::Append(absl::Span<const TokenId> ids) {
   for (const TokenId id : ids) {
     if (const auto token = TextOf(id)) AppendToken(*token, &text);
   }
-  return WithoutFirstSpace(std::move(text));
+  DropFirstSpace(&text);
+  return text;
 }
 
 std::string UnigramDetokenizer::Finish() {
   std::string text;
   TakeBytes(true, &text);
-  return WithoutFirstSpace(std::move(text));
+  DropFirstSpace(&text);
+  return text;
 }
 
 std::optional<std::string_view> UnigramDetokenizer::TextOf(TokenId id) const {
@@ -57,10 +59,10 @@ void UnigramDetokenizer::AppendToken(std::string_view token, std::string* text) 
   }
 }
 
-std::string UnigramDetokenizer::WithoutFirstSpace(std::string text) {
-  if (text.empty()) return text;
-  if (std::exchange(drop_space_, false) && text.front() == ' ') text.erase(0, 1);
-  return text;
+void UnigramDetokenizer::DropFirstSpace(std::string* text) {
+  if (!drop_space_ || text->empty()) return;
+  drop_space_ = false;
+  if (text->front() == ' ') text->erase(0, 1);
 }
 
 void UnigramDetokenizer::TakeBytes(bool run_ends, std::string* text) {

@@ -24,8 +24,8 @@ class UnigramDetokenizer final : public IncrementalDetokenizer {
   void AppendToken(std::string_view token, std::string* text);
   // Moves finished characters from the run of byte tokens to `text`; all of it if the run ends.
   void TakeBytes(bool run_ends, std::string* text);
-  // `text` less the space that Start::kDropOneSpace drops.
-  std::string WithoutFirstSpace(std::string text);
+  // Takes the space that Start::kDropOneSpace drops from the text's first characters.
+  void DropFirstSpace(std::string* text);
 
   const UnigramModel& model_;
   const AddedTokensById& added_tokens_;

@@ -1,23 +1,35 @@
 #include "engine/text/normalizer.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "engine/text/grapheme.h"
 
 namespace transept {
 namespace {
 
-TEST(GraphemeTest, ClusterLengths) {
-  EXPECT_EQ(GraphemeClusterLength("ab"), 1u);
-  EXPECT_EQ(GraphemeClusterLength("\r\n"), 2u);
-  EXPECT_EQ(GraphemeClusterLength("\n\u0301"), 1u);        // nothing attaches to a control
-  EXPECT_EQ(GraphemeClusterLength("e\u0301\u0302x"), 5u);  // two marks on one letter
-  EXPECT_EQ(GraphemeClusterLength("\u0301\u0301"), 4u);    // marks without a letter
-  EXPECT_EQ(GraphemeClusterLength("\u0600\u0661x"), 4u);   // a prepended sign
-  EXPECT_EQ(GraphemeClusterLength("\u0600\n"), 2u);
-  EXPECT_EQ(GraphemeClusterLength("\u0915\u094D\u0937"), 6u);
+using ::testing::ElementsAre;
+
+TEST(GraphemeTest, Clusters) {
+  const auto rules = GraphemeRules::Load();
+  ASSERT_TRUE(rules.ok()) << rules.status();
+  const auto lengths = [&](std::string_view text) {
+    std::vector<size_t> sizes;
+    rules->ForEachCluster(text, [&](std::string_view cluster) { sizes.push_back(cluster.size()); });
+    return sizes;
+  };
+  EXPECT_THAT(lengths(""), ElementsAre());
+  EXPECT_THAT(lengths("ab\r\nc"), ElementsAre(1, 1, 2, 1));
+  EXPECT_THAT(lengths("\r\r\n\n\u0301"), ElementsAre(1, 2, 1, 2));  // nothing joins a control
+  EXPECT_THAT(lengths("xe\u0301\u0302y"), ElementsAre(1, 5, 1));    // two marks on one letter
+  EXPECT_THAT(lengths("\u0301\u0301"), ElementsAre(4));
+  EXPECT_THAT(lengths("\u0600\u0661x"), ElementsAre(4, 1));  // a prepended sign
+  EXPECT_THAT(lengths(std::string("a\0\u0301", 4)), ElementsAre(1, 1, 2));
+  EXPECT_THAT(lengths("\U0001F469\u200D\U0001F680!"), ElementsAre(11, 1));
+  EXPECT_THAT(lengths("\u1112\u1161\u11AB\uAC00"), ElementsAre(9, 3));
 }
 
 std::string SentencePiece(std::string_view text, bool prefix, bool trim) {
