@@ -11,7 +11,8 @@ namespace transept {
 
 inline constexpr JsonLimits kTokenizerJsonLimits = {.max_bytes = int64_t{64} << 20};
 
-// What `file` says, padding and truncation aside: transformers sets these anew for each call.
+// What `file` says, as the tokenizers library reads it; padding and truncation aside, which
+// transformers sets anew for each call.
 // INVALID_ARGUMENT names file, field and value at fault, or the parts that are not supported.
 absl::StatusOr<UnigramTokenizerOptions> ReadTokenizerJson(const JsonDocument& file);
 

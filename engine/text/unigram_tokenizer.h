@@ -32,8 +32,8 @@ struct DecodingRules {
   };
   enum class Bytes {
     kAsWritten,    // "<0x41>" stays that
-    kWholeRun,     // a run of byte tokens that is not UTF-8 becomes one U+FFFD for each byte
-    kByCharacter,  // only what is not UTF-8 within it does
+    kWholeRun,     // a run that isn't UTF-8 becomes one U+FFFD for each byte; held back to its end
+    kByCharacter,  // only what is not UTF-8 within a run does
   };
 
   Start start = Start::kDropFirstTokensMarks;

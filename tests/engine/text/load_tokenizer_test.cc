@@ -2,7 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "engine/text/tokenizer.h"
@@ -128,6 +130,22 @@ TEST(LoadTokenizerTest, InvalidTextCountsAsReplacementCharacters) {
     ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
     EXPECT_EQ(Encode(**tokenizer, "a\xE2\x82 b\xFF"), Encode(**tokenizer, "a\uFFFD b\uFFFD"));
   }
+}
+
+TEST(LoadTokenizerTest, ThreadsMayShareATokenizer) {
+  const auto tokenizer = Load(std::string(kData) + "t5_json");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  const std::string text = "The nave of the chu\u0308rch ½ 今日は </s>";
+  const std::vector<TokenId> expected = Encode(**tokenizer, text);
+  std::atomic<int> wrong = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (int round = 0; round < 100; ++round) wrong += Encode(**tokenizer, text) != expected;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
 }
 
 }  // namespace
