@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "engine/checkpoint/random_tensors.h"
-#include "kernels/cpu/host_memory.h"
+#include "kernels/memory.h"
 
 namespace transept {
 namespace {
@@ -65,6 +65,24 @@ class NumberedTensors final : public TensorSource {
   mutable std::map<std::string, size_t> numbers_;
 };
 
+// Gives out so many bytes and no more.
+class HeapMemory final : public kernels::Memory {
+ public:
+  explicit HeapMemory(size_t bytes) : left_(bytes) {}
+  void* Allocate(size_t bytes) override {
+    if (bytes > left_) return nullptr;
+    left_ -= bytes;
+    return blocks_.emplace_back(std::make_unique<char[]>(bytes)).get();
+  }
+  void Write(void* destination, const void* host_source, size_t bytes) override {
+    std::memcpy(destination, host_source, bytes);
+  }
+
+ private:
+  size_t left_;
+  std::vector<std::unique_ptr<char[]>> blocks_;
+};
+
 class Weights : public ::testing::Test {
  protected:
   // A checkpoint of NumberedTensors.
@@ -80,7 +98,7 @@ class Weights : public ::testing::Test {
     return static_cast<const float*>(matrix.data)[row * matrix.cols];
   }
 
-  kernels::cpu::HostMemory memory_;
+  HeapMemory memory_{1 << 20};
   const NumberedTensors* tensors_ = nullptr;
 };
 
@@ -132,27 +150,9 @@ TEST_F(Weights, ANumberThatIsNotFiniteIsAnErrorThatNamesFileAndTensor) {
               AllOf(HasSubstr("some.safetensors"), HasSubstr(spoiled), HasSubstr("not finite")));
 }
 
-// Gives out so many bytes and no more.
-class ScarceMemory final : public kernels::Memory {
- public:
-  explicit ScarceMemory(size_t bytes) : left_(bytes) {}
-  void* Allocate(size_t bytes) override {
-    if (bytes > left_) return nullptr;
-    left_ -= bytes;
-    return memory_.Allocate(bytes);
-  }
-  void Write(void* destination, const void* host_source, size_t bytes) override {
-    memory_.Write(destination, host_source, bytes);
-  }
-
- private:
-  size_t left_;
-  kernels::cpu::HostMemory memory_;
-};
-
 TEST_F(Weights, RunningOutOfMemoryIsAnError) {
   const auto checkpoint = Make();
-  ScarceMemory memory(1000);
+  HeapMemory memory(1000);
   EXPECT_EQ(LoadWeights(*checkpoint, kernels::DataType::kFloat32, &memory).status().code(),
             absl::StatusCode::kResourceExhausted);
 }
