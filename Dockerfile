@@ -16,7 +16,8 @@ RUN cmake --preset release -DTRANSEPT_TESTS=OFF \
 FROM debian:12-slim
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends \
-      libabsl20220623 libgrpc++1.51 libhwy1 libprotobuf32 libspdlog1.10 libyaml-cpp0.7 tini \
+      libabsl20220623 libgrpc++1.51 libhwy1 libicu72 libprotobuf32 libspdlog1.10 libyaml-cpp0.7 \
+      tini \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --uid 10001 --shell /usr/sbin/nologin transept
 COPY --from=build /src/build/release/bin/transept-server /src/build/release/bin/transept \
