@@ -112,7 +112,7 @@ std::span<const Setting<EngineConfig>> SettingsOf<EngineConfig>() {
       {"block_size", &E::block_size, "Positions in one block of cached keys and values.",
        Range(1, 1024)},
       {"kv_cache_mib", &E::kv_cache_mib,
-       "Memory for cached keys and values, in MiB, reserved at start-up.", Range(1, 16 * kMillion)},
+       "Memory for cached keys and values, in MiB, set aside at start-up.", Range(1, 16 * kMillion)},
       {"max_rows", &E::max_rows, "Sequences that decode together in one step.", Range(1, 4096)},
       {"max_encoder_tokens", &E::max_encoder_tokens,
        "Source tokens encoded in one step; a longer source is encoded alone.", Range(1, kMillion)},

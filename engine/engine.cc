@@ -16,6 +16,7 @@
 #include "engine/cache/source_cache.h"
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/engine_options.h"
+#include "engine/host_limits.h"
 #include "engine/model/model.h"
 #include "engine/request_check.h"
 #include "engine/runner/cpu_runner.h"
@@ -27,6 +28,7 @@
 namespace transept {
 namespace {
 
+// The advice when the queue is full: longer than a step, short beside most generations.
 constexpr std::chrono::milliseconds kQueueFullRetry(200);
 constexpr std::chrono::milliseconds kDrainingRetry(1000);
 
@@ -39,7 +41,7 @@ struct LoadedModel {
 
 absl::StatusOr<LoadedModel> LoadModel(const EngineOptions& options, const Checkpoint& checkpoint) {
   LoadedModel loaded;
-  loaded.memory = std::make_unique<kernels::cpu::HostMemory>();
+  loaded.memory = std::make_unique<kernels::cpu::HostMemory>(AvailableMemory());
   absl::StatusOr<std::unique_ptr<Model>> model =
       Model::Load(checkpoint, options.model, loaded.memory.get());
   if (!model.ok()) return model.status();
@@ -208,8 +210,7 @@ void EngineImpl::Run() {
       std::unique_lock lock(mu_);
       wake_.wait(lock, [this] { return stopping_ || !inbox_.empty() || !scheduler_.idle(); });
       commands.swap(inbox_);
-      queued_ = 0;
-      stats_.requests_waiting += commands.size();  // until Publish knows better
+      stats_.requests_waiting += std::exchange(queued_, 0);  // until Publish knows better
       if (stopping_) commands.push_back(EndAll{absl::CancelledError("the engine was stopped")});
     }
     for (Command& command : commands) {

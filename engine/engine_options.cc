@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "engine/cache/kv_cache_spec.h"
+#include "engine/host_limits.h"
 
 namespace transept {
 namespace {
@@ -45,7 +45,6 @@ SchedulerOptions SchedulerOptionsOf(const config::EngineConfig& config, const Mo
   SchedulerOptions options;
   options.max_rows = config.max_rows;
   options.max_encoder_tokens = config.max_encoder_tokens;
-  options.max_waiting = config.max_queue;
   options.block_size = config.block_size;
   options.max_target_positions = spec.max_target_positions;
   options.priority_interval =
@@ -81,9 +80,7 @@ absl::StatusOr<EngineOptions> ResolveEngineOptions(const config::EngineConfig& c
   options.model.max_decoder_tokens = std::max({config.max_rows, config.max_encoder_tokens,
                                                config.max_source_tokens + config.max_new_tokens});
   options.scheduler = SchedulerOptionsOf(config, spec);
-  options.threads = config.threads > 0
-                        ? config.threads
-                        : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  options.threads = config.threads > 0 ? config.threads : AvailableCpus();
   return options;
 }
 

@@ -1,4 +1,4 @@
-// Memory of a device, reserved at start-up and kept until the end.
+// Memory of a device, set aside at start-up and kept until the end.
 #pragma once
 
 #include <cstddef>

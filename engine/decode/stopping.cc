@@ -12,13 +12,21 @@ StoppingRules::StoppingRules(const DecodeParams* params, const Tokenizer* tokeni
 std::optional<FinishReason> StoppingRules::Append(TokenId token) {
   ++generated_;
   const std::vector<TokenId>& eos = params_->eos_tokens;
-  if (std::find(eos.begin(), eos.end(), token) != eos.end()) return FinishReason::kEos;
-  if (text_) {
+  const bool is_eos = std::find(eos.begin(), eos.end(), token) != eos.end();
+  if (text_ && !is_eos) {
     text_->Append(absl::MakeConstSpan(&token, 1));
     if (text_->stopped()) return FinishReason::kStopSequence;
   }
-  if (generated_ >= params_->max_new_tokens) return FinishReason::kLength;
+  if (is_eos) return End(FinishReason::kEos);
+  if (generated_ >= params_->max_new_tokens) return End(FinishReason::kLength);
   return std::nullopt;
+}
+
+// The text's end may bring out what the stream held back, and a stop sequence with it.
+FinishReason StoppingRules::End(FinishReason reason) {
+  if (!text_) return reason;
+  text_->Finish();
+  return text_->stopped() ? FinishReason::kStopSequence : reason;
 }
 
 }  // namespace transept

@@ -17,11 +17,13 @@ class StoppingRules {
   // Both must outlive this object. `tokenizer` may be null when params has no stop sequences.
   StoppingRules(const DecodeParams* params, const Tokenizer* tokenizer);
 
-  // Takes the row's next generated token. A value ends the row, and no Append may follow: an EOS
-  // token first, then a stop sequence that the text now contains, then the length.
+  // Takes the row's next generated token. A value ends the row, and no Append may follow: a stop
+  // sequence that the text now contains, else an EOS token, else the length.
   std::optional<FinishReason> Append(TokenId token);
 
  private:
+  FinishReason End(FinishReason reason);
+
   const DecodeParams* params_;
   std::optional<TextStream> text_;  // only with stop sequences
   int32_t generated_ = 0;

@@ -12,9 +12,6 @@
 namespace transept {
 namespace {
 
-// The advice when the queue is full: longer than a step, short beside most generations.
-constexpr std::chrono::milliseconds kQueueFullRetry(200);
-
 size_t TokensGenerated(const Sequence& sequence) {
   size_t tokens = 0;
   for (const Row& row : sequence.rows) tokens += row.generated.size();
@@ -86,13 +83,7 @@ absl::Status Scheduler::Check(const Request& request) const {
 }
 
 absl::Status Scheduler::Add(RequestId id, Request request, TimePoint now) {
-  absl::Status status = Check(request);
-  if (status.ok() && waiting_.size() >= static_cast<size_t>(options_.max_waiting)) {
-    status = WithRetryAfter(absl::ResourceExhaustedError(
-                                absl::StrCat("the queue is full: ", waiting_.size(),
-                                             " requests wait of at most ", options_.max_waiting)),
-                            kQueueFullRetry);
-  }
+  const absl::Status status = Check(request);
   if (!status.ok()) {
     ++counters_.requests_rejected;
     return status;

@@ -50,9 +50,8 @@ class Scheduler {
   // that changes: any thread may ask.
   absl::Status Check(const Request& request) const;
 
-  // Queues a request under a new id. Errors leave nothing behind: those of Check, and
-  // RESOURCE_EXHAUSTED (WithRetryAfter) when max_waiting requests wait already. max_new_tokens is
-  // cut to what max_target_positions leaves.
+  // Queues a request under a new id. Errors are those of Check, and leave nothing behind. How many
+  // may wait is the caller's to decide. max_new_tokens is cut to what max_target_positions leaves.
   absl::Status Add(RequestId id, Request request, TimePoint now);
 
   // The request ends with CANCELLED in the next Schedule. Nothing happens if it has ended already.

@@ -14,10 +14,12 @@ HostMemory::~HostMemory() {
 
 void* HostMemory::Allocate(size_t bytes) {
   if (bytes == 0) bytes = 1;
+  if (bytes > left_) return nullptr;
   void* address = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (address == MAP_FAILED) return nullptr;
   if (bytes >= kHugePage) madvise(address, bytes, MADV_HUGEPAGE);
+  left_ -= bytes;
   mappings_.push_back({address, bytes});
   return address;
 }

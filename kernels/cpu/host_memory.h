@@ -8,11 +8,13 @@
 
 namespace transept::kernels::cpu {
 
-// Pages become resident when they are first written. Large allocations ask for huge pages, which
-// weight streaming profits from.
+// Pages become resident when they are first written, so the limit is what keeps allocations within
+// what the machine can hold. Large allocations ask for huge pages, which weight streaming profits
+// from.
 class HostMemory final : public Memory {
  public:
-  HostMemory() = default;
+  // Allocates `limit` bytes in all, and no more.
+  explicit HostMemory(size_t limit) : left_(limit) {}
   ~HostMemory() override;
 
   HostMemory(const HostMemory&) = delete;
@@ -26,6 +28,7 @@ class HostMemory final : public Memory {
     void* address;
     size_t bytes;
   };
+  size_t left_;
   std::vector<Mapping> mappings_;
 };
 

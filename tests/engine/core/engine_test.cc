@@ -351,6 +351,15 @@ TEST(EngineCreate, NamesTheSettingAtFault) {
   EXPECT_FALSE(Engine::Create(config, *checkpoint, nullptr).ok());
 }
 
+TEST(EngineCreate, RefusesABlockPoolThatTheMachineCannotHold) {
+  const auto checkpoint = RandomCheckpoint(TinySpec(), kernels::DataType::kFloat32, 7);
+  config::EngineConfig config = SmallConfig();
+  config.kv_cache_mib = 10'000'000;
+  const absl::Status status = Engine::Create(config, *checkpoint, nullptr).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("K/V blocks"));
+}
+
 class StorageTypes : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(StorageTypes, EveryWeightAndCacheTypeGenerates) {

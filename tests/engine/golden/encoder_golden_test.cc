@@ -29,7 +29,7 @@ TEST_P(EncoderGoldenTest, AgreesWithTransformers) {
   const GoldenVariant golden = LoadGoldenVariant(GetParam());
   const auto checkpoint = Checkpoint::Open(golden.folder);
   ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
-  kernels::cpu::HostMemory memory;
+  kernels::cpu::HostMemory memory(size_t{1} << 30);
   const auto model = Model::Load(**checkpoint, Options(), &memory);
   ASSERT_TRUE(model.ok()) << model.status();
   CpuRunner runner(model->get(), 2);

@@ -45,7 +45,6 @@ TEST(JsonTest, FallbacksServeAbsentAndNullButNotWrongTypes) {
   const JsonDocument json = Parse(R"({"n": null, "s": "x"})");
   EXPECT_EQ(*json["n"].AsIntOr(7), 7);
   EXPECT_EQ(*json["absent"]["deeper"][4].AsStringOr("y"), "y");
-  EXPECT_EQ(*json["absent"].AsDoubleOr(0.25), 0.25);
   EXPECT_TRUE(*json["absent"].AsBoolOr(true));
   EXPECT_FALSE(json["s"].AsIntOr(7).ok());
 }

@@ -119,17 +119,5 @@ TEST_F(SchedulerTest, RefusesWhatCouldNeverRun) {
   EXPECT_EQ(scheduler_->stats().requests_waiting, 1);
 }
 
-TEST_F(SchedulerTest, TheQueueIsBounded) {
-  options_.max_waiting = 2;
-  Create(8);
-  EXPECT_TRUE(Add(1, MakeRequest(4, 4)).ok());
-  EXPECT_TRUE(Add(2, MakeRequest(4, 4)).ok());
-  const absl::Status status = Add(3, MakeRequest(4, 4));
-  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_TRUE(RetryAfterOf(status).has_value());
-  Step();
-  EXPECT_TRUE(Add(3, MakeRequest(4, 4)).ok());
-}
-
 }  // namespace
 }  // namespace transept
