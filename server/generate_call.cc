@@ -5,6 +5,7 @@
 
 #include "engine/text/text_stream.h"
 #include "server/model_registry.h"
+#include "server/wire.h"
 #include "server/worker_pool.h"
 
 namespace transept::server {
@@ -24,7 +25,9 @@ void GenerateCall::Complete(const absl::StatusOr<Result>& result) {
       texts[i] += text.Finish();
     }
   }
-  FillResponse(*result, std::move(texts), response_);
+  v1::GenerateResponse response;
+  FillResponse(*result, std::move(texts), &response);
+  Serialize(response, response_);
   Finish(grpc::Status::OK);
 }
 

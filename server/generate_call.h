@@ -14,7 +14,7 @@ class GenerateCall final : public grpc::ServerUnaryReactor, public Generation {
  public:
   // `response` is valid until the call is finished.
   GenerateCall(const CallServices& services, grpc::CallbackServerContext* context,
-               const v1::GenerateRequest* request, v1::GenerateResponse* response)
+               const grpc::ByteBuffer* request, grpc::ByteBuffer* response)
       : Generation(services, context, request), response_(response) {}
 
  private:
@@ -33,7 +33,7 @@ class GenerateCall final : public grpc::ServerUnaryReactor, public Generation {
   // On a worker: detokenizes and answers.
   void Complete(const absl::StatusOr<Result>& result);
 
-  v1::GenerateResponse* const response_;
+  grpc::ByteBuffer* const response_;
   std::vector<std::string> stop_sequences_;
 };
 

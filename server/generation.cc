@@ -10,6 +10,7 @@
 #include "server/request_ids.h"
 #include "server/request_reader.h"
 #include "server/status_mapping.h"
+#include "server/wire.h"
 #include "server/worker_pool.h"
 
 namespace transept::server {
@@ -27,8 +28,8 @@ std::optional<TimePoint> DeadlineOf(const grpc::CallbackServerContext& context) 
 }  // namespace
 
 Generation::Generation(const CallServices& services, grpc::CallbackServerContext* context,
-                       const v1::GenerateRequest* request)
-    : services_(services), context_(context), request_(request), arrival_(Clock::now()) {}
+                       const grpc::ByteBuffer* request)
+    : services_(services), context_(context), request_bytes_(request), arrival_(Clock::now()) {}
 
 void Generation::Begin() {
   self_ = shared_from_this();
@@ -40,15 +41,16 @@ void Generation::Begin() {
 }
 
 absl::Status Generation::Identify() {
-  const absl::Status id_status = CheckRequestId(request_->request_id());
-  const bool usable = id_status.ok() && !request_->request_id().empty();
-  request_id_ = usable ? request_->request_id() : services_.request_ids->Next();
-  if (!id_status.ok()) return id_status;
-  const auto model = services_.models->Find(request_->model());
+  absl::Status status = Parse(*request_bytes_, &request_);
+  status.Update(CheckRequestId(request_.request_id()));
+  const bool has_id = status.ok() && !request_.request_id().empty();
+  request_id_ = has_id ? request_.request_id() : services_.request_ids->Next();
+  if (!status.ok()) return status;
+  const auto model = services_.models->Find(request_.model());
   if (!model.ok()) return model.status();
   model_ = *model;
-  parts_ = ReadOutputParts(*request_, *model_);
-  return CheckSizes(*request_, *model_);
+  parts_ = ReadOutputParts(request_, *model_);
+  return CheckSizes(request_, *model_);
 }
 
 void Generation::Admit() {
@@ -60,7 +62,7 @@ void Generation::Admit() {
       model_->engine->Submit(*std::move(request), shared_from_this());
   if (!id.ok()) return Reject(id.status());
 
-  // From here on the call may be finished at any time: context_ and request_ may be gone.
+  // From here on the call may be finished at any time: context_ may be gone.
   bool cancelled;
   {
     const std::lock_guard lock(mu_);
@@ -79,8 +81,9 @@ absl::StatusOr<Request> Generation::Read() {
   if (deadline.has_value() && *deadline <= Clock::now()) {
     return absl::DeadlineExceededError("the deadline passed before the request was read");
   }
-  absl::StatusOr<Request> request = ReadRequest(*request_, *model_);
+  absl::StatusOr<Request> request = ReadRequest(request_, *model_);
   if (request.ok()) request->deadline = deadline;
+  request_ = {};  // the engine may take a while: don't keep the text
   return request;
 }
 

@@ -18,6 +18,7 @@
 #include "transept/v1/transept.pb.h"
 
 namespace grpc {
+class ByteBuffer;
 class CallbackServerContext;
 class Status;
 }  // namespace grpc
@@ -38,7 +39,7 @@ class Generation : public ResultSink, public std::enable_shared_from_this<Genera
  public:
   // `context` and `request` are valid until the call is finished.
   Generation(const CallServices& services, grpc::CallbackServerContext* context,
-             const v1::GenerateRequest* request);
+             const grpc::ByteBuffer* request);
 
   // Called once, in the handler of the call.
   void Begin();
@@ -70,8 +71,8 @@ class Generation : public ResultSink, public std::enable_shared_from_this<Genera
   OutputParts parts() const { return parts_; }
 
  private:
-  // Sets request_id_, model_ and parts_. What must be known before the request waits: it is cheap,
-  // and keeps what is too large from being kept.
+  // Sets request_, request_id_, model_ and parts_. What must be known before the request waits: it
+  // is cheap, and keeps what is too large from being kept.
   absl::Status Identify();
   // The worker's part.
   void Admit();
@@ -79,11 +80,12 @@ class Generation : public ResultSink, public std::enable_shared_from_this<Genera
 
   const CallServices& services_;
   grpc::CallbackServerContext* const context_;
-  const v1::GenerateRequest* const request_;
+  const grpc::ByteBuffer* const request_bytes_;
   const TimePoint arrival_;
   std::shared_ptr<Generation> self_;
 
   // Written before Submit, constant after.
+  v1::GenerateRequest request_;  // empty once it has been read
   std::string request_id_;
   const Model* model_ = nullptr;
   OutputParts parts_;

@@ -8,7 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include <google/protobuf/stubs/logging.h>
 #include "config/loader.h"
+
 #include "server/command_line.h"
 #include "server/grpc_server.h"
 #include "server/model_loader.h"
@@ -64,6 +66,14 @@ int Fail(const absl::Status& status, int exit_code) {
   return exit_code;
 }
 
+void SetUpLogs(const std::string& level) {
+  spdlog::set_default_logger(spdlog::stderr_color_mt("transept"));
+  spdlog::set_level(spdlog::level::from_str(level));
+  // Protobuf reports malformed messages as errors: clients could fill the log with them.
+  google::protobuf::SetLogHandler([](google::protobuf::LogLevel, const char*, int,
+                                     const std::string& message) { spdlog::debug(message); });
+}
+
 int Main(absl::Span<const char* const> arguments) {
   const auto command_line = ParseCommandLine(arguments);
   if (!command_line.ok()) return Fail(command_line.status(), 2);
@@ -82,8 +92,7 @@ int Main(absl::Span<const char* const> arguments) {
     return 0;
   }
   Termination termination;
-  spdlog::set_default_logger(spdlog::stderr_color_mt("transept"));
-  spdlog::set_level(spdlog::level::from_str(config->server.log_level));
+  SetUpLogs(config->server.log_level);
   const absl::Status status = Serve(*config, &termination);
   return status.ok() ? 0 : Fail(status, 1);
 }

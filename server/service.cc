@@ -1,6 +1,8 @@
 #include "server/service.h"
 
 #include <algorithm>
+#include <memory>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -13,6 +15,7 @@
 #include "server/request_reader.h"
 #include "server/status_mapping.h"
 #include "server/stream_call.h"
+#include "server/wire.h"
 #include "server/worker_call.h"
 #include "transept/v1/transept.grpc.pb.h"
 
@@ -83,60 +86,109 @@ void Describe(const Model& model, v1::Model* message) {
   *message->mutable_default_options() = ToProto(model.server_defaults, model.checkpoint_defaults);
 }
 
+// Every method takes and gives bytes: see server/wire.h.
+template <template <typename> typename... Methods>
+struct RawMethods;
+template <template <typename> typename First, template <typename> typename... Rest>
+struct RawMethods<First, Rest...> {
+  using Service = First<typename RawMethods<Rest...>::Service>;
+};
+template <>
+struct RawMethods<> {
+  using Service = v1::Transept::Service;
+};
+using RawService = RawMethods<v1::Transept::WithRawCallbackMethod_Generate,
+                              v1::Transept::WithRawCallbackMethod_GenerateStream,
+                              v1::Transept::WithRawCallbackMethod_Tokenize,
+                              v1::Transept::WithRawCallbackMethod_Detokenize,
+                              v1::Transept::WithRawCallbackMethod_ListModels,
+                              v1::Transept::WithRawCallbackMethod_GetModel>::Service;
+
 // Stateless: what it uses is in CallServices, and every call has a reactor of its own.
-class TranseptService final : public v1::Transept::CallbackService {
+class TranseptService final : public RawService {
  public:
   explicit TranseptService(const CallServices& services) : services_(services) {}
 
  private:
   grpc::ServerUnaryReactor* Generate(grpc::CallbackServerContext* context,
-                                     const v1::GenerateRequest* request,
-                                     v1::GenerateResponse* response) override {
+                                     const grpc::ByteBuffer* request,
+                                     grpc::ByteBuffer* response) override {
     const auto call = std::make_shared<GenerateCall>(services_, context, request, response);
     call->Begin();
     return call.get();
   }
 
-  grpc::ServerWriteReactor<v1::GenerateChunk>* GenerateStream(
-      grpc::CallbackServerContext* context, const v1::GenerateRequest* request) override {
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* GenerateStream(
+      grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) override {
     const auto call = std::make_shared<StreamCall>(services_, context, request);
     call->Begin();
     return call.get();
   }
 
   grpc::ServerUnaryReactor* Tokenize(grpc::CallbackServerContext* context,
-                                     const v1::TokenizeRequest* request,
-                                     v1::TokenizeResponse* response) override {
-    const auto model = CheckTokenize(services_, *request);
-    if (!model.ok()) return FinishNow(context, model.status());
-    return StartWorkerCall(services_, context, [model = *model, request, response] {
-      return server::Tokenize(*model, *request, response);
-    });
+                                     const grpc::ByteBuffer* request,
+                                     grpc::ByteBuffer* response) override {
+    return OnWorker<v1::TokenizeRequest, v1::TokenizeResponse>(context, *request, response,
+                                                               CheckTokenize, server::Tokenize);
   }
 
   grpc::ServerUnaryReactor* Detokenize(grpc::CallbackServerContext* context,
-                                       const v1::DetokenizeRequest* request,
-                                       v1::DetokenizeResponse* response) override {
-    const auto model = CheckDetokenize(services_, *request);
-    if (!model.ok()) return FinishNow(context, model.status());
-    return StartWorkerCall(services_, context, [model = *model, request, response] {
-      return server::Detokenize(*model, *request, response);
-    });
+                                       const grpc::ByteBuffer* request,
+                                       grpc::ByteBuffer* response) override {
+    return OnWorker<v1::DetokenizeRequest, v1::DetokenizeResponse>(
+        context, *request, response, CheckDetokenize, server::Detokenize);
   }
 
   grpc::ServerUnaryReactor* ListModels(grpc::CallbackServerContext* context,
-                                       const v1::ListModelsRequest*,
-                                       v1::ListModelsResponse* response) override {
-    for (const auto& model : services_.models->models()) Describe(*model, response->add_models());
-    return FinishNow(context, absl::OkStatus());
+                                       const grpc::ByteBuffer* request,
+                                       grpc::ByteBuffer* response) override {
+    v1::ListModelsRequest message;
+    const absl::Status status = Parse(*request, &message);
+    if (status.ok()) {
+      v1::ListModelsResponse list;
+      for (const auto& model : services_.models->models()) Describe(*model, list.add_models());
+      Serialize(list, response);
+    }
+    return FinishNow(context, status);
   }
 
   grpc::ServerUnaryReactor* GetModel(grpc::CallbackServerContext* context,
-                                     const v1::GetModelRequest* request,
-                                     v1::GetModelResponse* response) override {
-    const auto model = services_.models->Find(request->model());
-    if (model.ok()) Describe(**model, response->mutable_model());
-    return FinishNow(context, model.status());
+                                     const grpc::ByteBuffer* request,
+                                     grpc::ByteBuffer* response) override {
+    v1::GetModelRequest message;
+    absl::Status status = Parse(*request, &message);
+    const auto model = services_.models->Find(message.model());
+    status.Update(model.status());
+    if (status.ok()) {
+      v1::GetModelResponse description;
+      Describe(**model, description.mutable_model());
+      Serialize(description, response);
+    }
+    return FinishNow(context, status);
+  }
+
+  // A call whose request `check` admits here and `answer` answers on a worker.
+  template <typename Request, typename Response>
+  grpc::ServerUnaryReactor* OnWorker(grpc::CallbackServerContext* context,
+                                     const grpc::ByteBuffer& request, grpc::ByteBuffer* response,
+                                     absl::StatusOr<const Model*> (*check)(const CallServices&,
+                                                                           const Request&),
+                                     absl::Status (*answer)(const Model&, const Request&,
+                                                            Response*)) {
+    Request message;
+    if (absl::Status status = Parse(request, &message); !status.ok()) {
+      return FinishNow(context, status);
+    }
+    const auto model = check(services_, message);
+    if (!model.ok()) return FinishNow(context, model.status());
+    return StartWorkerCall(
+        services_, context,
+        [model = *model, message = std::move(message), response, answer]() -> absl::Status {
+          Response result;
+          absl::Status status = answer(*model, message, &result);
+          if (status.ok()) Serialize(result, response);
+          return status;
+        });
   }
 
   grpc::ServerUnaryReactor* FinishNow(grpc::CallbackServerContext* context,

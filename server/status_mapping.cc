@@ -28,25 +28,27 @@ std::string Shortened(absl::string_view text) {
 }
 
 // ErrorInfo.reason; null for the codes that say all themselves.
-const char* Reason(absl::StatusCode code, bool can_retry) {
-  switch (code) {
-    case absl::StatusCode::kInvalidArgument: return "INVALID_FIELD";
+const char* Reason(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kInvalidArgument:
+      return FieldOf(status).has_value() ? "INVALID_FIELD" : "INVALID_REQUEST";
     case absl::StatusCode::kNotFound: return "MODEL_NOT_FOUND";
     case absl::StatusCode::kFailedPrecondition: return "UNSUPPORTED_BY_MODEL";
-    case absl::StatusCode::kResourceExhausted: return can_retry ? "OVERLOADED" : "LIMIT_EXCEEDED";
+    case absl::StatusCode::kResourceExhausted:
+      return RetryAfterOf(status).has_value() ? "OVERLOADED" : "LIMIT_EXCEEDED";
     case absl::StatusCode::kUnavailable: return "UNAVAILABLE";
     case absl::StatusCode::kInternal: return "INTERNAL";
     default: return nullptr;
   }
 }
 
-bool InContract(absl::StatusCode code) {
-  return code == absl::StatusCode::kCancelled || code == absl::StatusCode::kDeadlineExceeded ||
-         (code != absl::StatusCode::kInternal && Reason(code, false) != nullptr);
+bool InContract(const absl::Status& status) {
+  return absl::IsCancelled(status) || absl::IsDeadlineExceeded(status) ||
+         (!absl::IsInternal(status) && Reason(status) != nullptr);
 }
 
 absl::Status HideInternal(const absl::Status& status, absl::string_view request_id) {
-  if (InContract(status.code())) return status;
+  if (InContract(status)) return status;
   spdlog::error("request {}: {}", std::string(request_id), status.ToString());
   return absl::InternalError(
       absl::StrCat("internal error; the server's log tells more of request ", request_id));
@@ -64,7 +66,7 @@ grpc::Status ToGrpcStatus(const absl::Status& original, std::string_view id,
   google::rpc::Status message;
   message.set_code(static_cast<int>(status.code()));
   message.set_message(Shortened(status.message()));
-  if (const char* reason = Reason(status.code(), retry.has_value())) {
+  if (const char* reason = Reason(status)) {
     google::rpc::ErrorInfo info;
     info.set_reason(reason);
     info.set_domain("transept");

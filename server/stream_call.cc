@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/model_registry.h"
+#include "server/wire.h"
 #include "server/worker_pool.h"
 
 namespace transept::server {
@@ -132,11 +133,12 @@ bool StreamCall::WriteBatch() {
   chunk_.set_hypothesis_index(static_cast<int32_t>(hypothesis_));
   chunk_.set_text(std::move(text));
   if (has_tokens) chunk_.mutable_tokens()->mutable_ids()->Assign(batch_.begin(), batch_.end());
+  if (is_final) FillFinal();
+  Serialize(chunk_, &chunk_bytes_);
   if (is_final) {
-    FillFinal();
-    StartWriteAndFinish(&chunk_, grpc::WriteOptions(), grpc::Status::OK);
+    StartWriteAndFinish(&chunk_bytes_, grpc::WriteOptions(), grpc::Status::OK);
   } else {
-    StartWrite(&chunk_);
+    StartWrite(&chunk_bytes_);
   }
   return true;
 }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/server_callback.h>
 
 #include "engine/text/text_stream.h"
@@ -20,7 +21,7 @@ namespace transept::server {
 // finds the outbox empty. Since all that came up meanwhile goes into the next message, a slow
 // client gets fewer and larger ones; only when the outbox exceeds its limit the generation is
 // cancelled and the call ends with RESOURCE_EXHAUSTED, as soon as the write in flight lets it.
-class StreamCall final : public grpc::ServerWriteReactor<v1::GenerateChunk>, public Generation {
+class StreamCall final : public grpc::ServerWriteReactor<grpc::ByteBuffer>, public Generation {
  public:
   using Generation::Generation;
 
@@ -77,6 +78,7 @@ class StreamCall final : public grpc::ServerWriteReactor<v1::GenerateChunk>, pub
   bool ending_ = false;  // the engine has finished: each hypothesis gets its rest, in order
   size_t closed_ = 0;    // hypotheses whose rest has been taken
   v1::GenerateChunk chunk_;
+  grpc::ByteBuffer chunk_bytes_;  // being written
 };
 
 }  // namespace transept::server

@@ -51,6 +51,17 @@ grpc::Status ServerTest::Generate(const v1::GenerateRequest& request,
   return stub_->Generate(&context, request, response);
 }
 
+void ServerTest::CallInBackground(v1::GenerateRequest request) {
+  thread_ = std::thread([this, request = std::move(request)] {
+    status_ = stub_->Generate(&context_, request, &response_);
+  });
+}
+
+grpc::Status ServerTest::Join() {
+  thread_.join();
+  return status_;
+}
+
 grpc::Status ServerTest::Failure(const v1::GenerateRequest& request) {
   v1::GenerateResponse response;
   return Generate(request, &response);

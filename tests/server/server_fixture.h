@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <grpcpp/channel.h>
@@ -33,6 +34,9 @@ class ServerTest : public testing::Test {
 
   // Runs Generate to its end.
   grpc::Status Generate(const v1::GenerateRequest& request, v1::GenerateResponse* response);
+  // Runs Generate on a thread of its own, with context_, until Join, which returns its status.
+  void CallInBackground(v1::GenerateRequest request);
+  grpc::Status Join();
   // The status of a request that must fail before the engine sees it.
   grpc::Status Failure(const v1::GenerateRequest& request);
   // Reads a stream to its end.
@@ -46,6 +50,14 @@ class ServerTest : public testing::Test {
   std::unique_ptr<GrpcServer> server_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::Transept::Stub> stub_;
+
+  // Of the call in the background.
+  grpc::ClientContext context_;
+  v1::GenerateResponse response_;
+
+ private:
+  grpc::Status status_;
+  std::thread thread_;
 };
 
 // The details of a status.

@@ -50,8 +50,6 @@ class StreamTest : public ServerTest {
       EXPECT_EQ(chunks[i].has_final(), i + 1 == chunks.size());
     }
   }
-
-  grpc::ClientContext context_;
 };
 
 TEST_F(StreamTest, SendsTokensAsTheyCome) {
