@@ -4,11 +4,9 @@
 #include <string_view>
 
 #include "engine/text/sentencepiece_tokenizer.h"
-#include "engine/text/utf8.h"
-#include "engine/types/require.h"
+#include "tests/fuzz/require_tokenizes.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using transept::Require;
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   static const transept::JsonDocument empty = *transept::JsonDocument::Parse("{}", "empty.json");
   auto options = transept::ReadSentencePieceTokenizer({.model_path = "spiece.model",
@@ -19,14 +17,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                                                       1000);
   if (!options.ok()) return 0;
   const transept::UnigramTokenizer tokenizer(*std::move(options));
-  for (const std::string_view text :
-       {bytes, std::string_view("▁a e\u0301\u0301  ½\r\n</s>\xFF 😀")}) {
-    const auto ids = tokenizer.Encode(text);
-    Require(ids.ok(), "text refused");
-    for (const transept::TokenId id : *ids) {
-      Require(id >= 0 && id < tokenizer.vocab_size(), "id outside the vocabulary");
-    }
-    Require(transept::IsValidUtf8(tokenizer.Decode(*ids)), "text that is not UTF-8");
-  }
+  transept::RequireTokenizes(tokenizer, bytes);
   return 0;
 }
