@@ -1,48 +1,14 @@
 #include "engine/model/convert.h"
 
 #include <bit>
-#include <cmath>
 #include <cstring>
+
+#include "kernels/float16.h"
 
 namespace transept {
 namespace {
 
 using kernels::DataType;
-
-float FromBFloat16(uint16_t bits) {
-  return std::bit_cast<float>(uint32_t{bits} << 16);
-}
-
-uint16_t ToBFloat16(float value) {
-  const uint32_t bits = std::bit_cast<uint32_t>(value);
-  if (std::isnan(value)) return static_cast<uint16_t>((bits >> 16) | 0x40);
-  return static_cast<uint16_t>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
-}
-
-float FromFloat16(uint16_t bits) {
-  const uint32_t sign = uint32_t{bits & 0x8000u} << 16;
-  const uint32_t exponent = (bits >> 10) & 0x1F;
-  const uint32_t mantissa = bits & 0x3FF;
-  if (exponent == 0) {  // zero or subnormal: mantissa * 2^-24
-    const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
-    return std::bit_cast<float>(std::bit_cast<uint32_t>(magnitude) | sign);
-  }
-  if (exponent == 31) return std::bit_cast<float>(sign | 0x7F800000u | (mantissa << 13));
-  return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
-}
-
-uint16_t ToFloat16(float value) {
-  const uint32_t bits = std::bit_cast<uint32_t>(value);
-  const uint16_t sign = static_cast<uint16_t>((bits >> 16) & 0x8000);
-  const float magnitude = std::fabs(value);
-  if (std::isnan(value)) return sign | 0x7E00;
-  if (magnitude >= 65520.0f) return sign | 0x7C00;
-  if (magnitude < 0x1p-14f) {  // subnormal: a multiple of 2^-24
-    return sign | static_cast<uint16_t>(std::nearbyint(magnitude * 0x1p24f));
-  }
-  const uint32_t rounded = (bits & 0x7FFFFFFF) + 0xFFF + ((bits >> 13) & 1);
-  return sign | static_cast<uint16_t>((rounded - (112u << 23)) >> 13);
-}
 
 template <DataType kType>
 struct Element;
@@ -55,14 +21,14 @@ struct Element<DataType::kFloat32> {
 template <>
 struct Element<DataType::kBFloat16> {
   using Storage = uint16_t;
-  static float Load(uint16_t v) { return FromBFloat16(v); }
-  static uint16_t Store(float v) { return ToBFloat16(v); }
+  static float Load(uint16_t v) { return kernels::FromBFloat16(v); }
+  static uint16_t Store(float v) { return kernels::ToBFloat16(v); }
 };
 template <>
 struct Element<DataType::kFloat16> {
   using Storage = uint16_t;
-  static float Load(uint16_t v) { return FromFloat16(v); }
-  static uint16_t Store(float v) { return ToFloat16(v); }
+  static float Load(uint16_t v) { return kernels::FromFloat16(v); }
+  static uint16_t Store(float v) { return kernels::ToFloat16(v); }
 };
 
 // Calls `fn` with the Element of `type`.
