@@ -10,7 +10,12 @@ enum class DataType : uint8_t { kFloat32, kBFloat16, kFloat16 };
 
 // Bytes of one element.
 constexpr size_t SizeOf(DataType type) {
-  return type == DataType::kFloat32 ? 4 : 2;
+  switch (type) {
+    case DataType::kFloat32: return 4;
+    case DataType::kBFloat16:
+    case DataType::kFloat16: return 2;
+  }
+  return 0;
 }
 
 // The name used in configuration files and error messages: "float32", "bfloat16", "float16".
