@@ -239,11 +239,6 @@ absl::StatusOr<int64_t> JsonView::AsIntOr(int64_t fallback, int64_t min, int64_t
   return AsInt(min, max);
 }
 
-absl::StatusOr<double> JsonView::AsDoubleOr(double fallback) const {
-  if (!exists()) return fallback;
-  return AsDouble();
-}
-
 absl::Status JsonView::Error(std::string_view message) const {
   return absl::InvalidArgumentError(
       absl::StrCat(*origin_, ": ", absl::Utf8SafeCHexEscape(Shorten(path(), kMaxPrintedPath)),

@@ -68,7 +68,6 @@ class JsonView {
   absl::StatusOr<int64_t> AsIntOr(int64_t fallback,
                                   int64_t min = std::numeric_limits<int64_t>::min(),
                                   int64_t max = std::numeric_limits<int64_t>::max()) const;
-  absl::StatusOr<double> AsDoubleOr(double fallback) const;
 
   // INVALID_ARGUMENT "FILE: FIELD is VALUE: `message`", for checks that the caller makes.
   absl::Status Error(std::string_view message) const;
