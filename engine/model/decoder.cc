@@ -35,11 +35,7 @@ kernels::Program BuildDecoder(const ModelSpec& spec, const ModelWeights& weights
                               const DecoderOutputs& outputs) {
   kernels::Program program;
   auto& operations = program.operations;
-  kernels::EmbedOp embed;
-  embed.table = weights.embedding;
-  embed.scale = spec.embedding_scale;
-  embed.out = buffers.hidden;
-  operations.push_back(embed);
+  operations.push_back(Embed(spec, weights.embedding, buffers.hidden));
   for (size_t i = 0; i < weights.decoder.size(); ++i) {
     const LayerWeights& layer = weights.decoder[i];
     AppendSelfAttention(spec, layer, attention.self, buffers, caches[i], &program);

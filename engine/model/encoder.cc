@@ -8,11 +8,7 @@ kernels::Program BuildEncoder(const ModelSpec& spec, const ModelWeights& weights
                               kernels::Activations cross_scratch) {
   kernels::Program program;
   auto& operations = program.operations;
-  kernels::EmbedOp embed;
-  embed.table = weights.embedding;
-  embed.scale = spec.embedding_scale;
-  embed.out = buffers.hidden;
-  operations.push_back(embed);
+  operations.push_back(Embed(spec, weights.embedding, buffers.hidden));
   for (const LayerWeights& layer : weights.encoder) {
     operations.push_back(Norm(spec, layer.self_norm, buffers.hidden, buffers.normed));
     operations.push_back(Project(layer.self_qkv, buffers.normed, buffers.qkv));

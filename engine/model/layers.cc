@@ -39,6 +39,14 @@ kernels::RelativeBias BiasOf(const StackSpec& stack, const LayerWeights& layer,
           .bidirectional = bidirectional};
 }
 
+kernels::EmbedOp Embed(const ModelSpec& spec, kernels::Matrix table, Activations hidden) {
+  kernels::EmbedOp op;
+  op.table = table;
+  op.scale = spec.embedding_scale;
+  op.out = hidden;
+  return op;
+}
+
 kernels::NormOp Norm(const ModelSpec& spec, kernels::Vector weight, Activations in, Activations out,
                      float output_scale) {
   return {.kind = spec.norm,

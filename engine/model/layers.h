@@ -33,6 +33,9 @@ kernels::Activations Columns(const kernels::Activations& buffer, int64_t width);
 // What a stack's relative positions mean to an attention operation.
 kernels::RelativeBias BiasOf(const StackSpec& stack, const LayerWeights& layer, bool bidirectional);
 
+// hidden = the rows of `table` that the tokens name, scaled as the model wants
+kernels::EmbedOp Embed(const ModelSpec& spec, kernels::Matrix table, kernels::Activations hidden);
+
 // out = norm(in) * output_scale, with the model's norm.
 kernels::NormOp Norm(const ModelSpec& spec, kernels::Vector weight, kernels::Activations in,
                      kernels::Activations out, float output_scale = 1.0f);
