@@ -39,6 +39,13 @@ struct Activations {
   Extent extent = Extent::kTokens;
 };
 
+// The stride to give a buffer of float32 rows of this width. Rows that lie a multiple of 4 KiB
+// apart compete for the same lines of a processor's first-level cache, and kernels read several at
+// once.
+constexpr int64_t StrideFor(int64_t width) {
+  return width % 1024 == 0 ? width + 16 : width;
+}
+
 // The paged K/V cache of one decoder layer. Keys and values are each
 // [num_blocks, num_kv_heads, block_size, head_size]. A slot s addresses block s / block_size and
 // offset s % block_size within it. Self- and cross-attention pages lie in the same cache.

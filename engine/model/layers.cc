@@ -6,10 +6,11 @@ using kernels::Activations;
 
 Activations AllocateActivations(int64_t max_rows, int64_t width, kernels::Extent extent,
                                 kernels::Memory* memory) {
-  return {.data = memory->Allocate(max_rows * width * sizeof(float)),
+  const int64_t stride = kernels::StrideFor(width);
+  return {.data = memory->Allocate(max_rows * stride * sizeof(float)),
           .dtype = kernels::DataType::kFloat32,
           .width = width,
-          .stride = width,
+          .stride = stride,
           .extent = extent};
 }
 

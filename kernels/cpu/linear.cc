@@ -60,7 +60,7 @@ class Multiplier {
   // weight. `next` is the row that will be `first` next, -1 if not known.
   void Multiply(const Block& block, int64_t first, int64_t next, float* result) {
     if (many_rows_) {
-      MultiplyManyRows(block, first, result);
+      MultiplyManyRows(block, first, next, result);
       return;
     }
     Products products;
@@ -71,14 +71,16 @@ class Multiplier {
     products.w_dtype = weight_.dtype;
     products.columns = block.columns;
     products.k = weight_.cols;
-    products.next_w = next < 0 ? nullptr : WeightRow(weight_, next);
+    products.next_w = Next(next);
     products.out = result;
     products.out_stride = kBlockColumns;
     cpu::Multiply(products);
   }
 
  private:
-  void MultiplyManyRows(const Block& block, int64_t first, float* result) {
+  const void* Next(int64_t row) const { return row < 0 ? nullptr : WeightRow(weight_, row); }
+
+  void MultiplyManyRows(const Block& block, int64_t first, int64_t next, float* result) {
     float* panels = scratch_.panels.Get(PaddedRows(block.rows) * weight_.cols);
     if (block.row != panels_row_) {
       FillPanels({RowOf(in_, block.row), in_.stride, block.rows, weight_.cols}, panels);
@@ -91,6 +93,7 @@ class Multiplier {
     products.w_dtype = weight_.dtype;
     products.columns = block.columns;
     products.k = weight_.cols;
+    products.next_w = Next(next);
     products.converted = scratch_.converted.Get(kPanelColumns * weight_.cols);
     products.out = result;
     products.out_stride = kBlockColumns;

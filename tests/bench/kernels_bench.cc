@@ -5,20 +5,22 @@
 // The libraries run as they would inside our thread pool: one thread each on its share of the
 // weight's rows. Every time is the least of many, contenders taking turns, and weights come from
 // memory: copies of them are used in rotation that together exceed any cache.
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/cpu/executor.h"
-#include "kernels/cpu/simd/products.h"
 #include "kernels/cpu/simd/rows.h"
-#include "kernels/float16.h"
+#include "tests/bench/floor.h"
 #include "tests/bench/libraries.h"
 
 namespace transept::kernels::cpu {
@@ -60,60 +62,50 @@ Array<T> Allocate(int64_t count) {
   return array;
 }
 
+// `data` has room for StrideFor(width) floats a row.
 Activations View(float* data, int64_t width) {
-  return {data, DataType::kFloat32, width, width, Extent::kTokens};
+  return {data, DataType::kFloat32, width, StrideFor(width), Extent::kTokens};
 }
 
-// What no kernel can surpass: the speed of reading memory and of arithmetic, measured with the
-// kernels' own means.
 void MeasureFloor(int threads) {
   ThreadPool pool(threads);
-  // One row of x: a pure stream of weights.
   constexpr int64_t kStream = int64_t{64} << 20;
+  constexpr int64_t kTimes = 4'000'000;
   const Array<float> stream = Allocate<float>(kStream);
-  volatile float sink = 0;
+  std::vector<float> sums(threads);  // what a loop computes must be used
   const auto read = [&] {
-    pool.ParallelFor(kStream, kStream / 64, [&](int64_t begin, int64_t end) {
-      float sums[64] = {};
-      for (int64_t i = begin; i + 64 <= end; i += 64) {
-        for (int64_t j = 0; j < 64; ++j) sums[j] += stream[i + j];
-      }
-      for (const float sum : sums) sink = sum;
+    pool.ParallelFor(kStream, kStream / 32, [&](int64_t begin, int64_t end, int worker) {
+      sums[worker] += ReadStream(stream.get() + begin, end - begin);
     });
   };
-  // Operands that stay in the first-level cache: pure arithmetic.
-  constexpr int64_t kRows = 6, kColumns = 4, kSize = 512, kTimes = 2000;
-  const Array<float> operands = Allocate<float>((kRows + kColumns) * kSize);
   const auto multiply = [&] {
-    pool.ParallelFor(kTimes, kTimes / 8, [&](int64_t begin, int64_t end) {
-      float out[kRows * kColumns];
-      Products products;
-      products.x = operands.get();
-      products.x_stride = kSize;
-      products.rows = kRows;
-      products.w = operands.get() + kRows * kSize;
-      products.columns = kColumns;
-      products.k = kSize;
-      products.out = out;
-      products.out_stride = kColumns;
-      for (int64_t i = begin; i < end; ++i) Multiply(products);
+    pool.ParallelFor(kTimes, kTimes / 32, [&](int64_t begin, int64_t end, int worker) {
+      sums[worker] += MultiplyAdd(end - begin);
     });
   };
   const std::vector<double> best = Time({read, multiply});
   std::printf("floor, %d threads: read %.1f GB/s, multiply-add %.1f GFLOP/s\n", threads,
               kStream * sizeof(float) / best[0] * 1e-9,
-              2.0 * kTimes * kRows * kColumns * kSize / best[1] * 1e-9);
+              kTimes * OperationsPerRound() / best[1] * 1e-9);
 }
 
+// What a loop costs besides its work: the work of each thread takes a few microseconds.
 void MeasureLoops(int threads) {
   ThreadPool pool(threads);
   constexpr int kLoops = 1000;
+  constexpr int64_t kWork = 1000;
+  std::vector<float> sums(threads);
+  const auto work = [&](int64_t, int64_t, int worker) { sums[worker] += MultiplyAdd(kWork); };
   const std::vector<double> best = Time({[&] {
-    for (int i = 0; i < kLoops; ++i) {
-      pool.ParallelFor(threads, 1, [](int64_t, int64_t) {});
-    }
-  }});
-  std::printf("an empty loop over %d threads: %.2f us\n", threads, best[0] / kLoops * 1e6);
+                                           for (int i = 0; i < kLoops; ++i) work(0, 1, 0);
+                                         },
+                                         [&] {
+                                           for (int i = 0; i < kLoops; ++i) {
+                                             pool.ParallelFor(threads, 1, work);
+                                           }
+                                         }});
+  std::printf("a loop over %d threads: %.2f us besides its work\n", threads,
+              (best[1] - best[0]) / kLoops * 1e6);
 }
 
 struct ProductCase {
@@ -153,8 +145,8 @@ void MeasureProduct(const ProductCase& c) {
   const int64_t bytes = c.n * c.k * SizeOf(c.dtype);
   const int64_t copies = std::max<int64_t>(2, (int64_t{192} << 20) / bytes);
   const Array<uint16_t> weights = Allocate<uint16_t>(copies * bytes / 2);
-  const Array<float> in = Allocate<float>(c.m * c.k);
-  const Array<float> out = Allocate<float>(c.m * c.n);
+  const Array<float> in = Allocate<float>(c.m * StrideFor(c.k));
+  const Array<float> out = Allocate<float>(c.m * StrideFor(c.n));
   std::vector<Array<float>> panels;
   for (int i = 0; i < c.threads; ++i) panels.push_back(Allocate<float>(128 * 1024 + 16 * c.k));
 
@@ -162,17 +154,18 @@ void MeasureProduct(const ProductCase& c) {
   const auto next = [&] {
     return reinterpret_cast<const char*>(weights.get()) + turn++ % copies * bytes;
   };
-  std::vector<std::function<void()>> contenders = {[&] {
+  const auto run_as = [&](auto inputs) {
     LinearOp op;
     op.weight = {next(), c.dtype, c.n, c.k};
     op.in = View(in.get(), c.k);
     op.out = View(out.get(), c.n);
-    EncoderInputs inputs;
     inputs.num_tokens = static_cast<int32_t>(c.m);
     Program program;
     program.operations.push_back(op);
     executor.Run(program, inputs);
-  }};
+  };
+  std::vector<std::function<void()>> contenders = {[&] { run_as(DecoderInputs()); },
+                                                   [&] { run_as(EncoderInputs()); }};
   for (const Sgemm& sgemm : Libraries()) {
     contenders.push_back(
         [&] { MultiplyByLibrary(sgemm, c, next(), in.get(), out.get(), pool, panels); });
@@ -180,16 +173,17 @@ void MeasureProduct(const ProductCase& c) {
   const std::vector<double> best = Time(contenders);
   std::printf("| %s | %d | %ld x %ld | %ld | %.1f |", Name(c.dtype), c.threads,
               static_cast<long>(c.n), static_cast<long>(c.k), static_cast<long>(c.m),
-              bytes / best[0] * 1e-9);
+              bytes / std::min(best[0], best[1]) * 1e-9);
   for (const double seconds : best) std::printf(" %.1f |", 2e-9 * c.m * c.n * c.k / seconds);
   std::printf("\n");
   std::fflush(stdout);
 }
 
 void MeasureProducts() {
-  std::printf("| weights | threads | weight | rows | ours GB/s | ours GFLOP/s |");
-  for (const Sgemm& sgemm : Libraries()) std::printf(" %s GFLOP/s |", sgemm.name);
-  std::printf("\n|---|---|---|---|---|---|");
+  std::printf("GB/s: of weights, the better of ours. Other columns: GFLOP/s.\n");
+  std::printf("| weights | threads | weight | rows | GB/s | decoder | encoder |");
+  for (const Sgemm& sgemm : Libraries()) std::printf(" %s |", sgemm.name);
+  std::printf("\n|---|---|---|---|---|---|---|");
   for (size_t i = 0; i < Libraries().size(); ++i) std::printf("---|");
   std::printf("\n");
   // The products of T5-base: QKV, output projection, gated feed-forward up and down, logits.

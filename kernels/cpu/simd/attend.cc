@@ -16,29 +16,33 @@ namespace transept::kernels::cpu::HWY_NAMESPACE {
 
 static_assert(kLanes <= kScorePadding);
 
+// How often a cache line of keys or values is asked for before it is needed.
+inline constexpr size_t kFetches = 2;
+
 // scores[q][j] = q · k_j for all queries and keys.
 template <class T>
 void Score(const Attention& a) {
   const KeyView& view = a.view;
   const T* keys = static_cast<const T*>(view.keys);
+  const T* values = static_cast<const T*>(view.values);
   const size_t stride = view.key_stride;
   const size_t head_size = a.head_size;
   const size_t queries = a.num_queries;
+  const bool fetch = stride == head_size;  // pages, not an encoder's activations
   float* scores = a.scores;
   for (int64_t r = 0; r < view.num_ranges; ++r) {
     const KeyRange& range = view.ranges[r];
     // What is read after this range: the next one, or the first one's values.
-    const T* next = r + 1 < view.num_ranges ? keys + view.ranges[r + 1].offset
-                                            : static_cast<const T*>(view.values) + view.ranges[0].offset;
+    const T* next =
+        r + 1 < view.num_ranges ? keys + view.ranges[r + 1].offset : values + view.ranges[0].offset;
     for (int64_t j = 0; j < range.count; j += kTileColumns) {
       const size_t count = HWY_MIN(range.count - j, int64_t{kTileColumns});
       const Columns<T> columns(keys + range.offset + j * stride, stride, count);
+      if (fetch) FetchRun(next + j * stride, kFetches * kTileColumns * stride);
       for (size_t q = 0; q < queries; q += kTileRows) {
-        Ahead<T> ahead{next, stride, 0};
-        if (q == 0) ahead = {next + j * stride, stride, kTileColumns};
         const RowsOfX x{a.queries + q * head_size, head_size};
-        DotRows(HWY_MIN(kTileRows, queries - q), x, columns, head_size, ahead, false,
-                scores + q * a.scores_stride, a.scores_stride);
+        DotRows(HWY_MIN(kTileRows, queries - q), x, columns, head_size, Ahead<T>{nullptr, 0, 0},
+                false, scores + q * a.scores_stride, a.scores_stride);
       }
       scores += count;
     }
@@ -93,13 +97,15 @@ HWY_INLINE void WeighTile(const Attention& a, size_t q, size_t first, size_t wid
   }
   for (int64_t r = 0; r < view.num_ranges; ++r) {
     const KeyRange& range = view.ranges[r];
-    const bool fetch = q == 0 && r + 1 < view.num_ranges;
+    const bool fetch = q == 0 && first == 0 && r + 1 < view.num_ranges;
     const T* next = fetch ? values + view.ranges[r + 1].offset : nullptr;
     for (int64_t j = 0; j < range.count; ++j, ++weights) {
       const T* value = values + range.offset + j * view.key_stride;
+      if (fetch && j % 4 == 0) {
+        FetchRun(next + j * view.key_stride, kFetches * 4 * view.key_stride);
+      }
       VF32 element[kVectors];
       for (size_t v = 0; v < kVectors; ++v) {
-        if (fetch) __builtin_prefetch(next + j * view.key_stride + v * kLanes, 0, 2);
         element[v] =
             kVectors == 1 && width < kLanes ? LoadFirst(value, width) : Load(value + v * kLanes);
       }

@@ -40,20 +40,6 @@ struct Columns {
   const W* row[kTileColumns];
 };
 
-// Memory to have in the second-level cache by the time it is needed: the tile touches `count` rows
-// of it, as far as it reads of its own w. The hardware's prefetchers stop at every 4 KiB page and
-// start anew for each row, which costs half of the bandwidth.
-template <class T>
-struct Ahead {
-  const T* data;
-  size_t stride;
-  size_t count;
-
-  HWY_INLINE void Touch(size_t k) const {
-    for (size_t i = 0; i < count; ++i) __builtin_prefetch(data + i * stride + k, 0, 2);
-  }
-};
-
 #if HWY_TARGET == HWY_SCALAR
 
 HWY_INLINE void StoreSums(const VF32 (&sum)[kTileColumns], bool accumulate, float* to) {

@@ -56,7 +56,38 @@ HWY_INLINE void StoreFirst(VF32 value, float* to, size_t count) {
   memcpy(to, padded, count * sizeof(float));
 }
 
-HWY_INLINE void Store(VF32 value, float* to) { hn::StoreU(value, F32(), to); }
+HWY_INLINE void Store(VF32 value, float* to) {
+  hn::StoreU(value, F32(), to);
+}
+
+// Asks for the cache line at `at` to be in the second-level cache soon. Processors drop such
+// requests when too many are under way, so callers ask for a line several times before they need
+// it.
+template <class T>
+HWY_INLINE void Fetch(const T* at) {
+  __builtin_prefetch(at, 0, 2);
+}
+
+// Fetches all lines of [from, from + count).
+template <class T>
+HWY_INLINE void FetchRun(const T* from, size_t count) {
+  for (size_t i = 0; i < count; i += 64 / sizeof(T)) Fetch(from + i);
+}
+
+// Rows of a matrix that will be read after those being read now: fetched in step with them. The
+// hardware's prefetchers stop at every 4 KiB page and start anew for each row, which costs half of
+// the bandwidth.
+template <class T>
+struct Ahead {
+  const T* data;
+  size_t stride;
+  size_t count;
+
+  // Element k of each row.
+  HWY_INLINE void Touch(size_t k) const {
+    for (size_t i = 0; i < count; ++i) Fetch(data + i * stride + k);
+  }
+};
 
 HWY_INLINE float SumOf(VF32 value) {
   return hn::GetLane(hn::SumOfLanes(F32(), value));

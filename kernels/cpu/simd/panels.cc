@@ -97,19 +97,23 @@ void FillPanelsTarget(const PanelSource& source, float* panels) {
 }
 
 // out[m][n] for the kVectors * kLanes rows of a panel and kTileColumns rows of w.
-template <size_t kVectors>
+template <size_t kVectors, class W>
 HWY_INLINE void PanelTile(const float* HWY_RESTRICT panel, const float* const (&w)[kTileColumns],
-                          size_t k, float* HWY_RESTRICT out, size_t out_stride) {
+                          size_t k, Ahead<W> ahead, float* HWY_RESTRICT out, size_t out_stride) {
   VF32 sum[kVectors][kTileColumns];
   for (size_t v = 0; v < kVectors; ++v) {
     for (size_t n = 0; n < kTileColumns; ++n) sum[v][n] = hn::Zero(F32());
   }
-  for (size_t i = 0; i < k; ++i) {
-    VF32 x[kVectors];
-    for (size_t v = 0; v < kVectors; ++v) x[v] = Load(panel + (i * kVectors + v) * kLanes);
-    for (size_t n = 0; n < kTileColumns; ++n) {
-      const VF32 element = hn::Set(F32(), w[n][i]);
-      for (size_t v = 0; v < kVectors; ++v) sum[v][n] = hn::MulAdd(x[v], element, sum[v][n]);
+  constexpr size_t kLine = 64 / sizeof(W);
+  for (size_t i = 0; i < k;) {
+    ahead.Touch(i);
+    for (const size_t end = HWY_MIN(k, i + kLine); i < end; ++i) {
+      VF32 x[kVectors];
+      for (size_t v = 0; v < kVectors; ++v) x[v] = Load(panel + (i * kVectors + v) * kLanes);
+      for (size_t n = 0; n < kTileColumns; ++n) {
+        const VF32 element = hn::Set(F32(), w[n][i]);
+        for (size_t v = 0; v < kVectors; ++v) sum[v][n] = hn::MulAdd(x[v], element, sum[v][n]);
+      }
     }
   }
   for (size_t v = 0; v < kVectors; ++v) {
@@ -137,15 +141,18 @@ void MultiplyTyped(const PanelProducts& p) {
   const size_t columns = p.columns;
   for (size_t n = 0; n < columns; n += kTileColumns) {
     const size_t count = HWY_MIN(kTileColumns, columns - n);
-    const float* first = AsFloats(static_cast<const W*>(p.w) + n * k, count * k, p.converted);
+    const W* typed = static_cast<const W*>(p.w) + n * k;
+    const W* next = n + count < columns ? typed + count * k : static_cast<const W*>(p.next_w);
+    const float* first = AsFloats(typed, count * k, p.converted);
     const float* w[kTileColumns];
     for (size_t i = 0; i < kTileColumns; ++i) w[i] = first + HWY_MIN(i, count - 1) * k;
     ForEachPanel(p.rows, [&](size_t m, size_t vectors) HWY_ATTR {
       const float* panel = p.panels + m * k;
       float* out = p.out + m * p.out_stride + n;
-      if (vectors == 3) PanelTile<3>(panel, w, k, out, p.out_stride);
-      if (vectors == 2) PanelTile<2>(panel, w, k, out, p.out_stride);
-      if (vectors == 1) PanelTile<1>(panel, w, k, out, p.out_stride);
+      const Ahead<W> ahead{next, k, next ? kTileColumns : 0};
+      if (vectors == 3) PanelTile<3>(panel, w, k, ahead, out, p.out_stride);
+      if (vectors == 2) PanelTile<2>(panel, w, k, ahead, out, p.out_stride);
+      if (vectors == 1) PanelTile<1>(panel, w, k, ahead, out, p.out_stride);
     });
   }
 }

@@ -38,6 +38,8 @@ struct PanelProducts {
   DataType w_dtype = DataType::kFloat32;
   int64_t columns = 0;
   int64_t k = 0;
+  // What the caller multiplies next, to be fetched from memory meanwhile; may be null.
+  const void* next_w = nullptr;
   float* converted = nullptr;  // scratch: [kPanelColumns, k]
   float* out = nullptr;        // [PaddedRows(rows), columns rounded up to kPanelColumns]
   int64_t out_stride = 0;

@@ -26,16 +26,15 @@ void MultiplyPanel(const Products& p, const W* w, size_t count, const W* next, f
   const size_t runs = (k + kLongestRun - 1) / kLongestRun;
   const size_t run = ((k + runs - 1) / runs + 63) / 64 * 64;
   const size_t tiles = (rows + kTileRows - 1) / kTileRows;
+  // Rows of w that every tile fetches. Each line is asked for about three times: processors drop
+  // such requests when too many are under way.
+  const size_t fetched = next == nullptr ? 0 : kTileColumns * HWY_MAX(size_t{1}, 3 / tiles);
   for (size_t i = 0; i < k; i += run) {
     const Columns<W> columns(w + i, k, count);
+    const Ahead<W> ahead{next == nullptr ? nullptr : next + i, k, fetched};
     size_t m = 0;
     for (size_t tile = 0; tile < tiles; ++tile) {
       const size_t height = rows / tiles + (tile < rows % tiles);
-      Ahead<W> ahead{next, k, 0};
-      if (next != nullptr) {  // every tile fetches its share
-        const size_t first = tile * kTileColumns / tiles;
-        ahead = {next + first * k + i, k, (tile + 1) * kTileColumns / tiles - first};
-      }
       const RowsOfX x{p.x + m * p.x_stride + i, static_cast<size_t>(p.x_stride)};
       DotRows(height, x, columns, HWY_MIN(run, k - i), ahead, i > 0, out + m * p.out_stride,
               p.out_stride);
@@ -49,9 +48,7 @@ void MultiplyTyped(const Products& p) {
   const W* w = static_cast<const W*>(p.w);
   const int64_t step = kTileColumns;
   for (int64_t n = 0; n < p.columns; n += step) {
-    const W* next = n + step + step <= p.columns ? w + (n + step) * p.k
-                    : n + step >= p.columns      ? static_cast<const W*>(p.next_w)
-                                                 : nullptr;
+    const W* next = n + step < p.columns ? w + (n + step) * p.k : static_cast<const W*>(p.next_w);
     MultiplyPanel(p, w + n * p.k, HWY_MIN(step, p.columns - n), next, p.out + n);
   }
 }

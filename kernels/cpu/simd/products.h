@@ -14,13 +14,13 @@ inline constexpr int64_t kProductColumns = 4;
 struct Products {
   const float* x = nullptr;  // [rows, k]
   int64_t x_stride = 0;
-  int64_t rows = 0;
+  int64_t rows = 0;         // >= 1
   const void* w = nullptr;  // [columns, k], rows without a gap between them
   DataType w_dtype = DataType::kFloat32;
   int64_t columns = 0;
   int64_t k = 0;
-  // What the caller multiplies next, to be fetched from memory meanwhile: kProductColumns rows of
-  // the same k and dtype. May be null.
+  // What the caller multiplies next, to be fetched from memory meanwhile: rows of the same k and
+  // dtype. May be null.
   const void* next_w = nullptr;
   // [rows, columns rounded up to kProductColumns]; the padding is overwritten.
   float* out = nullptr;
