@@ -45,7 +45,7 @@ const std::vector<Flag>& Flags() {
          return SetSeconds(value, &line->timeout);
        }},
       {"retries", "N", "generate models tokenize",
-       "attempts after a first one that found the server busy or away, 5 by default",
+       "more attempts when the server is busy or away, 5 by default",
        [](const std::string& value, CommandLine* line) {
          return SetCount(value, 0, 1000, &line->retries);
        }},

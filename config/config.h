@@ -72,6 +72,7 @@ struct ServerConfig {
   int32_t max_message_mib = 4;               // largest request
   int32_t max_pending_tokenizations = 1024;  // requests waiting for a tokenizer worker
   int32_t max_outbox_tokens = 4096;          // tokens a stream may buffer before it is ended
+  double stalled_stream_seconds = 60.0;      // for a client to read its stream after the last token
   int32_t max_concurrent_streams = 1024;     // calls on one connection
   double drain_seconds = 30.0;               // SIGTERM: time for running requests to end
   double shutdown_delay_seconds = 0.0;       // SIGTERM: not ready, but accepting, before the drain

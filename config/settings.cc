@@ -65,6 +65,10 @@ std::span<const Setting<ServerConfig>> SettingsOf<ServerConfig>() {
        "Tokens that may wait for a client that does not read its stream; more end the stream with "
        "RESOURCE_EXHAUSTED.",
        Range(1, kMillion)},
+      {"stalled_stream_seconds", &S::stalled_stream_seconds,
+       "After a stream's last token, how long its client may take to read the rest before the call "
+       "is cancelled.",
+       Range(0.1, 86400)},
       {"max_concurrent_streams", &S::max_concurrent_streams, "Calls open on one connection.",
        Range(1, kMillion)},
       {"drain_seconds", &S::drain_seconds,
@@ -112,7 +116,8 @@ std::span<const Setting<EngineConfig>> SettingsOf<EngineConfig>() {
       {"block_size", &E::block_size, "Positions in one block of cached keys and values.",
        Range(1, 1024)},
       {"kv_cache_mib", &E::kv_cache_mib,
-       "Memory for cached keys and values, in MiB, set aside at start-up.", Range(1, 16 * kMillion)},
+       "Memory for cached keys and values, in MiB, set aside at start-up.",
+       Range(1, 16 * kMillion)},
       {"max_rows", &E::max_rows, "Sequences that decode together in one step.", Range(1, 4096)},
       {"max_encoder_tokens", &E::max_encoder_tokens,
        "Source tokens encoded in one step; a longer source is encoded alone.", Range(1, kMillion)},

@@ -1,6 +1,7 @@
 // What every call uses.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 
 namespace transept::server {
@@ -14,7 +15,8 @@ struct CallServices {
   const ModelRegistry* models = nullptr;
   WorkerPool* pool = nullptr;
   RequestIds* request_ids = nullptr;
-  int32_t max_outbox_tokens = 0;  // of one stream
+  int32_t max_outbox_tokens = 0;               // of one stream
+  std::chrono::milliseconds stalled_stream{};  // limit of reading a stream after its last token
 };
 
 }  // namespace transept::server

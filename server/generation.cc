@@ -18,11 +18,18 @@ namespace {
 
 constexpr std::chrono::milliseconds kRetryAfterFullPool(100);
 
+// Deadlines beyond this are none: clients say "for ever" with whatever their largest number is, and
+// such sums overflow.
+constexpr int64_t kLongestSeconds = int64_t{365} * 24 * 3600;
+
 // The client's deadline on our clock; nullopt without one.
 std::optional<TimePoint> DeadlineOf(const grpc::CallbackServerContext& context) {
-  const auto deadline = context.deadline();
-  if (deadline == std::chrono::system_clock::time_point::max()) return std::nullopt;
-  return Clock::now() + (deadline - std::chrono::system_clock::now());
+  const gpr_timespec now = gpr_now(GPR_CLOCK_MONOTONIC);
+  const gpr_timespec left =
+      gpr_time_sub(gpr_convert_clock_type(context.raw_deadline(), GPR_CLOCK_MONOTONIC), now);
+  if (left.tv_sec > kLongestSeconds) return std::nullopt;
+  if (left.tv_sec < 0) return Clock::now();
+  return Clock::now() + std::chrono::seconds(left.tv_sec) + std::chrono::nanoseconds(left.tv_nsec);
 }
 
 }  // namespace
@@ -51,6 +58,19 @@ absl::Status Generation::Identify() {
   model_ = *model;
   parts_ = ReadOutputParts(request_, *model_);
   return CheckSizes(request_, *model_);
+}
+
+void Generation::Abort() {
+  const std::lock_guard lock(open_mu_);
+  if (open_) context_->TryCancel();
+}
+
+void Generation::Release() {
+  {
+    const std::lock_guard lock(open_mu_);
+    open_ = false;
+  }
+  self_.reset();
 }
 
 void Generation::Admit() {

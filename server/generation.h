@@ -55,8 +55,11 @@ class Generation : public ResultSink, public std::enable_shared_from_this<Genera
   // of times; not under a lock that OnTokens or OnFinish takes.
   void Cancel();
 
+  // Ends the call as if the client had cancelled it, unless it is over for gRPC. Any thread.
+  void Abort();
+
   // The call is over for gRPC. *this may be gone on return.
-  void Release() { self_.reset(); }
+  void Release();
 
   // `status` as the client gets it. Before the call is finished.
   grpc::Status ToStatus(const absl::Status& status) const;
@@ -90,6 +93,9 @@ class Generation : public ResultSink, public std::enable_shared_from_this<Genera
   const Model* model_ = nullptr;
   OutputParts parts_;
   TimePoint submitted_;
+
+  std::recursive_mutex open_mu_;  // recursive: TryCancel may end the call within itself
+  bool open_ = true;              // guarded by open_mu_; context_ may be used
 
   std::mutex mu_;
   std::optional<RequestId> engine_id_;  // guarded by mu_; set while the engine has the request

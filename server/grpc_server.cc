@@ -67,7 +67,9 @@ std::string BoundAddress(const std::string& listen, int port) {
 // Calls and their tasks use what comes before `server`; the pool's end waits for the last task.
 struct GrpcServer::State {
   State(const config::ServerConfig& config, const ModelRegistry* models)
-      : services{models, &pool, &request_ids, config.max_outbox_tokens},
+      : services{models, &pool, &request_ids, config.max_outbox_tokens,
+                 std::chrono::milliseconds(
+                     static_cast<int64_t>(config.stalled_stream_seconds * 1000))},
         pool(config.tokenizer_threads, config.max_pending_tokenizations),
         service(NewTranseptService(services)) {}
 

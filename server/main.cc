@@ -9,8 +9,8 @@
 #include <vector>
 
 #include <google/protobuf/stubs/logging.h>
-#include "config/loader.h"
 
+#include "config/loader.h"
 #include "server/command_line.h"
 #include "server/grpc_server.h"
 #include "server/model_loader.h"

@@ -30,10 +30,12 @@ absl::StatusOr<std::shared_ptr<const Tokenizer>> LoadTokenizerIfAny(const Checkp
   return nullptr;
 }
 
-// Defaults that no request could use are an error now, not in every answer.
+// Defaults that no request could use are an error now, not in every answer. Those of the server's
+// settings were somebody's wish, so they must hold as if a request said them; a checkpoint's may be
+// cut to what this version can do.
 absl::Status CheckDefaults(const Model& model) {
-  const GenerationOptions* const defaults[] = {&model.server_defaults, &model.checkpoint_defaults};
-  const auto params = ResolveOptions(GenerationOptions(), defaults, LimitsOf(model), {});
+  const GenerationOptions* const defaults[] = {&model.checkpoint_defaults};
+  const auto params = ResolveOptions(model.server_defaults, defaults, LimitsOf(model), {});
   if (params.ok()) return absl::OkStatus();
   return absl::Status(
       params.status().code(),

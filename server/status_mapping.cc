@@ -8,6 +8,7 @@
 #include <grpcpp/support/error_details.h>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "engine/types/errors.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
@@ -47,6 +48,12 @@ bool InContract(const absl::Status& status) {
          (!absl::IsInternal(status) && Reason(status) != nullptr);
 }
 
+// A FieldError's message without the field in front of it.
+absl::string_view WithoutField(absl::string_view message, absl::string_view field) {
+  absl::ConsumePrefix(&message, absl::StrCat(field, ": "));
+  return message;
+}
+
 absl::Status HideInternal(const absl::Status& status, absl::string_view request_id) {
   if (InContract(status)) return status;
   spdlog::error("request {}: {}", std::string(request_id), status.ToString());
@@ -77,7 +84,7 @@ grpc::Status ToGrpcStatus(const absl::Status& original, std::string_view id,
     google::rpc::BadRequest bad_request;
     auto* violation = bad_request.add_field_violations();
     violation->set_field(Shortened(*field));
-    violation->set_description(message.message());
+    violation->set_description(std::string(WithoutField(message.message(), *field)));
     message.add_details()->PackFrom(bad_request);
   }
   if (retry.has_value()) {

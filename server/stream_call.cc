@@ -40,6 +40,11 @@ void StreamCall::OnTokens(int hypothesis, absl::Span<const GeneratedToken> token
 }
 
 void StreamCall::OnFinish(absl::StatusOr<Result> result) {
+  stalled_.Set(std::chrono::system_clock::now() + services().stalled_stream,
+               [weak = weak_from_this()](bool expired) {
+                 const auto self = weak.lock();
+                 if (expired && self != nullptr) static_cast<StreamCall&>(*self).Abort();
+               });
   {
     const std::lock_guard lock(outbox_mu_);
     end_.emplace(std::move(result));
@@ -73,6 +78,7 @@ void StreamCall::Pump() {
 }
 
 bool StreamCall::TakeBatch() {
+  written_.load(std::memory_order_acquire);
   const std::lock_guard lock(outbox_mu_);
   batch_.clear();
   if (end_.has_value()) {
@@ -135,6 +141,7 @@ bool StreamCall::WriteBatch() {
   if (has_tokens) chunk_.mutable_tokens()->mutable_ids()->Assign(batch_.begin(), batch_.end());
   if (is_final) FillFinal();
   Serialize(chunk_, &chunk_bytes_);
+  written_.fetch_add(1, std::memory_order_release);
   if (is_final) {
     StartWriteAndFinish(&chunk_bytes_, grpc::WriteOptions(), grpc::Status::OK);
   } else {

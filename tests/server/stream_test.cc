@@ -267,5 +267,24 @@ TEST_F(StreamTest, AClientThatDoesNotReadHoldsUpNobody) {
   for (const v1::GenerateChunk& chunk : chunks) EXPECT_FALSE(chunk.has_final());
 }
 
+TEST_F(StreamTest, AClientThatNeverReadsIsCutOffInTheEnd) {
+  config_.max_outbox_tokens = 500'000;
+  config_.stalled_stream_seconds = 0.2;
+  Start();
+  v1::GenerateRequest request = TextRequest("never");
+  request.mutable_output()->set_tokens(true);
+  const auto reader = Open(request);
+  const RequestId id = engine_->Next();
+  // Larger than the client's window, so the first write is stuck already.
+  const std::vector<TokenId> burst = Ids(std::string(200'000, 'x'));
+  while (engine_->cancelled() == 0) {
+    engine_->Emit(id, 0, burst);
+    engine_->Flush();
+  }
+  server_->Shutdown(std::chrono::hours(1));  // returns when the call has ended, though unread
+  Chunks chunks;
+  EXPECT_FALSE(ReadAll(reader.get(), &chunks).ok());
+}
+
 }  // namespace
 }  // namespace transept::server

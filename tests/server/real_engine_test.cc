@@ -1,0 +1,122 @@
+// The whole service, from gRPC to the demo model, under clients that come, cancel and go.
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <grpcpp/create_channel.h>
+
+#include "gtest/gtest.h"
+#include "server/grpc_server.h"
+#include "server/model_loader.h"
+#include "server/model_registry.h"
+#include "transept/v1/transept.grpc.pb.h"
+
+namespace transept::server {
+namespace {
+
+constexpr int kClients = 64;
+constexpr int kCallsEach = 6;
+
+class RealEngineTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    config::ModelConfig config;
+    config.name = "demo";
+    config.path = "models/itn-en-small";
+    config.engine.max_rows = 16;
+    config.engine.kv_cache_mib = 8;  // small, so that requests wait for blocks and for rows
+    auto model = LoadModel(config);
+    ASSERT_TRUE(model.ok()) << model.status();
+    ASSERT_TRUE(models_.Add(*std::move(model)).ok());
+    config::ServerConfig server_config;
+    server_config.listen = "127.0.0.1:0";
+    auto server = GrpcServer::Start(server_config, &models_);
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+    stub_ = v1::Transept::NewStub(
+        grpc::CreateChannel(server_->address(), grpc::InsecureChannelCredentials()));
+  }
+
+  v1::GenerateRequest RandomRequest(std::mt19937* random) {
+    static const char* const kTexts[] = {
+        "the train leaves at half past nine", "it costs twenty five dollars and ten cents",
+        "nothing to change here", "call me on five five five oh one two three",
+        "on the first of may two thousand and four we met eleven people at a quarter to six"};
+    v1::GenerateRequest request;
+    request.mutable_source()->set_text(kTexts[(*random)() % 5]);
+    request.set_priority(static_cast<int>((*random)() % 3));
+    if ((*random)() % 2 == 0) {
+      request.mutable_options()->set_do_sample(true);
+      request.mutable_options()->set_seed((*random)());
+      request.mutable_options()->set_num_return_sequences(1 + (*random)() % 3);
+    }
+    return request;
+  }
+
+  // One call of a random kind; half of them are cancelled at a random moment.
+  void Call(std::mt19937* random) {
+    grpc::ClientContext context;
+    std::thread canceller;
+    const bool cancels = (*random)() % 2 == 0;
+    if (cancels) {
+      const auto delay = std::chrono::milliseconds((*random)() % 100);
+      canceller = std::thread([&context, delay] {
+        std::this_thread::sleep_for(delay);
+        context.TryCancel();
+      });
+    }
+    const v1::GenerateRequest request = RandomRequest(random);
+    const grpc::Status status =
+        (*random)() % 2 == 0 ? Unary(&context, request) : Stream(&context, request);
+    if (canceller.joinable()) canceller.join();
+    if (status.ok()) {
+      ++answered_;
+    } else {
+      EXPECT_TRUE(cancels) << status.error_message();
+      EXPECT_EQ(status.error_code(), grpc::StatusCode::CANCELLED) << status.error_message();
+    }
+  }
+
+  grpc::Status Unary(grpc::ClientContext* context, const v1::GenerateRequest& request) {
+    v1::GenerateResponse response;
+    return stub_->Generate(context, request, &response);
+  }
+
+  grpc::Status Stream(grpc::ClientContext* context, const v1::GenerateRequest& request) {
+    const auto reader = stub_->GenerateStream(context, request);
+    v1::GenerateChunk chunk;
+    while (reader->Read(&chunk)) {
+    }
+    return reader->Finish();
+  }
+
+  ModelRegistry models_;
+  std::unique_ptr<GrpcServer> server_;
+  std::unique_ptr<v1::Transept::Stub> stub_;
+  std::atomic<int> answered_ = 0;
+};
+
+TEST_F(RealEngineTest, ManyClientsWithRandomCancelsLeaveNoBlockInUse) {
+  std::vector<std::thread> clients;
+  for (int i = 0; i < kClients; ++i) {
+    clients.emplace_back([this, i] {
+      std::mt19937 random(i);
+      for (int call = 0; call < kCallsEach; ++call) Call(&random);
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  Engine& engine = *models_.models().front()->engine;
+  engine.Drain(Clock::now() + std::chrono::minutes(1));  // cancelled calls may still be running
+  const EngineStats stats = engine.Stats();
+  EXPECT_EQ(stats.blocks_used - stats.blocks_cached, 0);
+  EXPECT_EQ(stats.rows_running, 0);
+  EXPECT_EQ(stats.requests_finished + stats.requests_failed, stats.requests_submitted);
+  EXPECT_GT(answered_, 0);
+}
+
+}  // namespace
+}  // namespace transept::server
