@@ -79,7 +79,6 @@ void StreamCall::Pump() {
 
 bool StreamCall::TakeBatch() {
   written_.load(std::memory_order_acquire);
-  written_.load(std::memory_order_acquire);
   const std::lock_guard lock(outbox_mu_);
   batch_.clear();
   if (end_.has_value()) {
@@ -142,7 +141,6 @@ bool StreamCall::WriteBatch() {
   if (has_tokens) chunk_.mutable_tokens()->mutable_ids()->Assign(batch_.begin(), batch_.end());
   if (is_final) FillFinal();
   Serialize(chunk_, &chunk_bytes_);
-  written_.fetch_add(1, std::memory_order_release);
   written_.fetch_add(1, std::memory_order_release);
   if (is_final) {
     StartWriteAndFinish(&chunk_bytes_, grpc::WriteOptions(), grpc::Status::OK);

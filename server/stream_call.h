@@ -2,7 +2,6 @@
 #pragma once
 
 #include <atomic>
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -86,9 +85,6 @@ class StreamCall final : public grpc::ServerWriteReactor<grpc::ByteBuffer>, publ
   size_t closed_ = 0;    // hypotheses whose rest has been taken
   v1::GenerateChunk chunk_;
   grpc::ByteBuffer chunk_bytes_;  // being written
-  // Counts messages. Orders the parts of the pump, before a write and after it, in a way that can
-  // also be seen (by ThreadSanitizer) without knowing gRPC's insides.
-  std::atomic<int> written_ = 0;
   // Counts messages. Orders the parts of the pump, before a write and after it, in a way that can
   // also be seen (by ThreadSanitizer) without knowing gRPC's insides.
   std::atomic<int> written_ = 0;
