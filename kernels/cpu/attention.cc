@@ -5,9 +5,13 @@
 #include "kernels/cpu/operations.h"
 #include "kernels/cpu/paged_kv.h"
 #include "kernels/cpu/simd/attend.h"
+#include "kernels/cpu/simd/rows.h"
 
 namespace transept::kernels::cpu {
 namespace {
+
+// Tiles of an encoder's tokens that one thread attends from before it goes on to the next head.
+constexpr int64_t kTileRun = 4;
 
 // Consecutive query tokens of one source or decoder row, and the K/V head whose keys they share.
 struct QueryTokens {
@@ -69,7 +73,8 @@ void AttendPairs(const Shared& shared, const QueryTokens& tokens, const KeyView&
     const int64_t position = tokens.first_position + i / group;
     const int64_t column = (tokens.kv_head * group + i % group) * head_size;
     const float* from = RowOf(shared.queries, token) + column;
-    for (int64_t e = 0; e < head_size; ++e) *queries++ = from[e] * shape.scale;
+    Read({from, DataType::kFloat32, shape.scale, false, queries, head_size});
+    queries += head_size;
     Query& q = query[i - begin];
     q.out = RowOf(shared.out, token) + column;
     q.visible = tokens.causal ? position + 1 : view.num_keys;
@@ -156,14 +161,18 @@ void Run(const EncoderAttentionOp& op, const Step& step, Resources& resources) {
       begin += tokens.num_tokens;
     }
   };
-  resources.pool.ParallelFor(tiles * shape.num_kv_heads, 1,
-                             [&](int64_t begin, int64_t end, int worker) {
-                               for (int64_t i = begin; i < end; ++i) {
-                                 const int64_t first = i % tiles * tile;
-                                 attend(i / tiles, first, std::min(first + tile, step.num_tokens),
-                                        resources.scratch[worker]);
-                               }
-                             });
+  // A run of tiles shares keys, and then the next head's lie next to them in memory.
+  const int64_t runs = (tiles + kTileRun - 1) / kTileRun;
+  resources.pool.ParallelFor(
+      runs * shape.num_kv_heads, 1, [&](int64_t begin, int64_t end, int worker) {
+        for (int64_t i = begin; i < end; ++i) {
+          const int64_t first = i / shape.num_kv_heads * kTileRun;
+          for (int64_t t = first; t < std::min(first + kTileRun, tiles); ++t) {
+            attend(i % shape.num_kv_heads, t * tile, std::min((t + 1) * tile, step.num_tokens),
+                   resources.scratch[worker]);
+          }
+        }
+      });
 }
 
 void Run(const SelfAttentionOp& op, const Step& step, Resources& resources) {

@@ -73,32 +73,41 @@ HWY_INLINE void StoreSums(const VF32 (&sum)[kTileColumns], bool accumulate, floa
 
 #endif
 
+// Adds the products of one vector of elements of every row and column to their sums; load(from)
+// reads it. Loops over sums are unrolled in full, which is what lets the compiler keep them in
+// registers.
+template <size_t kRows, class W, class LoadElements>
+HWY_INLINE void AddProducts(VF32 (&sum)[kRows][kTileColumns], const RowsOfX& x, const Columns<W>& w,
+                            size_t i, const LoadElements& load) {
+  VF32 column[kTileColumns];
+  for (size_t n = 0; n < kTileColumns; ++n) column[n] = load(w.row[n] + i);
+#pragma GCC unroll 8
+  for (size_t m = 0; m < kRows; ++m) {
+    const VF32 row = load(x.data + m * x.stride + i);
+    for (size_t n = 0; n < kTileColumns; ++n) sum[m][n] = hn::MulAdd(row, column[n], sum[m][n]);
+  }
+}
+
 // out[m * out_stride + n] = x row m · w row n over elements [0, k), m < kRows, n < kTileColumns,
 // plus what it holds if `accumulate`. Always writes kTileColumns columns.
 template <size_t kRows, class W>
 HWY_INLINE void DotTile(RowsOfX x, const Columns<W>& w, size_t k, Ahead<W> ahead, bool accumulate,
                         float* HWY_RESTRICT out, size_t out_stride) {
   VF32 sum[kRows][kTileColumns];
+#pragma GCC unroll 8
   for (size_t m = 0; m < kRows; ++m) {
     for (size_t n = 0; n < kTileColumns; ++n) sum[m][n] = hn::Zero(F32());
   }
-  VF32 column[kTileColumns];
   size_t i = 0;
   for (; i + kLanes <= k; i += kLanes) {
     ahead.Touch(i);
-    for (size_t n = 0; n < kTileColumns; ++n) column[n] = Load(w.row[n] + i);
-    for (size_t m = 0; m < kRows; ++m) {
-      const VF32 row = Load(x.data + m * x.stride + i);
-      for (size_t n = 0; n < kTileColumns; ++n) sum[m][n] = hn::MulAdd(row, column[n], sum[m][n]);
-    }
+    AddProducts(sum, x, w, i, [](const auto* from) HWY_ATTR { return Load(from); });
   }
   if (i < k) {
-    for (size_t n = 0; n < kTileColumns; ++n) column[n] = LoadFirst(w.row[n] + i, k - i);
-    for (size_t m = 0; m < kRows; ++m) {
-      const VF32 row = LoadFirst(x.data + m * x.stride + i, k - i);
-      for (size_t n = 0; n < kTileColumns; ++n) sum[m][n] = hn::MulAdd(row, column[n], sum[m][n]);
-    }
+    AddProducts(sum, x, w, i,
+                [n = k - i](const auto* from) HWY_ATTR { return LoadFirst(from, n); });
   }
+#pragma GCC unroll 8
   for (size_t m = 0; m < kRows; ++m) StoreSums(sum[m], accumulate, out + m * out_stride);
 }
 
