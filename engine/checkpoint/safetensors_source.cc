@@ -107,7 +107,7 @@ absl::Status SafetensorsSource::AddShards(const std::string& folder) {
   std::set<std::string> shards;
   for (const auto& [name, shard] : *index) shards.insert(shard);
   for (const std::string& shard : shards) {
-    const absl::Status status = AddFile(absl::StrCat(folder, "/", shard));
+    absl::Status status = AddFile(absl::StrCat(folder, "/", shard));
     if (absl::IsNotFound(status)) {
       return absl::InvalidArgumentError(
           absl::StrCat(origin_, ": weight_map names ", Printable(shard), ", which does not exist"));
