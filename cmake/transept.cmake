@@ -38,15 +38,18 @@ function(transept_program name)
   target_link_libraries(${name} PRIVATE ${ARG_DEPS})
 endfunction()
 
-# transept_test(<name> LABEL <folder> SOURCES <file>... DEPS <target>...)
-# A GoogleTest program, one ctest entry. `ctest -L <folder>` runs one folder's tests. Tests run in
+# transept_test(<name> SOURCES <file>... DEPS <target>...)
+# A GoogleTest program, one ctest entry. Its labels are the folders that it lies in below tests, so
+# `ctest -L engine` runs all of the engine's and `ctest -L schedule` those of one part. Tests run in
 # the source root and may read tests/data and models/.
 function(transept_test name)
-  cmake_parse_arguments(ARG "" "LABEL" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABEL}" TIMEOUT 300)
+  file(RELATIVE_PATH folder ${PROJECT_SOURCE_DIR}/tests ${CMAKE_CURRENT_SOURCE_DIR})
+  string(REPLACE "/" ";" labels ${folder})
+  set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT 300)
 endfunction()
