@@ -1,5 +1,6 @@
 #include "client/command_line.h"
 
+#include <cmath>
 #include <functional>
 #include <string_view>
 
@@ -25,7 +26,8 @@ struct Flag {
 bool SetSeconds(const std::string& value, std::chrono::milliseconds* out) {
   double seconds = 0;
   if (!absl::SimpleAtod(value, &seconds) || !(seconds >= 0 && seconds <= 1e6)) return false;
-  *out = std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
+  // Upwards: a limit too small for a millisecond is no request for none.
+  *out = std::chrono::milliseconds(static_cast<int64_t>(std::ceil(seconds * 1000)));
   return true;
 }
 
@@ -67,7 +69,8 @@ const std::vector<Flag>& Flags() {
        [](const std::string& value, CommandLine* line) {
          return SetCount(value, 1, 1024, &line->concurrency);
        }},
-      {"service", "NAME", "health", "whose health: live, ready, a service; the whole server's",
+      {"service", "NAME", "health",
+       "what to ask about: live, ready or a service; the server by default",
        [](const std::string& value, CommandLine* line) {
          line->service = value;
          return true;
@@ -88,6 +91,10 @@ bool Takes(absl::string_view commands, const std::string& command) {
          absl::StrContains(absl::StrCat(" ", commands, " "), absl::StrCat(" ", command, " "));
 }
 
+bool TakesSource(const std::string& command) {
+  return command == "generate" || command == "tokenize";
+}
+
 absl::Status UsageError(const std::string& message) {
   return absl::InvalidArgumentError(message);
 }
@@ -105,7 +112,8 @@ class FlagReader {
   absl::Status Read(CommandLine* line) {
     const std::string& argument = arguments_[next_++];
     if (!absl::StartsWith(argument, "--")) {
-      return UsageError(absl::StrCat("unexpected argument \"", argument, "\""));
+      return UsageError(absl::StrCat("unexpected argument \"", argument, "\"",
+                                     TakesSource(line->command) ? "; a text follows --text" : ""));
     }
     const size_t equals = argument.find('=');
     const std::string given = argument.substr(0, equals);
@@ -164,6 +172,10 @@ class FlagReader {
 absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arguments) {
   CommandLine line;
   if (arguments.empty()) return UsageError("no command given");
+  if (arguments[0] == "--version") {
+    line.version = true;
+    return line;
+  }
   for (const std::string& argument : arguments) {
     if (argument == "--help" || argument == "-h" || argument == "help") {
       line.help = true;
@@ -176,7 +188,7 @@ absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arg
   for (const auto& command : kCommands) known |= command[0] == line.command;
   if (!known) return UsageError(absl::StrCat("no command \"", line.command, "\""));
 
-  const bool takes_source = line.command == "generate" || line.command == "tokenize";
+  const bool takes_source = TakesSource(line.command);
   for (FlagReader reader(arguments, 1); !reader.Done();) {
     if (takes_source && reader.Peek() == "-") {
       line.file = reader.Peek();
@@ -194,7 +206,10 @@ absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arg
 std::string Usage() {
   std::string text =
       "usage: transept COMMAND [FLAGS]\n"
-      "       transept generate [FLAGS] --text T | --file F | -\n\n"
+      "       transept --version\n\n"
+      "  transept generate --text \"it costs five dollars\"\n"
+      "  transept generate --file lines.txt --concurrency 16 > outputs.txt\n"
+      "  echo \"it costs five dollars\" | transept generate --json -\n\n"
       "commands:\n";
   for (const auto& [name, help] : kCommands) {
     absl::StrAppend(&text, "  ", name, std::string(12 - name.size(), ' '), help, "\n");

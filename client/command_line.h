@@ -12,8 +12,9 @@
 namespace transept::client {
 
 struct CommandLine {
-  std::string command;  // empty only with `help`
+  std::string command;  // empty only with `help` and `version`
   bool help = false;
+  bool version = false;
 
   std::string address = "127.0.0.1:50051";
   std::chrono::milliseconds timeout{300'000};  // of one call, its retries included; 0 = none

@@ -87,7 +87,7 @@ ExitCode Health(const CommandLine& line, const Connection& server, const Termina
   });
   // A probe wants yes or no: a server that is not there is as little use as one that says no.
   if (!status.ok()) {
-    Fail(status, terminal);
+    terminal.err << "transept: health of \"" << line.service << "\": " << Describe(status) << "\n";
     return kFailed;
   }
   terminal.out << HealthCheckResponse::ServingStatus_Name(response.status()) << "\n";
@@ -104,6 +104,10 @@ ExitCode Run(const std::vector<std::string>& arguments, const Terminal& terminal
   }
   if (line->help) {
     terminal.out << Usage();
+    return kOk;
+  }
+  if (line->version) {
+    terminal.out << "transept " TRANSEPT_VERSION "\n";
     return kOk;
   }
   if (channel == nullptr) {

@@ -32,6 +32,8 @@ std::optional<T> DetailOf(const grpc::Status& status) {
 
 bool MayRetry(const grpc::Status& status) {
   if (status.error_code() == grpc::StatusCode::UNAVAILABLE) return true;
+  // This client cancels nothing: gRPC resets calls that reach a server in its last moments.
+  if (status.error_code() == grpc::StatusCode::CANCELLED) return true;
   // Without RetryInfo the server means that the request could never fit it.
   return status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED &&
          DetailOf<google::rpc::RetryInfo>(status).has_value();
@@ -58,9 +60,7 @@ milliseconds PauseBefore(int retry, const grpc::Status& status) {
 ExitCode ExitCodeOf(const grpc::Status& status) {
   switch (status.error_code()) {
     case grpc::StatusCode::OK: return kOk;
-    case grpc::StatusCode::UNAVAILABLE: return kUnavailable;
-    case grpc::StatusCode::RESOURCE_EXHAUSTED: return MayRetry(status) ? kUnavailable : kFailed;
-    default: return kFailed;
+    default: return MayRetry(status) ? kUnavailable : kFailed;
   }
 }
 

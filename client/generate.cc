@@ -27,10 +27,9 @@ class Generator {
         stub_(v1::Transept::NewStub(server.channel())),
         terminal_(terminal) {}
 
-  // One call for `source`. An empty source is answered with nothing. Thread-safe.
+  // One call for `source`. Thread-safe.
   Answer Ask(const std::string& source) const {
     Answer answer;
-    if (source.empty()) return answer;
     const v1::GenerateRequest request = RequestFor(source);
     answer.status = server_.Call([&](grpc::ClientContext* context, bool*) {
       return stub_->Generate(context, request, &answer.response);
@@ -41,7 +40,6 @@ class Generator {
   // The same, writing the output while it grows.
   Answer Stream(const std::string& source) const {
     Answer answer;
-    if (source.empty()) return answer;
     const v1::GenerateRequest request = RequestFor(source);
     answer.status = server_.Call([&](grpc::ClientContext* context, bool* final) {
       std::unique_ptr<grpc::ClientReader<v1::GenerateChunk>> reader =
@@ -56,6 +54,12 @@ class Generator {
     });
     if (!line_.json) WriteRest(answer.response);
     return answer;
+  }
+
+  // Answers an empty line without a call.
+  Answer Skip() const {
+    if (line_.stream && !line_.json) terminal_.out << std::endl;
+    return Answer();
   }
 
   void Report(const grpc::Status& status) const {
@@ -116,14 +120,15 @@ ExitCode GenerateOne(const CommandLine& line, const Generator& generator,
   return kOk;
 }
 
-// One answer a line, in the order of the lines. A request that fails costs its own line; a server
-// that is not there ends the run.
+// One answer a line, in the order of the lines; an empty line is answered with one. A request that
+// fails costs its own line; a server that is not there ends the run.
 ExitCode GenerateLines(const CommandLine& line, const Generator& generator, std::istream& in,
                        std::optional<int64_t> total, const Terminal& terminal) {
   ExitCode exit_code = kOk;
   Progress progress(terminal.progress && !line.stream ? &terminal.err : nullptr, total);
   auto next = [&](std::string* source) { return static_cast<bool>(std::getline(in, *source)); };
   auto work = [&](const std::string& source) {
+    if (source.empty()) return generator.Skip();
     return line.stream ? generator.Stream(source) : generator.Ask(source);
   };
   auto deliver = [&](const Answer& answer) {

@@ -13,6 +13,7 @@ namespace transept::client {
 std::string ToJson(const google::protobuf::Message& message) {
   google::protobuf::util::JsonPrintOptions options;
   options.preserve_proto_field_names = true;
+  options.always_print_primitive_fields = true;  // a script must find "text" when it is empty, too
   std::string json;
   const auto status = google::protobuf::util::MessageToJsonString(message, &json, options);
   if (!status.ok()) json = "{}";  // only for Any of unknown type, which no answer contains

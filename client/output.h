@@ -10,7 +10,8 @@
 
 namespace transept::client {
 
-// `message` as one line of JSON, with the proto's field names.
+// `message` as one line of JSON, with the proto's field names. Zeros and empty texts are written,
+// unset messages and unset options are not.
 std::string ToJson(const google::protobuf::Message& message);
 
 // A failure as one line of JSON: {"error": {"code": ..., "message": ...}}.

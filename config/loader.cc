@@ -233,7 +233,12 @@ absl::Status Override(std::string_view setting, std::string_view value, Config* 
 }
 
 absl::Status Validate(const Config& config) {
-  if (config.models.size() != 1) {
+  if (config.models.empty()) {
+    return absl::InvalidArgumentError(
+        "models: there is none; name the folder of one with --model-dir, or in the file of "
+        "--config");
+  }
+  if (config.models.size() > 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("models: this version serves exactly 1 model, got ", config.models.size()));
   }

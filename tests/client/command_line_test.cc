@@ -111,9 +111,15 @@ TEST(CommandLine, HasAFlagForEveryOption) {
   }
 }
 
+TEST(CommandLine, ATimeoutIsNeverRoundedToNone) {
+  EXPECT_EQ(Parsed({"health", "--timeout", "0.0001"}).timeout.count(), 1);
+  EXPECT_EQ(Parsed({"health", "--timeout", "0"}).timeout.count(), 0);
+}
+
 TEST(CommandLine, HelpWinsOverEverything) {
   EXPECT_TRUE(Parsed({"--help"}).help);
   EXPECT_TRUE(Parsed({"generate", "--nonsense", "-h"}).help);
+  EXPECT_TRUE(Parsed({"--version"}).version);
 }
 
 TEST(CommandLine, RefusesWhatItDoesNotKnow) {
@@ -123,7 +129,8 @@ TEST(CommandLine, RefusesWhatItDoesNotKnow) {
   EXPECT_THAT(ErrorOf({"models", "--top-p", "1"}), HasSubstr("models has no flag --top-p"));
   EXPECT_THAT(ErrorOf({"models", "--stream"}), HasSubstr("models has no flag --stream"));
   EXPECT_THAT(ErrorOf({"models", "-"}), HasSubstr("unexpected argument \"-\""));
-  EXPECT_THAT(ErrorOf({"generate", "hello"}), HasSubstr("unexpected argument \"hello\""));
+  EXPECT_THAT(ErrorOf({"generate", "hello"}),
+              HasSubstr("unexpected argument \"hello\"; a text follows --text"));
 }
 
 TEST(CommandLine, RefusesBadValues) {

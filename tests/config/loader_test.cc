@@ -208,7 +208,7 @@ TEST(Override, ChecksLikeTheFileAndLeavesTheRestAlone) {
 
 TEST(Validate, WantsExactlyOneModelWithAFolder) {
   Config config;
-  EXPECT_FALSE(Validate(config).ok());
+  EXPECT_THAT(std::string(Validate(config).message()), HasSubstr("--model-dir"));
   config.models.resize(1);
   EXPECT_THAT(std::string(Validate(config).message()), HasSubstr("models[0].path"));
   config.models[0].path = "models/x";
