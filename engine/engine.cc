@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -16,38 +17,23 @@
 #include "engine/cache/source_cache.h"
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/engine_options.h"
-#include "engine/host_limits.h"
-#include "engine/model/model.h"
+#include "engine/loaded_model.h"
 #include "engine/request_check.h"
-#include "engine/runner/cpu_runner.h"
 #include "engine/schedule/scheduler.h"
+#include "engine/start_engine.h"
 #include "engine/text/tokenizer.h"
 #include "engine/types/errors.h"
-#include "kernels/cpu/host_memory.h"
 
 namespace transept {
 namespace {
 
 // The advice when the queue is full: longer than a step, short beside most generations.
 constexpr std::chrono::milliseconds kQueueFullRetry(200);
-constexpr std::chrono::milliseconds kDrainingRetry(1000);
+// When another server, or a new process, is likelier to answer than this one.
+constexpr std::chrono::milliseconds kElsewhereRetry(1000);
 
-// What the model, its memory and its runner are made of; destroyed in reverse order.
-struct LoadedModel {
-  std::unique_ptr<kernels::Memory> memory;
-  std::unique_ptr<Model> model;
-  std::unique_ptr<Runner> runner;
-};
-
-absl::StatusOr<LoadedModel> LoadModel(const EngineOptions& options, const Checkpoint& checkpoint) {
-  LoadedModel loaded;
-  loaded.memory = std::make_unique<kernels::cpu::HostMemory>(AvailableMemory());
-  absl::StatusOr<std::unique_ptr<Model>> model =
-      Model::Load(checkpoint, options.model, loaded.memory.get());
-  if (!model.ok()) return model.status();
-  loaded.model = *std::move(model);
-  loaded.runner = std::make_unique<CpuRunner>(loaded.model.get(), options.threads);
-  return loaded;
+absl::Status ShuttingDown() {
+  return WithRetryAfter(absl::UnavailableError("the server is shutting down"), kElsewhereRetry);
 }
 
 class EngineImpl final : public Engine {
@@ -60,6 +46,7 @@ class EngineImpl final : public Engine {
   void Cancel(RequestId id) override;
   void Drain(TimePoint deadline) override;
   EngineStats Stats() const override;
+  absl::Status Health() const override;
   const ModelSpec& spec() const override { return loaded_.model->spec(); }
 
  private:
@@ -81,10 +68,11 @@ class EngineImpl final : public Engine {
   void Run();
   void Apply(NewRequest command);
   void Apply(CancelRequest command);
-  void Apply(EndAll command);
+  void Apply(const EndAll& command);
   void Step();
   absl::Status LaunchStep(const StepPlan& plan);
   absl::Status CollectStep();
+  void Fail(const absl::Status& status);
   void Deliver();
   void Publish();
 
@@ -111,6 +99,7 @@ class EngineImpl final : public Engine {
   int64_t outstanding_ = 0;  // requests whose OnFinish is to come
   uint64_t rejected_ = 0;    // by Submit
   RequestId next_id_ = 1;
+  absl::Status health_;  // not OK once the device is lost
   bool draining_ = false;
   bool stopping_ = false;
 
@@ -157,9 +146,8 @@ absl::StatusOr<RequestId> EngineImpl::Submit(Request request, std::shared_ptr<Re
   absl::Status status = CheckRequest(request, limits_);
   if (status.ok()) status = scheduler_.Check(request);
   const std::lock_guard lock(mu_);
-  if (status.ok() && draining_) {
-    status = WithRetryAfter(absl::UnavailableError("the server is shutting down"), kDrainingRetry);
-  }
+  if (status.ok()) status = health_;
+  if (status.ok() && draining_) status = ShuttingDown();
   if (status.ok() && queued_ + stats_.requests_waiting >= max_queue_) {
     status = WithRetryAfter(absl::ResourceExhaustedError(
                                 absl::StrCat("the queue of ", max_queue_, " requests is full")),
@@ -188,8 +176,7 @@ void EngineImpl::Drain(TimePoint deadline) {
   draining_ = true;
   const auto all_ended = [this] { return outstanding_ == 0; };
   if (ended_.wait_until(lock, deadline, all_ended)) return;
-  inbox_.push_back(EndAll{
-      WithRetryAfter(absl::UnavailableError("the server is shutting down"), kDrainingRetry)});
+  inbox_.push_back(EndAll{ShuttingDown()});
   wake_.notify_one();
   ended_.wait(lock, all_ended);
 }
@@ -203,14 +190,23 @@ EngineStats EngineImpl::Stats() const {
   return stats;
 }
 
+absl::Status EngineImpl::Health() const {
+  const std::lock_guard lock(mu_);
+  return health_;
+}
+
 void EngineImpl::Run() {
+  const auto has_work = [this] {
+    return stopping_ || !inbox_.empty() || !scheduler_.idle() || !in_flight_.empty();
+  };
   while (true) {
     std::vector<Command> commands;
     {
       std::unique_lock lock(mu_);
-      wake_.wait(lock, [this] { return stopping_ || !inbox_.empty() || !scheduler_.idle(); });
+      wake_.wait(lock, has_work);
       commands.swap(inbox_);
       stats_.requests_waiting += std::exchange(queued_, 0);  // until Publish knows better
+      if (!health_.ok()) commands.push_back(EndAll{health_});
       if (stopping_) commands.push_back(EndAll{absl::CancelledError("the engine was stopped")});
     }
     for (Command& command : commands) {
@@ -238,7 +234,7 @@ void EngineImpl::Apply(CancelRequest command) {
   scheduler_.Cancel(command.id);
 }
 
-void EngineImpl::Apply(EndAll command) {
+void EngineImpl::Apply(const EndAll& command) {
   scheduler_.FailAll(command.status);
 }
 
@@ -249,11 +245,7 @@ void EngineImpl::Step() {
   absl::Status status = plan.empty() ? absl::OkStatus() : LaunchStep(plan);
   const size_t keep = plan.empty() ? 0 : loaded_.runner->pipeline_depth();
   while (status.ok() && in_flight_.size() > keep) status = CollectStep();
-  if (!status.ok()) {
-    spdlog::error("a step failed, its requests end: {}", std::string(status.message()));
-    in_flight_.clear();
-    scheduler_.FailAll(absl::InternalError("the model could not be run"));
-  }
+  if (!status.ok()) Fail(status);
   Publish();  // first: who has its result finds it counted
   Deliver();
 }
@@ -272,6 +264,24 @@ absl::Status EngineImpl::CollectStep() {
   if (!result.ok()) return result.status();
   scheduler_.Update(*result, Clock::now());
   return absl::OkStatus();
+}
+
+// Ends every request: nothing that the steps in flight wrote can be relied on. When the device is
+// lost, none will ever run again: Run ends those that were on their way here, Submit refuses
+// others.
+void EngineImpl::Fail(const absl::Status& status) {
+  in_flight_.clear();
+  if (!absl::IsUnavailable(status)) {
+    spdlog::error("a step failed, its requests end: {}", std::string(status.message()));
+    scheduler_.FailAll(absl::InternalError("the model could not be run"));
+    return;
+  }
+  spdlog::critical("the device is lost, all requests end: {}", std::string(status.message()));
+  const absl::Status lost =
+      WithRetryAfter(absl::UnavailableError("the model's device is lost"), kElsewhereRetry);
+  scheduler_.FailAll(lost);
+  const std::lock_guard lock(mu_);
+  health_ = lost;
 }
 
 void EngineImpl::Deliver() {
@@ -311,7 +321,13 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(const config::EngineConfi
                checkpoint.spec().family, checkpoint.folder(), config.device,
                kernels::Name(options->model.dtype), options->model.num_blocks,
                options->model.block_size, absl::StrJoin(loaded->model->backend_names(), ", "));
-  return std::make_unique<EngineImpl>(config, *options, *std::move(loaded), std::move(tokenizer));
+  return StartEngine(config, *options, *std::move(loaded), std::move(tokenizer));
+}
+
+std::unique_ptr<Engine> StartEngine(const config::EngineConfig& config,
+                                    const EngineOptions& options, LoadedModel loaded,
+                                    std::shared_ptr<const Tokenizer> tokenizer) {
+  return std::make_unique<EngineImpl>(config, options, std::move(loaded), std::move(tokenizer));
 }
 
 }  // namespace transept

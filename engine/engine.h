@@ -32,8 +32,8 @@ class Engine {
   // Queues a request. Errors leave `sink` uncalled: INVALID_ARGUMENT (FieldError) for an empty or
   // too long source or prefix and for token ids outside the vocabulary, RESOURCE_EXHAUSTED when the
   // queue is full (with RetryAfter) or the block pool could never hold the request, UNAVAILABLE
-  // (with RetryAfter) after Drain. On success the engine shares ownership of `sink` until it has
-  // called OnFinish.
+  // (with RetryAfter) after Drain and when the device is lost. On success the engine shares
+  // ownership of `sink` until it has called OnFinish.
   virtual absl::StatusOr<RequestId> Submit(Request request, std::shared_ptr<ResultSink> sink) = 0;
 
   // Ends a request: its sink gets OnFinish(CANCELLED) within one step, unless it has ended already.
@@ -44,6 +44,12 @@ class Engine {
   virtual void Drain(TimePoint deadline) = 0;
 
   virtual EngineStats Stats() const = 0;
+
+  // OK, or UNAVAILABLE once the device is lost: what was queued or running has ended with that, and
+  // only a new process can help. A step that failed otherwise ends all requests of that moment with
+  // INTERNAL, and is no matter of health.
+  virtual absl::Status Health() const = 0;
+
   virtual const ModelSpec& spec() const = 0;
 };
 

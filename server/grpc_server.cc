@@ -121,6 +121,13 @@ void GrpcServer::SetReady(bool ready) {
   }
 }
 
+void GrpcServer::CheckEngines() {
+  for (const auto& model : state_->services.models->models()) {
+    if (model->engine->Health().ok()) continue;
+    state_->server->GetHealthCheckService()->Shutdown();  // NOT_SERVING, and nothing changes it
+  }
+}
+
 void GrpcServer::Shutdown(std::chrono::milliseconds limit) {
   if (!state_->keep_awake.has_value()) return;
   state_->keep_awake.reset();

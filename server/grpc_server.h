@@ -17,8 +17,7 @@ class GrpcServer {
   // Listens and serves, on `models` which must outlive the server. UNAVAILABLE if the address can't
   // be listened on.
   //
-  // Health answers for "" and "ready", "transept.v1.Transept" and "live". All serve at once; "live"
-  // always.
+  // Health answers for "" and "ready", "transept.v1.Transept" and "live". All serve at once.
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const config::ServerConfig& config,
                                                            const ModelRegistry* models);
 
@@ -33,6 +32,10 @@ class GrpcServer {
 
   // What health says, "live" excepted. Calls are accepted all the same.
   void SetReady(bool ready);
+
+  // Asks the engines how they are. Once one can run nothing any more, health says NOT_SERVING for
+  // good and under every name, "live" included: only a new process can help.
+  void CheckEngines();
 
   // Stops listening, waits up to `limit` for running calls, cancels the rest and returns when all
   // are finished. At most once.

@@ -22,6 +22,9 @@
 namespace transept::server {
 namespace {
 
+// How long a lost device may go unnoticed by those who ask for the server's health.
+constexpr std::chrono::milliseconds kHealthPeriod(500);
+
 // For calls to finish after the engines have drained, and for the process after everything.
 constexpr std::chrono::seconds kFinishTime(1);
 constexpr std::chrono::seconds kExitTime(10);
@@ -56,7 +59,7 @@ absl::Status Serve(const config::Config& config, Termination* termination) {
   if (!server.ok()) return server.status();
   std::printf("listening on %s\n", (*server)->address().c_str());
   std::fflush(stdout);
-  termination->WaitForSignal();
+  while (!termination->WaitForSignal(kHealthPeriod)) (*server)->CheckEngines();
   ShutDown(config.server, models, server->get(), termination);
   return absl::OkStatus();
 }

@@ -26,10 +26,10 @@ Termination::~Termination() {
   thread_.join();
 }
 
-void Termination::WaitForSignal() {
+bool Termination::WaitForSignal(std::chrono::milliseconds limit) {
   std::unique_lock lock(mu_);
   waiting_ = true;
-  signalled_.wait(lock, [this] { return got_signal_; });
+  return signalled_.wait_for(lock, limit, [this] { return got_signal_; });
 }
 
 void Termination::ExitAfter(std::chrono::milliseconds limit) {

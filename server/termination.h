@@ -24,8 +24,8 @@ class Termination {
   Termination(const Termination&) = delete;
   Termination& operator=(const Termination&) = delete;
 
-  // Returns after the first signal.
-  void WaitForSignal();
+  // Waits for the first signal, up to `limit`. Whether there was one.
+  bool WaitForSignal(std::chrono::milliseconds limit);
 
   // Ends the process with status 1 if this object still lives after `limit`.
   void ExitAfter(std::chrono::milliseconds limit);

@@ -16,13 +16,16 @@ struct Ticket {
 
 // Used by one thread. Steps run in the order of their launch; the caller collects each ticket once,
 // in that order.
+//
+// An error of Launch or Collect ends all steps in flight: their tickets are void, and nothing that
+// they wrote can be relied on. Later steps may still be launched, unless the error is UNAVAILABLE:
+// the device is lost for good, and so is the runner.
 class Runner {
  public:
   virtual ~Runner() = default;
 
   // Starts a step: encodes plan.encode, writes their cross K/V, then feeds plan.rows and chooses a
-  // token for each. The plan may be gone once this returns. After an error nothing of the step can
-  // be relied on, nor the pages it was to write.
+  // token for each. The plan may be gone once this returns.
   virtual absl::StatusOr<Ticket> Launch(const StepPlan& plan) = 0;
 
   // Waits for the step and returns what it chose.

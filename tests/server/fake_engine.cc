@@ -107,6 +107,16 @@ void FakeEngine::AnswerByItself() {
   answer_by_itself_ = true;
 }
 
+absl::Status FakeEngine::Health() const {
+  const std::lock_guard lock(mu_);
+  return health_;
+}
+
+void FakeEngine::SetHealth(absl::Status status) {
+  const std::lock_guard lock(mu_);
+  health_ = std::move(status);
+}
+
 void FakeEngine::Refuse(absl::Status status) {
   const std::lock_guard lock(mu_);
   refusal_ = std::move(status);

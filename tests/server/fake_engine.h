@@ -26,12 +26,16 @@ class FakeEngine final : public Engine {
   void Cancel(RequestId id) override;
   void Drain(TimePoint deadline) override;
   EngineStats Stats() const override;
+  absl::Status Health() const override;
   const ModelSpec& spec() const override { return spec_; }
 
   // Requests are answered at once with their source, token by token, less the EOS.
   void AnswerByItself();
   // What Submit says from now on.
   void Refuse(absl::Status status);
+
+  // What Health says from now on.
+  void SetHealth(absl::Status status);
 
   // The next request that Submit has taken, in order; waits for it.
   RequestId Next();
@@ -62,6 +66,7 @@ class FakeEngine final : public Engine {
   std::deque<RequestId> arrived_;
   std::set<RequestId> cancelled_;
   absl::Status refusal_;
+  absl::Status health_;
   bool answer_by_itself_ = false;
   bool stopping_ = false;
   RequestId next_id_ = 1;

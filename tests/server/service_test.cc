@@ -134,6 +134,22 @@ TEST_F(ServiceTest, ReadinessFlipsAndLivenessDoesNot) {
   EXPECT_EQ(Health("live"), HealthCheckResponse::SERVING);
 }
 
+TEST_F(ServiceTest, ALostEngineIsNeitherReadyNorLive) {
+  Start();
+  server_->CheckEngines();
+  for (const std::string name : {"", "ready", "live", "transept.v1.Transept"}) {
+    EXPECT_EQ(Health(name), HealthCheckResponse::SERVING) << name;
+  }
+  engine_->SetHealth(absl::UnavailableError("the device is lost"));
+  server_->CheckEngines();
+  server_->CheckEngines();
+  server_->SetReady(true);
+  for (const std::string name : {"", "ready", "live", "transept.v1.Transept"}) {
+    EXPECT_EQ(Health(name), HealthCheckResponse::NOT_SERVING) << name;
+  }
+  server_->Shutdown(std::chrono::milliseconds(0));
+}
+
 TEST_F(ServiceTest, WhileDrainingTheRunningEndAndNewOnesAreTurnedAway) {
   Start();
   v1::GenerateResponse response;

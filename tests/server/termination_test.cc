@@ -36,18 +36,28 @@ TEST_F(TerminationDeathTest, TheFirstSignalIsARequest) {
   const auto wait = [](int signal) {
     Termination termination;
     SignalLater(signal, milliseconds(300));
-    termination.WaitForSignal();
+    termination.WaitForSignal(std::chrono::minutes(1));
     std::_Exit(0);
   };
   EXPECT_EXIT(wait(SIGTERM), ExitedWithCode(0), "");
   EXPECT_EXIT(wait(SIGINT), ExitedWithCode(0), "");
 }
 
+TEST_F(TerminationDeathTest, WithoutASignalTheWaitHasALimit) {
+  const auto wait = [] {
+    Termination termination;
+    if (termination.WaitForSignal(milliseconds(10))) std::_Exit(8);
+    SignalLater(SIGTERM, milliseconds(300));
+    std::_Exit(termination.WaitForSignal(std::chrono::minutes(1)) ? 0 : 7);
+  };
+  EXPECT_EXIT(wait(), ExitedWithCode(0), "");
+}
+
 TEST_F(TerminationDeathTest, TheSecondSignalEndsTheProcess) {
   const auto wait = [] {
     Termination termination;
     SignalLater(SIGTERM, milliseconds(300));
-    termination.WaitForSignal();
+    termination.WaitForSignal(std::chrono::minutes(1));
     SignalLater(SIGTERM, milliseconds(0));
     Hang();
   };

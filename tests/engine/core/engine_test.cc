@@ -13,43 +13,12 @@
 #include "engine/checkpoint/random_tensors.h"
 #include "engine/types/errors.h"
 #include "tests/engine/core/collecting_sink.h"
+#include "tests/engine/core/tiny_engine.h"
 
 namespace transept {
 namespace {
 
 using ::testing::HasSubstr;
-
-// Awkward on purpose: heads * head_size differs from d_model, more decoder than encoder layers.
-ModelSpec TinySpec() {
-  ModelSpec spec;
-  spec.family = "t5";
-  spec.vocab_size = 97;
-  spec.d_model = 24;
-  spec.encoder.num_layers = 1;
-  spec.encoder.num_heads = spec.encoder.num_kv_heads = 3;
-  spec.encoder.head_size = 12;
-  spec.encoder.ffn_size = 40;
-  spec.encoder.relative_positions = {.num_buckets = 16, .max_distance = 20, .per_layer = false};
-  spec.decoder = spec.encoder;
-  spec.decoder.num_layers = 2;
-  spec.activation = kernels::ActivationFunction::kGeluTanh;
-  spec.gated_ffn = true;
-  spec.eos_tokens = {1};
-  return spec;
-}
-
-config::EngineConfig SmallConfig() {
-  config::EngineConfig config;
-  config.threads = 2;
-  config.block_size = 4;
-  config.kv_cache_mib = 1;
-  config.max_rows = 8;
-  config.max_encoder_tokens = 32;
-  config.max_queue = 1000;
-  config.max_source_tokens = 64;
-  config.max_new_tokens = 64;
-  return config;
-}
 
 std::unique_ptr<Engine> MakeEngine(const config::EngineConfig& config) {
   const auto checkpoint = RandomCheckpoint(TinySpec(), kernels::DataType::kFloat32, 7);
@@ -75,25 +44,6 @@ Request RandomRequest(std::mt19937* random) {
     request.params.num_sequences = draw(1, 3);
   }
   return request;
-}
-
-absl::StatusOr<Result> RunAlone(Engine* engine, const Request& request) {
-  auto sink = std::make_shared<CollectingSink>();
-  const auto id = engine->Submit(request, sink);
-  if (!id.ok()) return id.status();
-  return sink->Wait();
-}
-
-std::vector<std::vector<TokenId>> AllTokens(const Result& result) {
-  std::vector<std::vector<TokenId>> all;
-  for (const Hypothesis& hypothesis : result.hypotheses) all.push_back(TokensOf(hypothesis));
-  return all;
-}
-
-// Blocks that requests still hold; the source cache's own are not among them.
-int64_t BlocksHeld(const Engine& engine) {
-  const EngineStats stats = engine.Stats();
-  return stats.blocks_used - stats.blocks_cached;
 }
 
 TEST(Engine, OutputDoesNotDependOnWhatSharesTheBatch) {
@@ -343,6 +293,9 @@ TEST(EngineCreate, NamesTheSettingAtFault) {
   config = SmallConfig();
   config.device = "tpu";
   EXPECT_THAT(error(config), HasSubstr("device: 'tpu'"));
+  config = SmallConfig();
+  config.device = "cuda";
+  EXPECT_THAT(error(config), HasSubstr("device: 'cuda'"));
   config = SmallConfig();
   config.attention_backend = "flash";
   EXPECT_THAT(error(config), HasSubstr("attention_backend: 'flash'"));
