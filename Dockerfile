@@ -2,7 +2,8 @@
 #   docker build -t transept .
 #   docker run --rm -p 50051:50051 transept                       serves the demo model
 #   docker run --rm -p 50051:50051 -v /my/t5:/models/t5:ro transept \
-#     --model-dir /models/t5 --listen 0.0.0.0:50051               serves one's own
+#     --model-dir /models/t5                                      serves one's own
+# It listens on port 50051, and the health check asks there: map another port outside, not inside.
 
 FROM debian:12 AS build
 WORKDIR /src
