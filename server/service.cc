@@ -24,7 +24,7 @@ namespace {
 
 absl::StatusOr<const Model*> CheckTokenize(const CallServices& services,
                                            const v1::TokenizeRequest& request) {
-  const auto model = services.models->Find(request.model());
+  auto model = services.models->Find(request.model());
   if (!model.ok()) return model;
   absl::Status status = CheckLanguage(request.source_language(), "source_language", **model);
   status.Update(CheckTextSize(request.text(), "text", **model));
@@ -44,7 +44,7 @@ absl::Status Tokenize(const Model& model, const v1::TokenizeRequest& request,
 
 absl::StatusOr<const Model*> CheckDetokenize(const CallServices& services,
                                              const v1::DetokenizeRequest& request) {
-  const auto model = services.models->Find(request.model());
+  auto model = services.models->Find(request.model());
   if (!model.ok()) return model;
   const config::EngineConfig& config = (*model)->config;
   const int limit = std::max(config.max_source_tokens, config.max_new_tokens);

@@ -41,7 +41,7 @@ class Loader {
     return Stack({{name, rows}}, cols);
   }
 
-  Vector Float32(const std::string& name, std::vector<int64_t> shape) {
+  Vector Float32(const std::string& name, const std::vector<int64_t>& shape) {
     if (name.empty()) return {};
     int64_t size = 1;
     for (const int64_t dimension : shape) size *= dimension;

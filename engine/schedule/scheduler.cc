@@ -83,7 +83,7 @@ absl::Status Scheduler::Check(const Request& request) const {
 }
 
 absl::Status Scheduler::Add(RequestId id, Request request, TimePoint now) {
-  const absl::Status status = Check(request);
+  absl::Status status = Check(request);
   if (!status.ok()) {
     ++counters_.requests_rejected;
     return status;

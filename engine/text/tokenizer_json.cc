@@ -43,7 +43,7 @@ absl::StatusOr<std::unique_ptr<Normalizer>> ReadReplace(const JsonView& json) {
   auto content = json["content"].AsString();
   if (!content.ok()) return content.status();
   if (json["pattern"]["Regex"].exists()) {
-    const absl::Status status = RequireText(json["pattern"]["Regex"], " {2,}");
+    absl::Status status = RequireText(json["pattern"]["Regex"], " {2,}");
     if (!status.ok()) return status;
     return MakeSpaceRunNormalizer(*std::move(content));
   }
@@ -74,7 +74,7 @@ absl::StatusOr<std::unique_ptr<Normalizer>> ReadNormalizer(const JsonView& json)
     return NotSupported(json["type"], "Precompiled, Replace, Strip or Sequence");
   }
   const JsonView list = json["normalizers"];
-  if (const absl::Status status = list.ExpectArray(); !status.ok()) return status;
+  if (absl::Status status = list.ExpectArray(); !status.ok()) return status;
   for (size_t i = 0; i < list.size(); ++i) {
     auto step = ReadNormalizer(list[i]);
     if (!step.ok()) return step.status();
@@ -85,7 +85,7 @@ absl::StatusOr<std::unique_ptr<Normalizer>> ReadNormalizer(const JsonView& json)
 
 absl::StatusOr<WordRules::Prefix> ReadPrependScheme(const JsonView& json) {
   using Prefix = WordRules::Prefix;
-  if (const absl::Status status = RequireText(json["replacement"], kSpaceMark); !status.ok()) {
+  if (absl::Status status = RequireText(json["replacement"], kSpaceMark); !status.ok()) {
     return status;
   }
   // Files before tokenizers 0.15 have a flag in place of the scheme.
@@ -121,9 +121,9 @@ absl::Status ReadPreTokenizer(const JsonView& json, WordRules* rules) {
     return NotSupported(json["type"], "WhitespaceSplit, Metaspace or a Sequence of both");
   }
   const JsonView list = json["pretokenizers"];
-  if (const absl::Status status = list.ExpectArray(); !status.ok()) return status;
+  if (absl::Status status = list.ExpectArray(); !status.ok()) return status;
   for (size_t i = 0; i < list.size(); ++i) {
-    const absl::Status status = ReadPreTokenizer(list[i], rules);
+    absl::Status status = ReadPreTokenizer(list[i], rules);
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
@@ -134,7 +134,7 @@ absl::StatusOr<UnigramModel::Options> ReadModel(const JsonView& json) {
   if (!type.ok()) return type.status();
   if (*type != "Unigram") return NotSupported(json["type"], "\"Unigram\"");
   const JsonView vocab = json["vocab"];
-  if (const absl::Status status = vocab.ExpectArray(); !status.ok()) return status;
+  if (absl::Status status = vocab.ExpectArray(); !status.ok()) return status;
   if (vocab.size() == 0) return vocab.Error("must not be empty");
 
   UnigramModel::Options model;
@@ -160,7 +160,7 @@ absl::StatusOr<UnigramModel::Options> ReadModel(const JsonView& json) {
 absl::StatusOr<std::vector<AddedToken>> ReadAddedTokens(const JsonView& list) {
   std::vector<AddedToken> tokens;
   if (!list.exists()) return tokens;
-  if (const absl::Status status = list.ExpectArray(); !status.ok()) return status;
+  if (absl::Status status = list.ExpectArray(); !status.ok()) return status;
   for (size_t i = 0; i < list.size(); ++i) {
     const auto id = ReadTokenId(list[i]["id"]);
     if (!id.ok()) return id.status();
@@ -175,7 +175,7 @@ absl::StatusOr<std::vector<AddedToken>> ReadAddedTokens(const JsonView& list) {
 absl::Status AppendTemplateToken(const JsonView& processor, const std::string& name,
                                  std::vector<TokenId>* ids) {
   const JsonView list = processor["special_tokens"][name]["ids"];
-  if (const absl::Status status = list.ExpectArray(); !status.ok()) return status;
+  if (absl::Status status = list.ExpectArray(); !status.ok()) return status;
   for (size_t i = 0; i < list.size(); ++i) {
     const auto id = ReadTokenId(list[i]);
     if (!id.ok()) return id.status();
@@ -186,11 +186,11 @@ absl::Status AppendTemplateToken(const JsonView& processor, const std::string& n
 
 absl::Status ReadPostProcessor(const JsonView& json, UnigramTokenizerOptions* options) {
   if (!json.exists()) return absl::OkStatus();
-  if (const auto status = RequireText(json["type"], "TemplateProcessing"); !status.ok()) {
+  if (absl::Status status = RequireText(json["type"], "TemplateProcessing"); !status.ok()) {
     return status;
   }
   const JsonView parts = json["single"];
-  if (const absl::Status status = parts.ExpectArray(); !status.ok()) return status;
+  if (absl::Status status = parts.ExpectArray(); !status.ok()) return status;
   bool text_seen = false;
   for (size_t i = 0; i < parts.size(); ++i) {
     if (parts[i]["Sequence"].exists()) {
@@ -200,7 +200,7 @@ absl::Status ReadPostProcessor(const JsonView& json, UnigramTokenizerOptions* op
     }
     const auto name = parts[i]["SpecialToken"]["id"].AsString();
     if (!name.ok()) return name.status();
-    const absl::Status status = AppendTemplateToken(
+    absl::Status status = AppendTemplateToken(
         json, *name, text_seen ? &options->suffix_tokens : &options->prefix_tokens);
     if (!status.ok()) return status;
   }
@@ -210,7 +210,7 @@ absl::Status ReadPostProcessor(const JsonView& json, UnigramTokenizerOptions* op
 
 // A Strip decoder takes spaces from the ends of the text.
 absl::Status ReadStripDecoder(const JsonView& json, DecodingRules* rules) {
-  if (const auto status = RequireText(json["content"], " "); !status.ok()) return status;
+  if (absl::Status status = RequireText(json["content"], " "); !status.ok()) return status;
   const auto start = json["start"].AsInt(0, 1);
   if (!start.ok()) return start.status();
   const auto stop = json["stop"].AsInt(0, 0);
@@ -247,9 +247,9 @@ absl::Status ReadDecoder(const JsonView& json, DecodingRules* rules, bool* marks
                         "Metaspace, or a Sequence of it, Replace, ByteFallback, Fuse and Strip");
   }
   const JsonView list = json["decoders"];
-  if (const absl::Status status = list.ExpectArray(); !status.ok()) return status;
+  if (absl::Status status = list.ExpectArray(); !status.ok()) return status;
   for (size_t i = 0; i < list.size(); ++i) {
-    const absl::Status status = ReadDecoder(list[i], rules, marks_decoded);
+    absl::Status status = ReadDecoder(list[i], rules, marks_decoded);
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
