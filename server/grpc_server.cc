@@ -95,7 +95,8 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const config::Serv
   SetLimits(config, &builder);
   state->server = builder.BuildAndStart();
   if (state->server == nullptr || port == 0) {
-    return absl::UnavailableError(absl::StrCat("cannot listen on ", config.listen));
+    return absl::UnavailableError(
+        absl::StrCat("cannot listen on ", config.listen, "; the line of gRPC above says why"));
   }
   state->address = BoundAddress(config.listen, port);
   state->server->GetHealthCheckService()->SetServingStatus(kLiveName, true);
