@@ -57,10 +57,12 @@ absl::StatusOr<EngineOptions> ResolveEngineOptions(const config::EngineConfig& c
                                                    const ModelSpec& spec) {
   const absl::StatusOr<Device> device = ParseDevice(config.device);
   if (!device.ok()) return device.status();
-  const absl::StatusOr<DataType> dtype = ParseDataType("dtype", config.dtype, spec.stored_dtype);
+  const bool cpu = *device == Device::kCpu;
+  const absl::StatusOr<DataType> dtype =
+      ParseDataType("dtype", config.dtype, cpu ? spec.stored_dtype : DataType::kBFloat16);
   if (!dtype.ok()) return dtype.status();
   const absl::StatusOr<DataType> kv_dtype =
-      ParseDataType("kv_cache_dtype", config.kv_cache_dtype, DataType::kFloat32);
+      ParseDataType("kv_cache_dtype", config.kv_cache_dtype, cpu ? DataType::kFloat32 : *dtype);
   if (!kv_dtype.ok()) return kv_dtype.status();
   const absl::StatusOr<int32_t> num_blocks = CountBlocks(config, spec, *kv_dtype);
   if (!num_blocks.ok()) return num_blocks.status();
@@ -75,8 +77,10 @@ absl::StatusOr<EngineOptions> ResolveEngineOptions(const config::EngineConfig& c
   options.model.num_blocks = *num_blocks;
   // A source or a row's history that exceeds the step's budget is run alone, but whole.
   options.model.max_encoder_tokens = std::max(config.max_encoder_tokens, config.max_source_tokens);
-  options.model.max_decoder_tokens = std::max({config.max_rows, config.max_encoder_tokens,
-                                               config.max_source_tokens + config.max_new_tokens});
+  options.max_source_tokens = config.max_source_tokens;
+  options.max_target_tokens = config.max_source_tokens + config.max_new_tokens;
+  options.model.max_decoder_tokens =
+      std::max({config.max_rows, config.max_encoder_tokens, options.max_target_tokens});
   options.scheduler = SchedulerOptionsOf(config, spec);
   options.threads = config.threads > 0 ? config.threads : AvailableCpus();
   return options;

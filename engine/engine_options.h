@@ -13,6 +13,10 @@ struct EngineOptions {
   ModelOptions model;
   SchedulerOptions scheduler;
   int threads = 1;  // of the CPU kernels
+  // The longest sequences that requests may have: encoder positions; decoder start, prefix and
+  // generated tokens.
+  int32_t max_source_tokens = 0;
+  int32_t max_target_tokens = 0;
 };
 
 // INVALID_ARGUMENT names the setting and its value; RESOURCE_EXHAUSTED when kv_cache_mib holds no

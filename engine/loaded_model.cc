@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "engine/host_limits.h"
+#include "engine/load_on_gpu.h"
 #include "engine/runner/cpu_runner.h"
 #include "kernels/cpu/host_memory.h"
 
@@ -25,9 +26,9 @@ absl::StatusOr<LoadedModel> LoadOnCpu(const EngineOptions& options, const Checkp
 absl::StatusOr<LoadedModel> LoadModel(const EngineOptions& options, const Checkpoint& checkpoint) {
   switch (options.model.device) {
     case Device::kCpu: return LoadOnCpu(options, checkpoint);
-    case Device::kCuda: break;
+    case Device::kCuda: return LoadOnGpu(options, checkpoint);
   }
-  return absl::UnimplementedError("device: 'cuda' is not supported by this version; use 'cpu'");
+  return absl::InternalError("there is no such device");
 }
 
 }  // namespace transept

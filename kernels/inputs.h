@@ -11,6 +11,7 @@ namespace transept::kernels {
 struct EncoderInputs {
   int32_t num_sources = 0;
   int32_t num_tokens = 0;
+  int32_t max_source_tokens = 0;         // of the longest source
   const int32_t* token_ids = nullptr;    // [num_tokens]
   const int32_t* positions = nullptr;    // [num_tokens] position within its source, from 0
   const int32_t* offsets = nullptr;      // [num_sources + 1]

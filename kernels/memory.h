@@ -15,6 +15,9 @@ class Memory {
 
   // Copies `bytes` bytes from host memory to memory that Allocate returned.
   virtual void Write(void* destination, const void* host_source, size_t bytes) = 0;
+
+  // Waits until everything written has arrived. Call it before the memory is used.
+  virtual void Flush() {}
 };
 
 }  // namespace transept::kernels

@@ -32,8 +32,11 @@ enum class NormKind : uint8_t {
 
 // Which implementation of an attention operation runs; chosen by an engine/attention backend.
 enum class AttentionKernel : uint8_t {
-  kReference,  // scalar, any head size: the oracle of the others
-  kSimd,       // CPU, vectorised
+  kReference,   // scalar, any head size: the oracle of the others
+  kSimd,        // CPU, vectorised
+  kCudaScalar,  // GPU, any head size, single elements
+  kCuda,        // GPU, 16-byte accesses
+  kCudaTensor,  // GPU, tensor cores; encoder only
 };
 
 // T5's relative position bias. The bucket of every (query, key) pair is computed where it is used.
@@ -85,8 +88,9 @@ struct LinearOp {
 struct GatedLinearOp {
   Matrix weight;  // [2 * out.width, in.width]: the gate's rows, then the up projection's
   ActivationFunction activation = ActivationFunction::kGeluTanh;
-  Activations in;   // [M, weight.cols]
-  Activations out;  // [M, weight.rows / 2]
+  Activations in;       // [M, weight.cols]
+  Activations scratch;  // [M, weight.rows]; may have null data on the CPU, which needs none
+  Activations out;      // [M, weight.rows / 2]
 };
 
 // Bidirectional attention within each packed source; needs no K/V cache.

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "engine/attention/cpu_backends.h"
+#include "engine/attention/cuda_backends.h"
 
 namespace transept {
 namespace {
@@ -21,8 +22,7 @@ const char* Name(Device device) {
 }
 
 absl::Span<const AttentionBackend* const> AttentionBackends(Device device) {
-  if (device == Device::kCpu) return CpuAttentionBackends();
-  return {};
+  return device == Device::kCpu ? CpuAttentionBackends() : CudaAttentionBackends();
 }
 
 absl::StatusOr<const AttentionBackend*> SelectBackend(const AttentionSpec& spec, Device device,

@@ -44,8 +44,8 @@ kernels::Program BuildDecoder(const ModelSpec& spec, const ModelWeights& weights
   }
   operations.push_back(kernels::GatherRowsOp{.in = buffers.hidden, .out = outputs.hidden});
   operations.push_back(
-      Norm(spec, weights.decoder_norm, outputs.hidden, outputs.hidden, spec.output_scale));
-  operations.push_back(Project(weights.output, outputs.hidden, outputs.logits));
+      Norm(spec, weights.decoder_norm, outputs.hidden, outputs.normed, spec.output_scale));
+  operations.push_back(Project(weights.output, outputs.normed, outputs.logits));
   return program;
 }
 

@@ -15,6 +15,7 @@ namespace transept {
 // The outputs of a decoder step, one row each decoder row; R = max_rows.
 struct DecoderOutputs {
   kernels::Activations hidden;  // [R, d_model] the last query token of each row
+  kernels::Activations normed;  // [R, d_model]
   kernels::Activations logits;  // [R, vocab]
 };
 

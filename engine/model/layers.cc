@@ -5,25 +5,30 @@ namespace transept {
 using kernels::Activations;
 
 Activations AllocateActivations(int64_t max_rows, int64_t width, kernels::Extent extent,
-                                kernels::Memory* memory) {
+                                kernels::DataType dtype, kernels::Memory* memory) {
   const int64_t stride = kernels::StrideFor(width);
-  return {.data = memory->Allocate(max_rows * stride * sizeof(float)),
-          .dtype = kernels::DataType::kFloat32,
+  return {.data = memory->Allocate(max_rows * stride * kernels::SizeOf(dtype)),
+          .dtype = dtype,
           .width = width,
           .stride = stride,
           .extent = extent};
 }
 
 StackBuffers AllocateStackBuffers(const ModelSpec& spec, const StackSpec& stack, int64_t max_tokens,
-                                  kernels::Memory* memory) {
-  const auto allocate = [&](int64_t width) {
-    return AllocateActivations(max_tokens, width, kernels::Extent::kTokens, memory);
+                                  const BufferLayout& layout, kernels::Memory* memory) {
+  const auto allocate = [&](int64_t width, kernels::DataType dtype) {
+    return AllocateActivations(max_tokens, width, kernels::Extent::kTokens, dtype, memory);
   };
-  return {.hidden = allocate(spec.d_model),
-          .normed = allocate(spec.d_model),
-          .qkv = allocate(stack.inner_size() + 2 * stack.kv_size()),
-          .attention = allocate(stack.inner_size()),
-          .ffn = allocate(stack.ffn_size)};
+  StackBuffers buffers;
+  buffers.hidden = allocate(spec.d_model, kernels::DataType::kFloat32);
+  buffers.normed = allocate(spec.d_model, layout.dtype);
+  buffers.qkv = allocate(stack.inner_size() + 2 * stack.kv_size(), layout.dtype);
+  buffers.attention = allocate(stack.inner_size(), layout.dtype);
+  if (spec.gated_ffn && layout.gate_up) {
+    buffers.gate_up = allocate(2 * stack.ffn_size, layout.dtype);
+  }
+  buffers.ffn = allocate(stack.ffn_size, layout.dtype);
+  return buffers;
 }
 
 Activations Columns(const Activations& buffer, int64_t width) {
@@ -81,6 +86,7 @@ void AppendFeedForward(const ModelSpec& spec, const LayerWeights& layer,
     operations.push_back(kernels::GatedLinearOp{.weight = layer.ffn_in,
                                                 .activation = spec.activation,
                                                 .in = buffers.normed,
+                                                .scratch = buffers.gate_up,
                                                 .out = buffers.ffn});
   } else {
     kernels::LinearOp up = Project(layer.ffn_in, buffers.normed, buffers.ffn);

@@ -12,20 +12,27 @@ namespace transept {
 
 // The activation buffers that all layers of one stack reuse; T = max_tokens.
 struct StackBuffers {
-  kernels::Activations hidden;     // [T, d_model] the residual stream
+  kernels::Activations hidden;     // [T, d_model] the residual stream, float32
   kernels::Activations normed;     // [T, d_model]
   kernels::Activations qkv;        // [T, inner + 2 kv]
   kernels::Activations attention;  // [T, inner]
+  kernels::Activations gate_up;    // [T, 2 ffn]; null data where no operation needs it
   kernels::Activations ffn;        // [T, ffn]
 };
 
-// A float32 buffer [max_rows, width]; null data when the memory ends.
+// What a device wants of the buffers between operations.
+struct BufferLayout {
+  kernels::DataType dtype = kernels::DataType::kFloat32;  // of all but residual stream and logits
+  bool gate_up = false;  // whether gated feed-forward layers need StackBuffers::gate_up
+};
+
+// A buffer [max_rows, width]; null data when the memory ends.
 kernels::Activations AllocateActivations(int64_t max_rows, int64_t width, kernels::Extent extent,
-                                         kernels::Memory* memory);
+                                         kernels::DataType dtype, kernels::Memory* memory);
 
 // Buffers for at most `max_tokens` tokens; null data when the memory ends.
 StackBuffers AllocateStackBuffers(const ModelSpec& spec, const StackSpec& stack, int64_t max_tokens,
-                                  kernels::Memory* memory);
+                                  const BufferLayout& layout, kernels::Memory* memory);
 
 // The first `width` columns of `buffer`, which is at least that wide.
 kernels::Activations Columns(const kernels::Activations& buffer, int64_t width);

@@ -7,6 +7,12 @@
 namespace transept {
 namespace {
 
+// The CPU's operations read gate and up projection from their own scratch memory.
+BufferLayout LayoutOf(const ModelOptions& options) {
+  if (options.device == Device::kCpu) return {};
+  return {.dtype = options.dtype, .gate_up = true};
+}
+
 AttentionSpec SpecOf(AttentionType type, const StackSpec& stack, const ModelOptions& options) {
   const bool cached = type != AttentionType::kEncoderOnly;
   const bool biased = type != AttentionType::kEncoderDecoder;
@@ -14,22 +20,23 @@ AttentionSpec SpecOf(AttentionType type, const StackSpec& stack, const ModelOpti
           .head_size = stack.head_size,
           .num_heads = stack.num_heads,
           .num_kv_heads = stack.num_kv_heads,
-          .dtype = kernels::DataType::kFloat32,
+          .dtype = LayoutOf(options).dtype,
           .kv_cache_dtype = options.kv_dtype,
           .block_size = cached ? options.block_size : 0,
           .has_bias = biased && stack.relative_positions.num_buckets > 0,
           .scale = stack.attention_scale};
 }
 
-// One layer's pages; null data when the memory ends.
+// One layer's pages and a spare block; null data when the memory ends.
 kernels::PagedKv AllocateCache(const StackSpec& stack, const ModelOptions& options,
                                kernels::Memory* memory) {
-  const size_t bytes = size_t(options.num_blocks) * options.block_size * stack.kv_size() *
-                       kernels::SizeOf(options.kv_dtype);
+  const int64_t num_blocks = int64_t{options.num_blocks} + 1;
+  const size_t bytes =
+      size_t(num_blocks) * options.block_size * stack.kv_size() * kernels::SizeOf(options.kv_dtype);
   return {.keys = memory->Allocate(bytes),
           .values = memory->Allocate(bytes),
           .dtype = options.kv_dtype,
-          .num_blocks = options.num_blocks,
+          .num_blocks = num_blocks,
           .block_size = options.block_size,
           .num_kv_heads = stack.num_kv_heads,
           .head_size = stack.head_size};
@@ -58,6 +65,7 @@ absl::StatusOr<std::unique_ptr<Model>> Model::Load(const Checkpoint& checkpoint,
   model->weights_ = *std::move(weights);
   absl::Status status = model->AllocateBuffers(memory);
   if (status.ok()) status = model->BuildPrograms();
+  memory->Flush();
   if (!status.ok()) return status;
   return model;
 }
@@ -66,22 +74,27 @@ absl::Status Model::AllocateBuffers(kernels::Memory* memory) {
   for (int32_t i = 0; i < spec_.decoder.num_layers; ++i) {
     caches_.push_back(AllocateCache(spec_.decoder, options_, memory));
   }
+  const BufferLayout layout = LayoutOf(options_);
   encoder_buffers_ =
-      AllocateStackBuffers(spec_, spec_.encoder, options_.max_encoder_tokens, memory);
+      AllocateStackBuffers(spec_, spec_.encoder, options_.max_encoder_tokens, layout, memory);
   decoder_buffers_ =
-      AllocateStackBuffers(spec_, spec_.decoder, options_.max_decoder_tokens, memory);
+      AllocateStackBuffers(spec_, spec_.decoder, options_.max_decoder_tokens, layout, memory);
   cross_scratch_ = AllocateActivations(options_.max_encoder_tokens, 2 * spec_.decoder.kv_size(),
-                                       kernels::Extent::kTokens, memory);
-  outputs_.hidden =
-      AllocateActivations(options_.max_rows, spec_.d_model, kernels::Extent::kRows, memory);
-  outputs_.logits =
-      AllocateActivations(options_.max_rows, spec_.vocab_size, kernels::Extent::kRows, memory);
+                                       kernels::Extent::kTokens, layout.dtype, memory);
+  const auto allocate_rows = [&](int64_t width, kernels::DataType dtype) {
+    return AllocateActivations(options_.max_rows, width, kernels::Extent::kRows, dtype, memory);
+  };
+  outputs_.hidden = allocate_rows(spec_.d_model, kernels::DataType::kFloat32);
+  outputs_.normed = allocate_rows(spec_.d_model, layout.dtype);
+  outputs_.logits = allocate_rows(spec_.vocab_size, kernels::DataType::kFloat32);
 
-  bool complete = cross_scratch_.data && outputs_.hidden.data && outputs_.logits.data;
+  bool complete =
+      cross_scratch_.data && outputs_.hidden.data && outputs_.normed.data && outputs_.logits.data;
   for (const kernels::PagedKv& cache : caches_) complete &= cache.keys && cache.values;
   for (const StackBuffers* buffers : {&encoder_buffers_, &decoder_buffers_}) {
     complete &= buffers->hidden.data && buffers->normed.data && buffers->qkv.data &&
                 buffers->attention.data && buffers->ffn.data;
+    complete &= !(spec_.gated_ffn && layout.gate_up) || buffers->gate_up.data;
   }
   if (complete) return absl::OkStatus();
   return absl::ResourceExhaustedError(absl::StrCat(

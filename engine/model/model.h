@@ -21,7 +21,9 @@ namespace transept {
 // The largest step a model is prepared for, and how it is stored.
 struct ModelOptions {
   Device device = Device::kCpu;
-  kernels::DataType dtype = kernels::DataType::kFloat32;     // of the weight matrices
+  // Of the weight matrices; on a GPU of the activations between operations too. The CPU computes in
+  // float32.
+  kernels::DataType dtype = kernels::DataType::kFloat32;
   kernels::DataType kv_dtype = kernels::DataType::kFloat32;  // of the K/V pages
   std::string attention_backend = "auto";
   int32_t max_encoder_tokens = 0;  // source tokens packed in one step
@@ -44,10 +46,12 @@ class Model {
   const kernels::Program& encoder() const { return encoder_; }
   const kernels::Program& decoder() const { return decoder_; }
 
-  // [max_encoder_tokens, d_model] after the encoder program: its output.
+  // [max_encoder_tokens, d_model] after the encoder program: its output, in device memory.
   const kernels::Activations& encoder_output() const { return encoder_buffers_.normed; }
-  // [max_rows, vocab] after the decoder program.
+  // [max_rows, vocab] after the decoder program, float32 in device memory.
   const kernels::Activations& logits() const { return outputs_.logits; }
+  // A block beyond those that the options ask for: what is written there is never read.
+  int32_t spare_block() const { return options_.num_blocks; }
   // The names of the attention backends in use: encoder, decoder self, cross.
   const std::vector<std::string>& backend_names() const { return backend_names_; }
 

@@ -11,7 +11,9 @@ void StepInputs::BuildEncoder(const StepPlan& plan) {
   encoder_positions_.clear();
   encoder_offsets_.assign(1, 0);
   cross_slots_.clear();
+  max_source_tokens_ = 0;
   for (const EncodeItem& item : plan.encode) {
+    max_source_tokens_ = std::max(max_source_tokens_, static_cast<int32_t>(item.source.size()));
     for (size_t i = 0; i < item.source.size(); ++i) {
       encoder_tokens_.push_back(item.source[i]);
       encoder_positions_.push_back(static_cast<int32_t>(i));
@@ -22,32 +24,38 @@ void StepInputs::BuildEncoder(const StepPlan& plan) {
 }
 
 void StepInputs::BuildDecoder(const StepPlan& plan, RowRange range,
-                              absl::Span<const TokenId> pending) {
+                              absl::Span<const TokenId> pending, const DecoderPadding& padding) {
   tokens_.clear();
   positions_.clear();
   self_slots_.clear();
   query_offsets_.assign(1, 0);
+  row_slots_.clear();
   for (size_t r = range.begin; r < range.end; ++r) AddRow(plan.rows[r], pending);
-  BuildTables(plan, range);
+  BuildTables(plan, range, padding);
+  Pad(padding);
 }
 
 void StepInputs::AddRow(const RowPlan& row, absl::Span<const TokenId> pending) {
-  const absl::Span<const TokenId> fed =
-      row.tokens.empty() ? pending.subspan(row.slot, 1) : row.tokens;
+  const TokenId on_device = -1 - row.slot;
+  absl::Span<const TokenId> fed = row.tokens;
+  if (fed.empty()) {
+    fed = pending.empty() ? absl::MakeConstSpan(&on_device, 1) : pending.subspan(row.slot, 1);
+  }
   for (size_t i = 0; i < fed.size(); ++i) {
     tokens_.push_back(fed[i]);
     positions_.push_back(row.first_position + static_cast<int32_t>(i));
   }
   query_offsets_.push_back(static_cast<int32_t>(tokens_.size()));
+  row_slots_.push_back(row.slot);
   AppendSlots({.blocks = row.blocks,
                .first = row.first_position,
                .count = static_cast<int32_t>(fed.size())},
               block_size_, &self_slots_);
 }
 
-void StepInputs::BuildTables(const StepPlan& plan, RowRange range) {
-  block_table_stride_ = 0;
-  cross_block_table_stride_ = 0;
+void StepInputs::BuildTables(const StepPlan& plan, RowRange range, const DecoderPadding& padding) {
+  block_table_stride_ = padding.block_table_stride;
+  cross_block_table_stride_ = padding.cross_block_table_stride;
   for (size_t r = range.begin; r < range.end; ++r) {
     const RowPlan& row = plan.rows[r];
     const SourceView& source = plan.sources[row.source];
@@ -75,9 +83,28 @@ void StepInputs::BuildTables(const StepPlan& plan, RowRange range) {
   source_offsets_.push_back(static_cast<int32_t>(range.end - range.begin));
 }
 
+void StepInputs::Pad(const DecoderPadding& padding) {
+  while (row_slots_.size() < padding.rows) {
+    tokens_.push_back(0);
+    positions_.push_back(0);
+    self_slots_.push_back(padding.slot);
+    query_offsets_.push_back(static_cast<int32_t>(tokens_.size()));
+    row_slots_.push_back(padding.row_slot);
+  }
+  block_tables_.resize(row_slots_.size() * block_table_stride_, 0);
+  // As many sources as rows: one for each filling row, then sources of no rows.
+  while (cross_lengths_.size() < padding.rows) {
+    source_offsets_.push_back(
+        std::min(source_offsets_.back() + 1, static_cast<int32_t>(padding.rows)));
+    cross_lengths_.push_back(0);
+  }
+  cross_block_tables_.resize(cross_lengths_.size() * cross_block_table_stride_, 0);
+}
+
 kernels::EncoderInputs StepInputs::encoder() const {
   return {.num_sources = static_cast<int32_t>(encoder_offsets_.size()) - 1,
           .num_tokens = static_cast<int32_t>(encoder_tokens_.size()),
+          .max_source_tokens = max_source_tokens_,
           .token_ids = encoder_tokens_.data(),
           .positions = encoder_positions_.data(),
           .offsets = encoder_offsets_.data(),

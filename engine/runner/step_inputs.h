@@ -16,6 +16,17 @@ struct RowRange {
   size_t end = 0;
 };
 
+// The shape that a decoder step is filled up to, so that its arrays always lie in the same places.
+// Filling rows are fed token 0 at position 0, write to `slot`, have a source of no tokens, and
+// `row_slot` as their place in persistent state.
+struct DecoderPadding {
+  size_t rows = 0;
+  int64_t block_table_stride = 0;
+  int64_t cross_block_table_stride = 0;
+  int64_t slot = 0;
+  int32_t row_slot = 0;
+};
+
 // Host arrays that keep their capacity from step to step. Not thread-safe.
 class StepInputs {
  public:
@@ -24,16 +35,22 @@ class StepInputs {
   // The encoder's arrays for plan.encode.
   void BuildEncoder(const StepPlan& plan);
 
-  // The decoder's arrays for some of plan.rows. A row without tokens is fed pending[row.slot].
-  void BuildDecoder(const StepPlan& plan, RowRange range, absl::Span<const TokenId> pending);
+  // The decoder's arrays for some of plan.rows, at least as large as `padding` says. A row without
+  // tokens is fed pending[row.slot] or, when `pending` is empty because only the device knows it,
+  // -1 - row.slot.
+  void BuildDecoder(const StepPlan& plan, RowRange range, absl::Span<const TokenId> pending,
+                    const DecoderPadding& padding = {});
 
   // Views of the arrays, valid until the next Build.
   kernels::EncoderInputs encoder() const;
   kernels::DecoderInputs decoder() const;
+  // [decoder().num_rows] RowPlan::slot of each row.
+  absl::Span<const int32_t> row_slots() const { return row_slots_; }
 
  private:
   void AddRow(const RowPlan& row, absl::Span<const TokenId> pending);
-  void BuildTables(const StepPlan& plan, RowRange range);
+  void BuildTables(const StepPlan& plan, RowRange range, const DecoderPadding& padding);
+  void Pad(const DecoderPadding& padding);
 
   const int32_t block_size_;
 
@@ -41,11 +58,13 @@ class StepInputs {
   std::vector<int32_t> encoder_positions_;  // [encoder tokens]
   std::vector<int32_t> encoder_offsets_;    // [encoded sources + 1]
   std::vector<int64_t> cross_slots_;        // [encoder tokens]
+  int32_t max_source_tokens_ = 0;
 
   std::vector<int32_t> tokens_;         // [query tokens]
   std::vector<int32_t> positions_;      // [query tokens]
   std::vector<int64_t> self_slots_;     // [query tokens]
   std::vector<int32_t> query_offsets_;  // [rows + 1]
+  std::vector<int32_t> row_slots_;      // [rows]
   std::vector<int32_t> block_tables_;   // [rows, block_table_stride_]
   int64_t block_table_stride_ = 0;
 

@@ -124,6 +124,15 @@ config::EngineConfig ConfigFor(const Workload& workload, int batch) {
   return config;
 }
 
+// Random weights are made in the type they will be kept in.
+kernels::DataType StoredDtype() {
+  using kernels::DataType;
+  for (const DataType type : {DataType::kBFloat16, DataType::kFloat16}) {
+    if (absl::GetFlag(FLAGS_dtype) == kernels::Name(type)) return type;
+  }
+  return DataType::kFloat32;
+}
+
 // The workload of --workload, on the checkpoint of --model-dir if there is one.
 struct Subject {
   Workload workload;
@@ -143,7 +152,7 @@ absl::StatusOr<Subject> MakeSubject() {
     subject.checkpoint = *std::move(opened);
     subject.workload.model = subject.checkpoint->spec();
   } else {
-    subject.checkpoint = RandomCheckpoint(found->model, kernels::DataType::kFloat32, /*seed=*/1);
+    subject.checkpoint = RandomCheckpoint(found->model, StoredDtype(), /*seed=*/1);
   }
   return subject;
 }

@@ -53,9 +53,35 @@ TEST(SelectBackend, CpuComputesInFloat32Only) {
               HasSubstr("dtype bfloat16"));
 }
 
-TEST(SelectBackend, SaysWhenADeviceHasNone) {
-  EXPECT_THAT(std::string(SelectBackend(CrossSpec(), Device::kCuda).status().message()),
-              AllOf(HasSubstr("device cuda"), HasSubstr("there is none")));
+std::string CudaBackendFor(AttentionType type, kernels::DataType dtype, int32_t head_size) {
+  AttentionSpec spec = CrossSpec();
+  spec.type = type;
+  spec.dtype = spec.kv_cache_dtype = dtype;
+  spec.head_size = head_size;
+  const auto backend = SelectBackend(spec, Device::kCuda);
+  return backend.ok() ? std::string((*backend)->name()) : std::string(backend.status().message());
+}
+
+TEST(SelectBackend, CudaTakesTensorCoresWhereTheyServe) {
+  using kernels::DataType;
+  const auto encoder = AttentionType::kEncoderOnly;
+  EXPECT_EQ(CudaBackendFor(encoder, DataType::kBFloat16, 64), "cuda_tensor");
+  EXPECT_EQ(CudaBackendFor(encoder, DataType::kFloat16, 128), "cuda_tensor");
+  EXPECT_EQ(CudaBackendFor(encoder, DataType::kBFloat16, 136), "cuda");
+  EXPECT_EQ(CudaBackendFor(encoder, DataType::kFloat32, 64), "cuda");
+  for (const auto type : {AttentionType::kDecoder, AttentionType::kEncoderDecoder}) {
+    EXPECT_EQ(CudaBackendFor(type, DataType::kBFloat16, 64), "cuda");
+    EXPECT_EQ(CudaBackendFor(type, DataType::kBFloat16, 20), "cuda_scalar");
+    EXPECT_EQ(CudaBackendFor(type, DataType::kFloat32, 20), "cuda");
+    EXPECT_THAT(CudaBackendFor(type, DataType::kFloat32, 264), HasSubstr("head_size 264"));
+  }
+}
+
+TEST(SelectBackend, CudaWantsPagesOfTheComputeType) {
+  AttentionSpec spec = CrossSpec();
+  spec.dtype = kernels::DataType::kBFloat16;
+  EXPECT_THAT(std::string(SelectBackend(spec, Device::kCuda).status().message()),
+              HasSubstr("kv_cache_dtype float32"));
 }
 
 TEST(SelectBackend, PagedTypesNeedABlockSize) {

@@ -91,6 +91,10 @@ class Load {
   std::mt19937 random_;
 };
 
+// The build makes a program of this file for each device.
+constexpr char kDevice[] = TRANSEPT_GOLDEN_DEVICE;
+constexpr bool kOnCpu = kDevice[1] == 'p';
+
 // A variant's checkpoint, loaded as a dtype.
 class GenerationGoldenTest : public ::testing::TestWithParam<std::tuple<std::string, const char*>> {
  protected:
@@ -99,6 +103,7 @@ class GenerationGoldenTest : public ::testing::TestWithParam<std::tuple<std::str
     auto checkpoint = Checkpoint::Open(golden_.folder);
     ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
     checkpoint_ = *std::move(checkpoint);
+    config_.device = kDevice;
     config_.dtype = std::get<1>(GetParam());
     config_.threads = 2;
     config_.block_size = 4;
@@ -231,10 +236,11 @@ std::string NameOf(const ::testing::TestParamInfo<std::tuple<std::string, const 
   return std::get<0>(info.param) + "_" + std::get<1>(info.param);
 }
 
-// Weights kept as stored: half precision in memory, arithmetic in single precision as always.
+// Weights kept as stored: half precision in memory, arithmetic in single precision as always on the
+// CPU. A GPU computes in what it stores.
 INSTANTIATE_TEST_SUITE_P(AsStored, GenerationGoldenTest,
                          ::testing::Combine(::testing::ValuesIn(GoldenVariantNames()),
-                                            ::testing::Values("auto")),
+                                            ::testing::Values(kOnCpu ? "auto" : "float32")),
                          NameOf);
 INSTANTIATE_TEST_SUITE_P(Widened, GenerationGoldenTest,
                          ::testing::Combine(::testing::Values("bf16", "fp16"),

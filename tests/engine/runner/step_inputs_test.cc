@@ -101,5 +101,28 @@ TEST_F(DecoderInputs, ARangeOfRowsBringsItsOwnSources) {
   EXPECT_EQ(inputs_.decoder().cross_block_table_stride, 1);
 }
 
+// The plan's three rows filled up to five, on sources of no tokens.
+TEST_F(DecoderInputs, FillsUpToAFixedShape) {
+  StepInputs inputs(/*block_size=*/2);
+  const DecoderPadding padding{
+      .rows = 5, .block_table_stride = 7, .cross_block_table_stride = 4, .slot = 90, .row_slot = 9};
+  std::vector<RowPlan> rows(plan_.rows.begin() + 1, plan_.rows.end());
+  plan_.rows = rows;
+  inputs.BuildDecoder(plan_, {0, 2}, {}, padding);
+  const kernels::DecoderInputs view = inputs.decoder();
+  EXPECT_EQ(view.num_rows, 5);
+  EXPECT_EQ(view.num_tokens, 5);
+  EXPECT_EQ(view.num_sources, 5);
+  EXPECT_EQ(view.block_table_stride, 7);
+  EXPECT_EQ(view.cross_block_table_stride, 4);
+  EXPECT_EQ(view.token_ids[0], -1 - 0);  // pending, in slot 0
+  EXPECT_THAT(Values(view.token_ids + 2, 3), ElementsAre(0, 0, 0));
+  EXPECT_THAT(Values(view.self_slots + 2, 3), ElementsAre(90, 90, 90));
+  EXPECT_THAT(Values(view.query_offsets, 6), ElementsAre(0, 1, 2, 3, 4, 5));
+  EXPECT_THAT(Values(view.source_offsets, 6), ElementsAre(0, 1, 2, 3, 4, 5));
+  EXPECT_THAT(Values(view.cross_lengths + 2, 3), ElementsAre(0, 0, 0));
+  EXPECT_THAT(inputs.row_slots(), ElementsAre(0, 2, 9, 9, 9));
+}
+
 }  // namespace
 }  // namespace transept

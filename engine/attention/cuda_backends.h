@@ -1,0 +1,12 @@
+// The attention backends of GPUs: "cuda_tensor" (encoder, tensor cores), "cuda", and "cuda_scalar",
+// which takes every shape. Statements only: building them needs no CUDA.
+#pragma once
+
+#include "absl/types/span.h"
+#include "engine/attention/backend.h"
+
+namespace transept {
+
+absl::Span<const AttentionBackend* const> CudaAttentionBackends();
+
+}  // namespace transept

@@ -1,0 +1,84 @@
+#include "engine/runner/device_inputs.h"
+
+#include <cstring>
+
+#include "engine/types/require.h"
+
+namespace transept {
+
+// Every array begins at a multiple of this.
+constexpr size_t kAlignment = 16;
+
+DeviceInputs::DeviceInputs(kernels::cuda::Device* device, size_t bytes, size_t runs)
+    : device_(*device), bytes_(bytes), step_bytes_(bytes * runs) {
+  device_.Check(cudaMallocHost(&host_, 2 * step_bytes_), "allocating pinned memory");
+  device_.Check(cudaMalloc(&device_data_, bytes_), "allocating a step's inputs");
+}
+
+DeviceInputs::~DeviceInputs() {
+  cudaFree(device_data_);
+  cudaFreeHost(host_);
+}
+
+void DeviceInputs::BeginStep() {
+  step_ = 1 - step_;
+  run_begin_ = 0;
+  used_ = 0;
+}
+
+template <typename T>
+const T* DeviceInputs::Put(const T* host, int64_t count) {
+  if (host == nullptr) return nullptr;
+  const size_t bytes = count * sizeof(T);
+  Require(used_ + bytes <= bytes_ && run_begin_ + used_ + bytes <= step_bytes_,
+          "a step's inputs exceed what the runner was made for");
+  const size_t at = used_;
+  std::memcpy(host_ + step_ * step_bytes_ + run_begin_ + at, host, bytes);
+  used_ = (used_ + bytes + kAlignment - 1) / kAlignment * kAlignment;
+  return reinterpret_cast<const T*>(device_data_ + at);
+}
+
+void DeviceInputs::Copy() {
+  if (device_.ok()) {
+    device_.Check(cudaMemcpyAsync(device_data_, host_ + step_ * step_bytes_ + run_begin_, used_,
+                                  cudaMemcpyHostToDevice, device_.stream()),
+                  "sending a step's inputs");
+  }
+  run_begin_ += used_;
+  used_ = 0;
+}
+
+kernels::EncoderInputs DeviceInputs::Send(const kernels::EncoderInputs& host) {
+  kernels::EncoderInputs inputs = host;
+  inputs.token_ids = Put(host.token_ids, host.num_tokens);
+  inputs.positions = Put(host.positions, host.num_tokens);
+  inputs.offsets = Put(host.offsets, host.num_sources + 1);
+  inputs.cross_slots = Put(host.cross_slots, host.num_tokens);
+  Copy();
+  return inputs;
+}
+
+DeviceDecoderInputs DeviceInputs::Send(const kernels::DecoderInputs& host,
+                                       absl::Span<const int32_t> row_slots,
+                                       absl::Span<const int32_t> bans) {
+  DeviceDecoderInputs sent;
+  kernels::DecoderInputs& inputs = sent.inputs;
+  inputs = host;
+  inputs.token_ids = Put(host.token_ids, host.num_tokens);
+  inputs.positions = Put(host.positions, host.num_tokens);
+  inputs.query_offsets = Put(host.query_offsets, host.num_rows + 1);
+  inputs.self_slots = Put(host.self_slots, host.num_tokens);
+  inputs.block_tables = Put(host.block_tables, host.num_rows * host.block_table_stride);
+  inputs.ancestry = Put(host.ancestry, host.num_rows * host.ancestry_stride);
+  inputs.source_offsets = Put(host.source_offsets, host.num_sources + 1);
+  inputs.cross_block_tables =
+      Put(host.cross_block_tables, host.num_sources * host.cross_block_table_stride);
+  inputs.cross_lengths = Put(host.cross_lengths, host.num_sources);
+  sent.token_ids = const_cast<int32_t*>(inputs.token_ids);
+  sent.row_slots = Put(row_slots.data(), row_slots.size());
+  sent.bans = Put(bans.data(), bans.size());
+  Copy();
+  return sent;
+}
+
+}  // namespace transept

@@ -1,0 +1,59 @@
+// The way of a step's arrays from StepInputs to the GPU.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/types/span.h"
+#include "engine/runner/step_inputs.h"
+#include "kernels/cuda/device.h"
+#include "kernels/inputs.h"
+
+namespace transept {
+
+// A decoder step's arrays in device memory.
+struct DeviceDecoderInputs {
+  kernels::DecoderInputs inputs;
+  int32_t* token_ids = nullptr;        // inputs.token_ids: negative ids are still to be resolved
+  const int32_t* row_slots = nullptr;  // [num_rows]
+  const int32_t* bans = nullptr;       // [num_rows, kernels::cuda::kMaxBans]
+};
+
+// Packs arrays into pinned host memory and sends them as one copy on the device's stream. Equal
+// shapes land in equal places, so that a recorded graph finds them. Host memory is used in turn by
+// two steps: before the next but one begins, the copies of this one must have ended. Not
+// thread-safe.
+class DeviceInputs {
+ public:
+  // Room for one run's arrays of `bytes` bytes, and for `runs` runs a step. `device` must outlive
+  // this object; errors go to it.
+  DeviceInputs(kernels::cuda::Device* device, size_t bytes, size_t runs);
+  ~DeviceInputs();
+
+  DeviceInputs(const DeviceInputs&) = delete;
+  DeviceInputs& operator=(const DeviceInputs&) = delete;
+
+  // The next step's runs follow.
+  void BeginStep();
+
+  // Where the arrays of a run will be, valid for the launches until the next Send.
+  kernels::EncoderInputs Send(const kernels::EncoderInputs& host);
+  DeviceDecoderInputs Send(const kernels::DecoderInputs& host, absl::Span<const int32_t> row_slots,
+                           absl::Span<const int32_t> bans);
+
+ private:
+  template <typename T>
+  const T* Put(const T* host, int64_t count);
+  void Copy();
+
+  kernels::cuda::Device& device_;
+  const size_t bytes_;  // of one run
+  const size_t step_bytes_;
+  char* host_ = nullptr;         // [2, step_bytes_]
+  char* device_data_ = nullptr;  // [bytes_]
+  int step_ = 0;
+  size_t run_begin_ = 0;  // within the step's host memory
+  size_t used_ = 0;       // of the run
+};
+
+}  // namespace transept

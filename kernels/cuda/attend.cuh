@@ -1,0 +1,91 @@
+// Attention of a few queries over many keys, without tensor cores: what a decoder step needs. A
+// warp loads several keys at once, a group of lanes each, and every group keeps a running softmax;
+// groups, warps and blocks are merged at the end.
+#pragma once
+
+#include "kernels/cuda/element.cuh"
+#include "kernels/cuda/head_layout.cuh"
+#include "kernels/cuda/running_softmax.cuh"
+
+namespace transept::kernels::cuda {
+
+// Where the elements of one key and its value begin.
+template <typename T>
+struct KeyValue {
+  const T* key;
+  const T* value;
+};
+
+// A warp's share of the keys for kQueries queries.
+template <typename Layout, int kQueries>
+struct WarpAttention {
+  using T = typename Layout::T;
+  using Packs = typename RunningSoftmax<Layout>::Packs;
+  static constexpr int kKeysAtOnce = 4;  // of one group: loads in flight
+  static constexpr int kTile = kKeysAtOnce * Layout::kGroups;
+
+  float query[kQueries][Layout::kElements] = {};
+  RunningSoftmax<Layout> result[kQueries];
+
+  __device__ void LoadQuery(int q, const T* from, int head_size, float scale) {
+    Layout::ForEachPack(head_size, [&](int step, int column) {
+      const auto pack = *reinterpret_cast<const Pack<T, Layout::kPack>*>(from + column);
+#pragma unroll
+      for (int i = 0; i < Layout::kPack; ++i) {
+        query[q][step * Layout::kPack + i] = ToFloat(pack.element[i]) * scale;
+      }
+    });
+  }
+
+  // Takes the keys [begin, end) in, at most kTile and at least one. locate(j) says where key j
+  // lies, bias(j) what to add to its score.
+  template <typename Locate, typename Bias>
+  __device__ void Attend(int begin, int end, int head_size, Locate locate, Bias bias) {
+    Packs keys[kKeysAtOnce];
+    Packs values[kKeysAtOnce];
+#pragma unroll
+    for (int k = 0; k < kKeysAtOnce; ++k) {
+      const KeyValue<T> at = locate(min(KeyOf(begin, k), end - 1));
+      Layout::ForEachPack(head_size, [&](int step, int column) {
+        using P = const Pack<T, Layout::kPack>;
+        keys[k][step] = *reinterpret_cast<P*>(at.key + column);
+        values[k][step] = *reinterpret_cast<P*>(at.value + column);
+      });
+    }
+#pragma unroll
+    for (int q = 0; q < kQueries; ++q) {
+      float scores[kKeysAtOnce];
+#pragma unroll
+      for (int k = 0; k < kKeysAtOnce; ++k) {
+        const int key = KeyOf(begin, k);
+        const float score = Dot(query[q], keys[k], head_size);
+        scores[k] = key < end ? score + bias(key) : -INFINITY;
+      }
+      result[q].Add(scores, values, head_size);
+    }
+  }
+
+ private:
+  // The k-th key of this lane's group.
+  __device__ static int KeyOf(int begin, int k) {
+    return begin + k * Layout::kGroups + Layout::Group();
+  }
+
+  __device__ static float Dot(const float (&query)[Layout::kElements], const Packs& key,
+                              int head_size) {
+    float sum = 0.0f;
+    Layout::ForEachPack(head_size, [&](int step, int) {
+#pragma unroll
+      for (int i = 0; i < Layout::kPack; ++i) {
+        sum += query[step * Layout::kPack + i] * ToFloat(key[step].element[i]);
+      }
+    });
+#pragma unroll
+    for (int distance = Layout::kLanes / 2; distance > 0; distance /= 2) {
+      sum += __shfl_xor_sync(~0u, sum, distance);
+    }
+    return sum;
+  }
+};
+
+}  // namespace transept::kernels::cuda

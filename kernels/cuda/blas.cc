@@ -1,0 +1,101 @@
+#include "kernels/cuda/blas.h"
+
+#include <bit>
+
+namespace transept::kernels::cuda {
+namespace {
+
+cudaDataType_t TypeOf(DataType type) {
+  switch (type) {
+    case DataType::kBFloat16: return CUDA_R_16BF;
+    case DataType::kFloat16: return CUDA_R_16F;
+    case DataType::kFloat32: break;
+  }
+  return CUDA_R_32F;
+}
+
+// The descriptions cuBLASLt wants, destroyed with this object. It thinks in column-major matrices:
+// outᵀ [out, rows] = weight [out, in] * inᵀ [in, rows].
+class Description {
+ public:
+  Description(const Product& p, int64_t rows) {
+    cublasLtMatmulDescCreate(&operation_, CUBLAS_COMPUTE_32F, CUDA_R_32F);
+    const cublasOperation_t transposed = CUBLAS_OP_T;
+    cublasLtMatmulDescSetAttribute(operation_, CUBLASLT_MATMUL_DESC_TRANSA, &transposed,
+                                   sizeof(transposed));
+    cublasLtMatrixLayoutCreate(&weight_, TypeOf(p.weight.dtype), p.weight.cols, p.weight.rows,
+                               p.weight.cols);
+    cublasLtMatrixLayoutCreate(&in_, TypeOf(p.in.dtype), p.weight.cols, rows, p.in.stride);
+    cublasLtMatrixLayoutCreate(&out_, TypeOf(p.out.dtype), p.weight.rows, rows, p.out.stride);
+  }
+  ~Description() {
+    cublasLtMatrixLayoutDestroy(out_);
+    cublasLtMatrixLayoutDestroy(in_);
+    cublasLtMatrixLayoutDestroy(weight_);
+    cublasLtMatmulDescDestroy(operation_);
+  }
+  Description(const Description&) = delete;
+  Description& operator=(const Description&) = delete;
+
+  cublasLtMatmulDesc_t operation() const { return operation_; }
+  cublasLtMatrixLayout_t weight() const { return weight_; }
+  cublasLtMatrixLayout_t in() const { return in_; }
+  cublasLtMatrixLayout_t out() const { return out_; }
+
+ private:
+  cublasLtMatmulDesc_t operation_ = nullptr;
+  cublasLtMatrixLayout_t weight_ = nullptr;
+  cublasLtMatrixLayout_t in_ = nullptr;
+  cublasLtMatrixLayout_t out_ = nullptr;
+};
+
+// The heuristic's first choice.
+cublasStatus_t Choose(Device& device, const Product& product, int64_t rows,
+                      cublasLtMatmulAlgo_t* algorithm) {
+  const Description description(product, rows);
+  cublasLtMatmulPreference_t preference = nullptr;
+  cublasLtMatmulPreferenceCreate(&preference);
+  const size_t workspace = Device::kWorkspaceBytes;
+  cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
+                                       &workspace, sizeof(workspace));
+  cublasLtMatmulHeuristicResult_t result = {};
+  int found = 0;
+  cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
+      device.blas(), description.operation(), description.weight(), description.in(),
+      description.out(), description.out(), preference, 1, &result, &found);
+  cublasLtMatmulPreferenceDestroy(preference);
+  if (status == CUBLAS_STATUS_SUCCESS && found == 0) status = CUBLAS_STATUS_NOT_SUPPORTED;
+  *algorithm = result.algo;
+  return status;
+}
+
+}  // namespace
+
+void Blas::Run(const Product& p) {
+  if (p.rows == 0 || !device_.ok()) return;
+  const int64_t rows = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(p.rows)));
+  const Key key{.rows = rows,
+                .in = p.weight.cols,
+                .out = p.weight.rows,
+                .in_stride = p.in.stride,
+                .out_stride = p.out.stride,
+                .type = p.weight.dtype,
+                .out_type = p.out.dtype,
+                .add_to_out = p.add_to_out};
+  auto algorithm = algorithms_.find(key);
+  if (algorithm == algorithms_.end()) {
+    cublasLtMatmulAlgo_t chosen;
+    if (!device_.Check(Choose(device_, p, rows, &chosen), "choosing a matrix product")) return;
+    algorithm = algorithms_.emplace(key, chosen).first;
+  }
+  const Description description(p, p.rows);
+  const float one = 1.0f;
+  const float beta = p.add_to_out ? 1.0f : 0.0f;
+  device_.Check(cublasLtMatmul(device_.blas(), description.operation(), &one, p.weight.data,
+                               description.weight(), p.in.data, description.in(), &beta, p.out.data,
+                               description.out(), p.out.data, description.out(), &algorithm->second,
+                               device_.workspace(), Device::kWorkspaceBytes, device_.stream()),
+                "a matrix product");
+}
+
+}  // namespace transept::kernels::cuda

@@ -1,0 +1,49 @@
+// Matrix products through cuBLASLt.
+#pragma once
+
+#include <cstdint>
+#include <map>
+
+#include "kernels/cuda/device.h"
+#include "kernels/operation.h"
+
+namespace transept::kernels::cuda {
+
+// out = in * weightᵀ + residual for `rows` rows; `residual` has null data or is `out` itself. Sums
+// in float32; float32 operands are not rounded to TF32.
+struct Product {
+  Matrix weight;
+  Activations in;
+  Activations out;
+  bool add_to_out = false;
+  int64_t rows = 0;
+};
+
+// Keeps the algorithm that cuBLASLt's heuristic proposes for each kind of product. Algorithms are
+// chosen for the next power of two of rows, so that few batches need a new choice.
+class Blas {
+ public:
+  // `device` must outlive this object. Errors go to it.
+  explicit Blas(Device* device) : device_(*device) {}
+
+  void Run(const Product& product);
+
+ private:
+  // What an algorithm depends on.
+  struct Key {
+    int64_t rows;
+    int64_t in;
+    int64_t out;
+    int64_t in_stride;
+    int64_t out_stride;
+    DataType type;
+    DataType out_type;
+    bool add_to_out;
+    auto operator<=>(const Key&) const = default;
+  };
+
+  Device& device_;
+  std::map<Key, cublasLtMatmulAlgo_t> algorithms_;
+};
+
+}  // namespace transept::kernels::cuda

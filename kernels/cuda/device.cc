@@ -1,0 +1,76 @@
+#include "kernels/cuda/device.h"
+
+namespace transept::kernels::cuda {
+namespace {
+
+constexpr int kOldestArchitecture = 80;
+
+}  // namespace
+
+std::unique_ptr<Device> Device::Open(int ordinal, std::string* error) {
+  std::unique_ptr<Device> device(new Device);
+  device->Initialize(ordinal);
+  if (device->ok()) return device;
+  *error = device->error();
+  return nullptr;
+}
+
+void Device::Initialize(int ordinal) {
+  int count = 0;
+  if (!Check(cudaGetDeviceCount(&count), "looking for a GPU")) return;
+  if (ordinal >= count) {
+    error_ = "there is no GPU " + std::to_string(ordinal) + ", only " + std::to_string(count);
+    return;
+  }
+  cudaDeviceProp properties;
+  if (!Check(cudaSetDevice(ordinal), "choosing the GPU") ||
+      !Check(cudaGetDeviceProperties(&properties, ordinal), "reading the GPU's properties")) {
+    return;
+  }
+  name_ = properties.name;
+  multiprocessors_ = properties.multiProcessorCount;
+  architecture_ = 10 * properties.major + properties.minor;
+  max_shared_bytes_ = static_cast<int>(properties.sharedMemPerBlockOptin);
+  if (architecture_ < kOldestArchitecture) {
+    error_ = name_ + " has compute capability " + std::to_string(architecture_ / 10) + "." +
+             std::to_string(architecture_ % 10) + "; 8.0 is the oldest supported";
+    return;
+  }
+  Check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream");
+  Check(cublasLtCreate(&blas_), "starting cuBLASLt");
+  Check(cudaMalloc(&workspace_, kWorkspaceBytes), "allocating the workspace");
+  Check(cudaMalloc(&counters_, kCounters * sizeof(uint32_t)), "allocating the counters");
+  if (ok()) {
+    Check(cudaMemsetAsync(counters_, 0, kCounters * sizeof(uint32_t), stream_), "clearing");
+  }
+}
+
+Device::~Device() {
+  cudaFree(counters_);
+  cudaFree(workspace_);
+  if (blas_) cublasLtDestroy(blas_);
+  if (stream_) cudaStreamDestroy(stream_);
+}
+
+size_t Device::AvailableMemory() {
+  size_t available = 0;
+  size_t total = 0;
+  Check(cudaMemGetInfo(&available, &total), "reading how much memory is free");
+  return available;
+}
+
+bool Device::Check(cudaError_t result, const char* what) {
+  if (result != cudaSuccess && error_.empty()) {
+    error_ = std::string(what) + ": " + cudaGetErrorString(result);
+  }
+  return ok();
+}
+
+bool Device::Check(cublasStatus_t result, const char* what) {
+  if (result != CUBLAS_STATUS_SUCCESS && error_.empty()) {
+    error_ = std::string(what) + ": " + cublasLtGetStatusString(result);
+  }
+  return ok();
+}
+
+}  // namespace transept::kernels::cuda

@@ -1,0 +1,65 @@
+// One GPU as one engine uses it.
+#pragma once
+
+#include <cublasLt.h>
+#include <cuda_runtime.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace transept::kernels::cuda {
+
+// Owns a stream, a cuBLASLt handle and a workspace, and keeps the first error: a CUDA error stays
+// with the context for good, so what follows it is void until the process opens the device anew.
+// Not thread-safe.
+class Device {
+ public:
+  // The GPU `ordinal`, or null with the reason in `error`: no driver, no such device, too old.
+  static std::unique_ptr<Device> Open(int ordinal, std::string* error);
+  ~Device();
+
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  // Notes the first failure. Returns whether all has been well so far.
+  bool Check(cudaError_t result, const char* what);
+  bool Check(cublasStatus_t result, const char* what);
+  bool ok() const { return error_.empty(); }
+  const std::string& error() const { return error_; }
+
+  cudaStream_t stream() const { return stream_; }
+  cublasLtHandle_t blas() const { return blas_; }
+  const std::string& name() const { return name_; }
+  int multiprocessors() const { return multiprocessors_; }
+  // 10 * major + minor of the compute capability: 90 is Hopper.
+  int architecture() const { return architecture_; }
+  // Largest dynamic shared memory of a thread block, in bytes.
+  int max_shared_bytes() const { return max_shared_bytes_; }
+  // Bytes that can be allocated now.
+  size_t AvailableMemory();
+
+  // Scratch memory for whatever operation runs on the stream.
+  static constexpr size_t kWorkspaceBytes = size_t{64} << 20;
+  void* workspace() const { return workspace_; }
+  // Zero between operations: thread blocks count here who of them comes last.
+  static constexpr int64_t kCounters = 1 << 16;
+  uint32_t* counters() const { return counters_; }
+
+ private:
+  Device() = default;
+  void Initialize(int ordinal);
+
+  std::string error_;
+  std::string name_;
+  int multiprocessors_ = 0;
+  int architecture_ = 0;
+  int max_shared_bytes_ = 0;
+  cudaStream_t stream_ = nullptr;
+  cublasLtHandle_t blas_ = nullptr;
+  void* workspace_ = nullptr;
+  uint32_t* counters_ = nullptr;
+};
+
+}  // namespace transept::kernels::cuda

@@ -1,0 +1,45 @@
+// Runs a Program on a GPU, one kernel or a few for each operation.
+#pragma once
+
+#include "kernels/cuda/device.h"
+#include "kernels/cuda/operations.h"
+#include "kernels/inputs.h"
+#include "kernels/operation.h"
+
+namespace transept::kernels::cuda {
+
+// Told before and after the launch of every operation of a run: for timing.
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  virtual void Begin(const Operation& operation) = 0;
+  virtual void End(const Operation& operation) = 0;
+};
+
+// Run returns when everything is launched on the device's stream; errors go to the device. Hidden
+// states, residuals and logits are float32, all other activations of the weights' type. A row's
+// results do not depend on the contents of other rows, but their last bits may on how many there
+// are. Not thread-safe.
+class Executor {
+ public:
+  // `device` must outlive the executor.
+  explicit Executor(Device* device) : resources_{*device, Blas(device), BiasTables(device)} {}
+
+  // Makes what the operations need besides their parameters. The weights must be on the device.
+  void Prepare(const Program& program);
+
+  // Programs that Prepare has seen. The inputs' arrays are in device memory.
+  void Run(const Program& program, const EncoderInputs& inputs) { Run(program, Step(inputs)); }
+  void Run(const Program& program, const DecoderInputs& inputs) { Run(program, Step(inputs)); }
+
+  // Null for none. Must outlive the runs that follow.
+  void set_observer(Observer* observer) { observer_ = observer; }
+
+ private:
+  void Run(const Program& program, const Step& step);
+
+  Resources resources_;
+  Observer* observer_ = nullptr;
+};
+
+}  // namespace transept::kernels::cuda

@@ -1,0 +1,53 @@
+// The one way in which kernels are launched.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <utility>
+
+#include "kernels/cuda/device.h"
+
+namespace transept::kernels::cuda {
+
+struct LaunchShape {
+  dim3 grid;
+  dim3 block;
+  size_t shared_bytes = 0;
+};
+
+// Launches `kernel` on the device's stream. Programmatic dependent launch: the kernel may start
+// before the one in front of it on the stream has ended, so it must call WaitForPredecessor before
+// it reads or writes anything but weights. An empty grid launches nothing.
+template <typename... Parameters, typename... Arguments>
+void Launch(Device& device, const char* name, const LaunchShape& shape,
+            void (*kernel)(Parameters...), Arguments&&... arguments) {
+  if (!device.ok() || shape.grid.x * shape.grid.y * shape.grid.z == 0) return;
+  cudaLaunchAttribute attribute = {};
+  attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  attribute.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config = {};
+  config.gridDim = shape.grid;
+  config.blockDim = shape.block;
+  config.dynamicSmemBytes = shape.shared_bytes;
+  config.stream = device.stream();
+  config.attrs = &attribute;
+  config.numAttrs = 1;
+  device.Check(
+      cudaLaunchKernelEx(&config, kernel, Parameters(std::forward<Arguments>(arguments))...), name);
+}
+
+// Allows the next kernel on the stream to be launched as soon as there is room for it.
+__device__ inline void LetSuccessorStart() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;");
+#endif
+}
+
+// Returns when all kernels in front of this one have ended and their writes are visible.
+__device__ inline void WaitForPredecessor() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+}  // namespace transept::kernels::cuda

@@ -1,0 +1,54 @@
+// The operations of kernels/operation.h on a GPU, one function each, and what they receive besides
+// their parameters. Errors go to the device.
+#pragma once
+
+#include "kernels/cuda/bias_tables.h"
+#include "kernels/cuda/blas.h"
+#include "kernels/cuda/device.h"
+#include "kernels/inputs.h"
+#include "kernels/operation.h"
+
+namespace transept::kernels::cuda {
+
+// The inputs of one run. Exactly one of `encoder` and `decoder` is set.
+struct Step {
+  explicit Step(const EncoderInputs& inputs)
+      : encoder(&inputs),
+        num_tokens(inputs.num_tokens),
+        num_rows(inputs.num_sources),
+        token_ids(inputs.token_ids),
+        positions(inputs.positions) {}
+  explicit Step(const DecoderInputs& inputs)
+      : decoder(&inputs),
+        num_tokens(inputs.num_tokens),
+        num_rows(inputs.num_rows),
+        token_ids(inputs.token_ids),
+        positions(inputs.positions) {}
+
+  int64_t Rows(Extent extent) const { return extent == Extent::kTokens ? num_tokens : num_rows; }
+
+  const EncoderInputs* encoder = nullptr;
+  const DecoderInputs* decoder = nullptr;
+  int64_t num_tokens;
+  int64_t num_rows;  // decoder rows, or sources when encoding
+  const int32_t* token_ids;
+  const int32_t* positions;
+};
+
+struct Resources {
+  Device& device;
+  Blas blas;
+  BiasTables biases;
+};
+
+void Run(const EmbedOp& op, const Step& step, Resources& resources);
+void Run(const NormOp& op, const Step& step, Resources& resources);
+void Run(const LinearOp& op, const Step& step, Resources& resources);
+void Run(const GatedLinearOp& op, const Step& step, Resources& resources);
+void Run(const EncoderAttentionOp& op, const Step& step, Resources& resources);
+void Run(const SelfAttentionOp& op, const Step& step, Resources& resources);
+void Run(const CrossAttentionOp& op, const Step& step, Resources& resources);
+void Run(const ProjectCrossKvOp& op, const Step& step, Resources& resources);
+void Run(const GatherRowsOp& op, const Step& step, Resources& resources);
+
+}  // namespace transept::kernels::cuda

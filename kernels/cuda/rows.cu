@@ -1,0 +1,102 @@
+// The operations that treat rows one by one: embedding, norm, gathering.
+#include "kernels/cuda/element.cuh"
+#include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/operations.h"
+
+namespace transept::kernels::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+
+// The sum over all threads of a block, in every thread.
+__device__ float BlockSum(float value) {
+  __shared__ float partial[kThreads / 32];
+  for (int distance = 16; distance > 0; distance /= 2) {
+    value += __shfl_xor_sync(~0u, value, distance);
+  }
+  __syncthreads();
+  if (threadIdx.x % 32 == 0) partial[threadIdx.x / 32] = value;
+  __syncthreads();
+  float sum = 0.0f;
+  for (int warp = 0; warp < kThreads / 32; ++warp) sum += partial[warp];
+  return sum;
+}
+
+// Grid: tokens.
+template <typename T>
+__global__ void __launch_bounds__(kThreads)
+    EmbedRow(const EmbedOp op, const int32_t* token_ids, const int32_t* positions) {
+  LetSuccessorStart();
+  WaitForPredecessor();
+  const int64_t token = blockIdx.x;
+  const int64_t width = op.out.width;
+  const T* row = static_cast<const T*>(op.table.data) + token_ids[token] * width;
+  const T* position = static_cast<const T*>(op.positions.data);
+  if (position) position += (positions[token] + op.position_offset) * width;
+  float* out = static_cast<float*>(op.out.data) + token * op.out.stride;
+  for (int64_t i = threadIdx.x; i < width; i += kThreads) {
+    out[i] = ToFloat(row[i]) * op.scale + (position ? ToFloat(position[i]) : 0.0f);
+  }
+}
+
+// Grid: rows. Reads its row twice, from memory and then from cache; `in` may be `out`.
+template <typename T>
+__global__ void __launch_bounds__(kThreads) NormRow(const NormOp op) {
+  LetSuccessorStart();
+  WaitForPredecessor();
+  const int64_t width = op.in.width;
+  const float* in = static_cast<const float*>(op.in.data) + blockIdx.x * op.in.stride;
+  T* out = static_cast<T*>(op.out.data) + blockIdx.x * op.out.stride;
+  float mean = 0.0f;
+  if (op.kind == NormKind::kLayer) {
+    for (int64_t i = threadIdx.x; i < width; i += kThreads) mean += in[i];
+    mean = BlockSum(mean) / width;
+  }
+  float squares = 0.0f;
+  for (int64_t i = threadIdx.x; i < width; i += kThreads) {
+    squares += (in[i] - mean) * (in[i] - mean);
+  }
+  const float scale = rsqrtf(BlockSum(squares) / width + op.eps);
+  for (int64_t i = threadIdx.x; i < width; i += kThreads) {
+    const float bias = op.bias.data ? op.bias.data[i] : 0.0f;
+    out[i] = FromFloat<T>(((in[i] - mean) * scale * op.weight.data[i] + bias) * op.output_scale);
+  }
+}
+
+// Grid: rows.
+__global__ void __launch_bounds__(kThreads)
+    GatherRow(const GatherRowsOp op, const int32_t* query_offsets) {
+  LetSuccessorStart();
+  WaitForPredecessor();
+  const int64_t token = query_offsets[blockIdx.x + 1] - 1;
+  const float* in = static_cast<const float*>(op.in.data) + token * op.in.stride;
+  float* out = static_cast<float*>(op.out.data) + blockIdx.x * op.out.stride;
+  for (int64_t i = threadIdx.x; i < op.in.width; i += kThreads) out[i] = in[i];
+}
+
+dim3 Blocks(int64_t count) {
+  return dim3(static_cast<unsigned>(count));
+}
+
+}  // namespace
+
+void Run(const EmbedOp& op, const Step& step, Resources& resources) {
+  DispatchElement(op.table.dtype, [&](auto element) {
+    Launch(resources.device, "embedding", {Blocks(step.num_tokens), kThreads},
+           EmbedRow<decltype(element)>, op, step.token_ids, step.positions);
+  });
+}
+
+void Run(const NormOp& op, const Step& step, Resources& resources) {
+  DispatchElement(op.out.dtype, [&](auto element) {
+    Launch(resources.device, "norm", {Blocks(step.Rows(op.in.extent)), kThreads},
+           NormRow<decltype(element)>, op);
+  });
+}
+
+void Run(const GatherRowsOp& op, const Step& step, Resources& resources) {
+  Launch(resources.device, "gathering rows", {Blocks(step.num_rows), kThreads}, GatherRow, op,
+         step.decoder->query_offsets);
+}
+
+}  // namespace transept::kernels::cuda

@@ -1,0 +1,243 @@
+// GPU attention against the CPU's reference.
+#include "kernels/cpu/reference.h"
+#include "tests/kernels/attention_cases.h"
+#include "tests/kernels/cuda/gpu.h"
+
+namespace transept::kernels::cuda {
+namespace {
+
+using cpu::DecoderCase;
+using cpu::Describe;
+using cpu::EncoderCase;
+using cpu::ExpectNear;
+using cpu::QkvWidth;
+using cpu::QueryWidth;
+
+class CudaAttentionTest : public GpuTest {};
+
+const AttentionShape kShapes[] = {
+    {1, 1, 8, 0.35f},   {2, 2, 12, 1.0f},  {3, 1, 20, 1.0f}, {4, 2, 32, 0.2f},  {2, 1, 64, 1.0f},
+    {16, 16, 64, 1.0f}, {2, 2, 80, 0.11f}, {3, 3, 96, 0.1f}, {2, 2, 128, 0.1f}, {1, 1, 256, 0.06f},
+};
+
+// The kernels that serve a shape, as engine/attention/cuda_backends.cc says.
+std::vector<AttentionKernel> KernelsFor(const AttentionShape& shape, DataType dtype, bool encoder) {
+  std::vector<AttentionKernel> kernels = {AttentionKernel::kCudaScalar};
+  if (shape.head_size % (16 / SizeOf(dtype)) == 0) kernels.push_back(AttentionKernel::kCuda);
+  if (encoder && dtype != DataType::kFloat32 && shape.head_size % 8 == 0 &&
+      shape.head_size <= 128) {
+    kernels.push_back(AttentionKernel::kCudaTensor);
+  }
+  return kernels;
+}
+
+std::string Describe(const AttentionShape& shape, AttentionKernel kernel) {
+  return Describe(shape) + ", kernel " + std::to_string(static_cast<int>(kernel));
+}
+
+// A bias table on both sides.
+class BothBiases {
+ public:
+  BothBiases(int32_t num_heads, bool bidirectional) : table_(num_heads, bidirectional) {}
+  RelativeBias host() const { return table_.view(); }
+  RelativeBias device(const float* data) const {
+    RelativeBias bias = table_.view();
+    bias.table = data;
+    return bias;
+  }
+  const std::vector<float>& values() const { return table_.values; }
+
+ private:
+  cpu::BiasTable table_;
+};
+
+TEST_P(CudaAttentionTest, Encoder) {
+  for (const std::vector<int32_t>& lengths :
+       {std::vector<int32_t>{1}, {1, 1, 1}, {17}, {3, 25, 1, 48}, {64, 65}, {200, 7, 128, 70}}) {
+    EncoderCase batch(lengths);
+    for (const AttentionShape& shape : kShapes) {
+      const BothBiases bias(shape.num_heads, true);
+      const float* table = Upload(bias.values());
+      const int32_t tokens = batch.inputs.num_tokens;
+      Tensor qkv = MakeTensor(tokens, QkvWidth(shape), dtype(), 1);
+      Tensor expected = MakeTensor(tokens, QueryWidth(shape), DataType::kFloat32, 2);
+      EncoderAttentionOp op;
+      op.shape = shape;
+      op.bias = bias.host();
+      op.qkv = qkv.host();
+      op.out = expected.host();
+      cpu::reference::Run(op, cpu::Step(batch.inputs));
+      for (const AttentionKernel kernel : KernelsFor(shape, dtype(), true)) {
+        SCOPED_TRACE(Describe(shape, kernel) + ", sources " + testing::PrintToString(lengths));
+        const Tensor actual = MakeTensor(tokens, QueryWidth(shape), dtype(), 2);
+        op.kernel = kernel;
+        op.bias = bias.device(table);
+        op.qkv = qkv.device;
+        op.out = actual.device;
+        Execute(op, batch.inputs);
+        ExpectNear(Read(actual), expected.values, tolerance());
+      }
+    }
+  }
+}
+
+// A paged cache on both sides.
+struct BothPages {
+  std::vector<float> host_keys, host_values;
+  PagedKv host;
+  PagedKv device;
+};
+
+class CudaDecoderAttentionTest : public CudaAttentionTest {
+ protected:
+  BothPages MakePages(int64_t num_blocks, int32_t block_size, const AttentionShape& shape) {
+    const int64_t count = num_blocks * block_size * shape.num_kv_heads * shape.head_size;
+    BothPages pages;
+    pages.host_keys = Rounded(cpu::RandomFloats(count, 11), dtype());
+    pages.host_values = Rounded(cpu::RandomFloats(count, 12), dtype());
+    pages.host = {pages.host_keys.data(),
+                  pages.host_values.data(),
+                  DataType::kFloat32,
+                  num_blocks,
+                  block_size,
+                  shape.num_kv_heads,
+                  shape.head_size};
+    pages.device = pages.host;
+    pages.device.keys = UploadAs(pages.host_keys, dtype());
+    pages.device.values = UploadAs(pages.host_values, dtype());
+    pages.device.dtype = dtype();
+    return pages;
+  }
+  void Reset(const BothPages& original, BothPages* pages) {
+    pages->device.keys = UploadAs(original.host_keys, dtype());
+    pages->device.values = UploadAs(original.host_values, dtype());
+  }
+
+  void ExpectSelf(DecoderCase& batch, const AttentionShape& shape, int32_t block_size) {
+    const BothBiases bias(shape.num_heads, false);
+    const float* table = Upload(bias.values());
+    const int32_t tokens = batch.inputs.num_tokens;
+    Tensor qkv = MakeTensor(tokens, QkvWidth(shape), dtype(), 1);
+    Tensor expected = MakeTensor(tokens, QueryWidth(shape), DataType::kFloat32, 2);
+    const BothPages original = MakePages(batch.tables.end_block, block_size, shape);
+    BothPages pages = original;
+    pages.host.keys = pages.host_keys.data();
+    pages.host.values = pages.host_values.data();
+    SelfAttentionOp op;
+    op.shape = shape;
+    op.bias = bias.host();
+    op.qkv = qkv.host();
+    op.cache = pages.host;
+    op.out = expected.host();
+    cpu::reference::Run(op, cpu::Step(batch.inputs));
+    for (const AttentionKernel kernel : KernelsFor(shape, dtype(), false)) {
+      SCOPED_TRACE(Describe(shape, kernel) + ", block size " + std::to_string(block_size));
+      Reset(original, &pages);
+      const Tensor actual = MakeTensor(tokens, QueryWidth(shape), dtype(), 2);
+      op.kernel = kernel;
+      op.bias = bias.device(table);
+      op.qkv = qkv.device;
+      op.cache = pages.device;
+      op.out = actual.device;
+      Execute(op, batch.inputs);
+      ExpectNear(Read(actual), expected.values, tolerance());
+      const int64_t count = static_cast<int64_t>(pages.host_keys.size());
+      EXPECT_EQ(Download(pages.device.keys, count, dtype()), pages.host_keys);
+      EXPECT_EQ(Download(pages.device.values, count, dtype()), pages.host_values);
+    }
+  }
+};
+
+TEST_P(CudaDecoderAttentionTest, Self) {
+  const std::vector<DecoderCase::Row> row_sets[] = {
+      {{0, 1}},
+      {{300, 1}},
+      {{15, 1}, {16, 1}, {17, 1}, {0, 1}},
+      {{0, 5}, {40, 1}, {3, 30}, {31, 2}, {90, 1}},
+  };
+  for (const int32_t block_size : {1, 16, 5}) {
+    for (const std::vector<DecoderCase::Row>& rows : row_sets) {
+      DecoderCase batch(rows, block_size);
+      for (const AttentionShape& shape : kShapes) ExpectSelf(batch, shape, block_size);
+    }
+  }
+}
+
+// Three beams whose pasts cross, as beam search leaves them.
+TEST_P(CudaDecoderAttentionTest, SelfReadsThroughTheAncestry) {
+  constexpr int32_t kPast = 37;
+  DecoderCase batch({{kPast, 1}, {kPast, 1}, {kPast, 1}, {4, 2}}, 16);
+  constexpr int64_t kStride = 50;
+  std::vector<int32_t> ancestry(4 * kStride, 0);
+  for (int32_t position = 0; position < kPast; ++position) {
+    const int32_t writers[] = {position < 20 ? 0 : 2, position % 3, position < 36 ? 0 : 1};
+    for (int row = 0; row < 3; ++row) ancestry[row * kStride + position] = writers[row];
+  }
+  for (int row = 0; row < 3; ++row) ancestry[row * kStride + kPast] = row;
+  for (int32_t position = 0; position < 6; ++position) ancestry[3 * kStride + position] = 3;
+  batch.inputs.ancestry = ancestry.data();
+  batch.inputs.ancestry_stride = kStride;
+  ExpectSelf(batch, {4, 2, 24, 1.0f}, 16);
+}
+
+TEST_P(CudaDecoderAttentionTest, Cross) {
+  struct Case {
+    std::vector<int32_t> lengths;
+    std::vector<int32_t> rows_of_source;
+    std::vector<int32_t> queries_of_row;
+  };
+  const Case cases[] = {
+      {{1, 16, 0, 17, 100}, {1, 4, 2, 0, 3}, {1, 1, 1, 1, 1, 2, 1, 1, 30, 1}},
+      {{513}, {1}, {1}},
+      {{40, 1, 700, 0}, {1, 1, 1, 1}, {1, 1, 1, 1}},
+  };
+  for (const Case& c : cases) {
+    const std::vector<int32_t> source_offsets = cpu::OffsetsOf(c.rows_of_source);
+    const std::vector<int32_t> query_offsets = cpu::OffsetsOf(c.queries_of_row);
+    for (const int32_t block_size : {16, 3}) {
+      const cpu::BlockTables tables(c.lengths, block_size, 1, 5);
+      DecoderInputs inputs;
+      inputs.num_rows = static_cast<int32_t>(c.queries_of_row.size());
+      inputs.num_tokens = query_offsets.back();
+      inputs.query_offsets = query_offsets.data();
+      inputs.num_sources = static_cast<int32_t>(c.lengths.size());
+      inputs.source_offsets = source_offsets.data();
+      inputs.cross_block_tables = tables.blocks.data();
+      inputs.cross_block_table_stride = tables.stride;
+      inputs.cross_lengths = c.lengths.data();
+      for (const AttentionShape& shape : kShapes) {
+        Tensor query = MakeTensor(inputs.num_tokens, QueryWidth(shape), dtype(), 1);
+        Tensor expected = MakeTensor(inputs.num_tokens, QueryWidth(shape), DataType::kFloat32, 2);
+        BothPages pages = MakePages(tables.end_block, block_size, shape);
+        CrossAttentionOp op;
+        op.shape = shape;
+        op.cache = pages.host;
+        op.query = query.host();
+        op.out = expected.host();
+        cpu::reference::Run(op, cpu::Step(inputs));
+        for (const AttentionKernel kernel : KernelsFor(shape, dtype(), false)) {
+          SCOPED_TRACE(Describe(shape, kernel) + ", block size " + std::to_string(block_size));
+          const Tensor actual = MakeTensor(inputs.num_tokens, QueryWidth(shape), dtype(), 2);
+          op.kernel = kernel;
+          op.cache = pages.device;
+          op.query = query.device;
+          op.out = actual.device;
+          Execute(op, inputs);
+          ExpectNear(Read(actual), expected.values, tolerance());
+        }
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, CudaAttentionTest,
+                         testing::Values(DataType::kFloat32, DataType::kBFloat16,
+                                         DataType::kFloat16),
+                         NameOf);
+INSTANTIATE_TEST_SUITE_P(Types, CudaDecoderAttentionTest,
+                         testing::Values(DataType::kFloat32, DataType::kBFloat16,
+                                         DataType::kFloat16),
+                         NameOf);
+
+}  // namespace
+}  // namespace transept::kernels::cuda
