@@ -17,9 +17,10 @@ ExitCode Fail(const grpc::Status& status, const Terminal& terminal) {
 }
 
 void WriteModel(const v1::Model& model, std::ostream& out) {
-  out << absl::StrFormat("%s\t%s\t%s\t%s\t%d+%d layers, width %d\n", model.name(), model.family(),
-                         model.device(), model.dtype(), model.encoder_layers(),
-                         model.decoder_layers(), model.d_model());
+  out << absl::StrFormat(
+      "%s\t%s\t%s\t%s\t%d+%d layers, width %d\tsources up to %d tokens, outputs up to %d\n",
+      model.name(), model.family(), model.device(), model.dtype(), model.encoder_layers(),
+      model.decoder_layers(), model.d_model(), model.max_source_tokens(), model.max_new_tokens());
 }
 
 }  // namespace

@@ -48,6 +48,7 @@ class EngineImpl final : public Engine {
   EngineStats Stats() const override;
   absl::Status Health() const override;
   const ModelSpec& spec() const override { return loaded_.model->spec(); }
+  const EngineInfo& info() const override { return info_; }
 
  private:
   struct NewRequest {
@@ -78,6 +79,7 @@ class EngineImpl final : public Engine {
 
   // Constant after construction.
   const RequestLimits limits_;
+  const EngineInfo info_;
   const int32_t max_queue_;
   const std::shared_ptr<const Tokenizer> tokenizer_;
   const LoadedModel loaded_;
@@ -119,9 +121,23 @@ RequestLimits LimitsOf(const config::EngineConfig& config, const ModelSpec& spec
   return limits;
 }
 
+EngineInfo InfoOf(const ModelSpec& spec, const ModelOptions& options, const RequestLimits& limits) {
+  EngineInfo info;
+  info.device = Name(options.device);
+  info.dtype = kernels::Name(options.dtype);
+  info.kv_cache_dtype = kernels::Name(options.kv_dtype);
+  info.max_source_tokens = limits.max_source_tokens;
+  info.max_new_tokens = limits.max_new_tokens;
+  if (spec.max_target_positions > 0) {  // the decoder start takes one
+    info.max_new_tokens = std::min(info.max_new_tokens, spec.max_target_positions - 1);
+  }
+  return info;
+}
+
 EngineImpl::EngineImpl(const config::EngineConfig& config, const EngineOptions& options,
                        LoadedModel loaded, std::shared_ptr<const Tokenizer> tokenizer)
     : limits_(LimitsOf(config, loaded.model->spec())),
+      info_(InfoOf(loaded.model->spec(), options.model, limits_)),
       max_queue_(config.max_queue),
       tokenizer_(std::move(tokenizer)),
       loaded_(std::move(loaded)),

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "config/config.h"
+#include "engine/types/engine_info.h"
 #include "engine/types/model_spec.h"
 #include "engine/types/request.h"
 #include "engine/types/result.h"
@@ -51,6 +52,7 @@ class Engine {
   virtual absl::Status Health() const = 0;
 
   virtual const ModelSpec& spec() const = 0;
+  virtual const EngineInfo& info() const = 0;
 };
 
 }  // namespace transept

@@ -1,6 +1,5 @@
 #include "server/conversion.h"
 
-#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -35,12 +34,6 @@ absl::Status CheckSupported(const v1::GenerationOptions& options) {
   if (options.has_renormalize_logits()) return Unsupported("renormalize_logits");
   if (options.has_bad_words()) return Unsupported("bad_words");
   return absl::OkStatus();
-}
-
-// The first of two optionals that is set.
-template <typename T>
-const std::optional<T>& Either(const std::optional<T>& first, const std::optional<T>& second) {
-  return first.has_value() ? first : second;
 }
 
 void SetTokens(const std::vector<TokenId>& ids, v1::TokenIds* message) {
@@ -106,45 +99,36 @@ GenerationOptions FromConfig(const config::GenerationConfig& in) {
   return out;
 }
 
-v1::GenerationOptions ToProto(const GenerationOptions& a, const GenerationOptions& b) {
+v1::GenerationOptions ToProto(const DecodeParams& params) {
   v1::GenerationOptions out;
-  if (auto& v = Either(a.max_new_tokens, b.max_new_tokens)) out.set_max_new_tokens(*v);
-  if (auto& v = Either(a.max_length, b.max_length)) out.set_max_length(*v);
-  if (auto& v = Either(a.min_new_tokens, b.min_new_tokens)) out.set_min_new_tokens(*v);
-  if (auto& v = Either(a.min_length, b.min_length)) out.set_min_length(*v);
-  if (auto& v = Either(a.num_beams, b.num_beams)) out.set_num_beams(*v);
-  if (auto& v = Either(a.num_return_sequences, b.num_return_sequences)) {
-    out.set_num_return_sequences(*v);
+  out.set_max_new_tokens(params.max_new_tokens);
+  out.set_min_new_tokens(params.min_new_tokens);
+  out.set_num_beams(1);
+  out.set_num_return_sequences(params.num_sequences);
+  out.set_do_sample(params.do_sample);
+  out.set_repetition_penalty(params.repetition_penalty);
+  out.set_no_repeat_ngram_size(params.no_repeat_ngram_size);
+  SetTokens(params.eos_tokens, out.mutable_eos_token_ids());
+  if (!params.suppress_tokens.empty()) {
+    SetTokens(params.suppress_tokens, out.mutable_suppress_tokens());
   }
-  if (auto& v = Either(a.do_sample, b.do_sample)) out.set_do_sample(*v);
-  if (auto& v = Either(a.temperature, b.temperature)) out.set_temperature(*v);
-  if (auto& v = Either(a.top_k, b.top_k)) out.set_top_k(*v);
-  if (auto& v = Either(a.top_p, b.top_p)) out.set_top_p(*v);
-  if (auto& v = Either(a.min_p, b.min_p)) out.set_min_p(*v);
-  if (auto& v = Either(a.seed, b.seed)) out.set_seed(*v);
-  if (auto& v = Either(a.repetition_penalty, b.repetition_penalty)) out.set_repetition_penalty(*v);
-  if (auto& v = Either(a.no_repeat_ngram_size, b.no_repeat_ngram_size)) {
-    out.set_no_repeat_ngram_size(*v);
+  if (!params.begin_suppress_tokens.empty()) {
+    SetTokens(params.begin_suppress_tokens, out.mutable_begin_suppress_tokens());
   }
-  if (auto& v = Either(a.suppress_tokens, b.suppress_tokens)) {
-    SetTokens(*v, out.mutable_suppress_tokens());
-  }
-  if (auto& v = Either(a.begin_suppress_tokens, b.begin_suppress_tokens)) {
-    SetTokens(*v, out.mutable_begin_suppress_tokens());
-  }
-  if (auto& v = Either(a.eos_token_ids, b.eos_token_ids)) {
-    SetTokens(*v, out.mutable_eos_token_ids());
-  }
-  if (auto& v = Either(a.stop_sequences, b.stop_sequences)) {
-    out.mutable_stop_sequences()->mutable_values()->Assign(v->begin(), v->end());
-  }
-  if (auto& v = Either(a.forced_bos_token_id, b.forced_bos_token_id)) {
-    out.set_forced_bos_token_id(*v);
-  }
-  if (auto& v = Either(a.forced_eos_token_id, b.forced_eos_token_id)) {
-    out.set_forced_eos_token_id(*v);
+  if (params.forced_bos_token) out.set_forced_bos_token_id(*params.forced_bos_token);
+  if (params.forced_eos_token) out.set_forced_eos_token_id(*params.forced_eos_token);
+  if (!params.stop_sequences.empty()) {
+    out.mutable_stop_sequences()->mutable_values()->Assign(params.stop_sequences.begin(),
+                                                           params.stop_sequences.end());
   }
   return out;
+}
+
+void SetSampling(const DecodeParams& params, v1::GenerationOptions* options) {
+  options->set_temperature(params.temperature);
+  options->set_top_k(params.top_k);
+  options->set_top_p(params.top_p);
+  options->set_min_p(params.min_p);
 }
 
 v1::FinishReason ToProto(FinishReason reason) {

@@ -19,8 +19,9 @@ absl::StatusOr<GenerationOptions> FromProto(const v1::GenerationOptions& options
 
 GenerationOptions FromConfig(const config::GenerationConfig& options);
 
-// Fields that neither `options` nor, in turn, `fallback` set stay unset.
-v1::GenerationOptions ToProto(const GenerationOptions& options, const GenerationOptions& fallback);
+// All options but the filters of sampling, which SetSampling sets, and the seed.
+v1::GenerationOptions ToProto(const DecodeParams& params);
+void SetSampling(const DecodeParams& params, v1::GenerationOptions* options);
 
 v1::FinishReason ToProto(FinishReason reason);
 

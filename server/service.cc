@@ -8,8 +8,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "engine/types/errors.h"
-#include "server/conversion.h"
 #include "server/generate_call.h"
+#include "server/model_description.h"
 #include "server/model_registry.h"
 #include "server/request_ids.h"
 #include "server/request_reader.h"
@@ -65,25 +65,6 @@ absl::Status Detokenize(const Model& model, const v1::DetokenizeRequest& request
   if (!tokens.ok()) return tokens.status();
   response->set_text(model.tokenizer->Decode(*tokens));
   return absl::OkStatus();
-}
-
-void Describe(const Model& model, v1::Model* message) {
-  const ModelSpec& spec = model.engine->spec();
-  message->set_name(model.name);
-  message->set_family(spec.family);
-  message->set_device(model.config.device);
-  message->set_dtype(model.config.dtype);
-  message->set_vocab_size(spec.vocab_size);
-  message->set_max_source_tokens(model.config.max_source_tokens);
-  message->set_max_new_tokens(model.config.max_new_tokens);
-  message->set_has_tokenizer(model.tokenizer != nullptr);
-  message->set_d_model(spec.d_model);
-  message->set_encoder_layers(spec.encoder.num_layers);
-  message->set_decoder_layers(spec.decoder.num_layers);
-  message->set_decoder_start_token_id(spec.decoder_start_token);
-  message->mutable_eos_token_ids()->mutable_ids()->Assign(spec.eos_tokens.begin(),
-                                                          spec.eos_tokens.end());
-  *message->mutable_default_options() = ToProto(model.server_defaults, model.checkpoint_defaults);
 }
 
 // Every method takes and gives bytes: see server/wire.h.

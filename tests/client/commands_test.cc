@@ -75,6 +75,8 @@ class FakeTransept : public v1::Transept::Service {
     auto* model = response->add_models();
     model->set_name("demo");
     model->set_family("t5");
+    model->set_max_source_tokens(512);
+    model->set_max_new_tokens(256);
     return grpc::Status::OK;
   }
 
@@ -276,6 +278,7 @@ TEST_F(CommandsTest, DoesNotRepeatWhatCouldNeverFitOrIsPartlyOut) {
 TEST_F(CommandsTest, ListsModelsAndTokenizes) {
   EXPECT_EQ(RunCommand({"models"}), kOk);
   EXPECT_THAT(out_, StartsWith("demo\tt5\t"));
+  EXPECT_THAT(out_, HasSubstr("\tsources up to 512 tokens, outputs up to 256\n"));
   EXPECT_EQ(RunCommand({"models", "--json"}), kOk);
   EXPECT_THAT(out_, StartsWith("{\"name\":\"demo\",\"family\":\"t5\","));
   EXPECT_EQ(RunCommand({"tokenize", "-"}, "ab\nc\n"), kOk);

@@ -28,6 +28,7 @@ class FakeEngine final : public Engine {
   EngineStats Stats() const override;
   absl::Status Health() const override;
   const ModelSpec& spec() const override { return spec_; }
+  const EngineInfo& info() const override { return info_; }
 
   // Requests are answered at once with their source, token by token, less the EOS.
   void AnswerByItself();
@@ -58,6 +59,7 @@ class FakeEngine final : public Engine {
   void Echo(RequestId id);
 
   ModelSpec spec_;
+  const EngineInfo info_{"cpu", "bfloat16", "float32", 60, 48};
   mutable std::mutex mu_;
   std::condition_variable changed_;
   std::deque<std::function<void()>> tasks_;

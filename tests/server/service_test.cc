@@ -93,16 +93,25 @@ TEST_F(ServiceTest, DescribesItsModels) {
   EXPECT_EQ(model.name(), "echo");
   EXPECT_EQ(model.family(), "t5");
   EXPECT_EQ(model.device(), "cpu");
+  EXPECT_EQ(model.dtype(), "bfloat16");
+  EXPECT_EQ(model.kv_cache_dtype(), "float32");
   EXPECT_EQ(model.vocab_size(), kVocabSize);
-  EXPECT_EQ(model.max_source_tokens(), 64);
-  EXPECT_EQ(model.max_new_tokens(), 50);
+  EXPECT_EQ(model.max_source_tokens(), 60);
+  EXPECT_EQ(model.max_new_tokens(), 48);
   EXPECT_TRUE(model.has_tokenizer());
   EXPECT_EQ(model.encoder_layers(), 2);
   EXPECT_EQ(model.decoder_layers(), 3);
   EXPECT_THAT(model.eos_token_ids().ids(), ElementsAre(kEos));
-  EXPECT_EQ(model.default_options().max_new_tokens(), 40);
-  EXPECT_EQ(model.default_options().top_k(), 7);
-  EXPECT_FALSE(model.default_options().has_top_p());
+  const v1::GenerationOptions& options = model.default_options();
+  EXPECT_EQ(options.max_new_tokens(), 40);  // the server's, over the checkpoint's
+  EXPECT_EQ(options.num_beams(), 1);        // and not the checkpoint's four
+  EXPECT_FALSE(options.do_sample());
+  EXPECT_EQ(options.num_return_sequences(), 1);
+  EXPECT_EQ(options.top_k(), 7);  // for those who ask for sampling
+  EXPECT_EQ(options.top_p(), 1.0f);
+  EXPECT_THAT(options.eos_token_ids().ids(), ElementsAre(kEos));
+  EXPECT_FALSE(options.has_seed());
+  EXPECT_FALSE(options.has_stop_sequences());
 
   for (const std::string name : {"", "echo"}) {
     v1::GetModelRequest request;

@@ -304,6 +304,32 @@ TEST(EngineCreate, NamesTheSettingAtFault) {
   EXPECT_FALSE(Engine::Create(config, *checkpoint, nullptr).ok());
 }
 
+TEST(EngineCreate, TellsWhatItsSettingsCameTo) {
+  ModelSpec spec = TinySpec();
+  spec.stored_dtype = kernels::DataType::kBFloat16;
+  auto checkpoint = RandomCheckpoint(spec, kernels::DataType::kBFloat16, 7);
+  auto engine = Engine::Create(SmallConfig(), *checkpoint, nullptr);
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  EXPECT_EQ((*engine)->info().device, "cpu");
+  EXPECT_EQ((*engine)->info().dtype, "bfloat16");  // auto: as stored
+  EXPECT_EQ((*engine)->info().kv_cache_dtype, "float32");
+  EXPECT_EQ((*engine)->info().max_source_tokens, 64);
+  EXPECT_EQ((*engine)->info().max_new_tokens, 64);
+
+  spec.max_source_positions = 20;
+  spec.max_target_positions = 30;
+  checkpoint = RandomCheckpoint(spec, kernels::DataType::kBFloat16, 7);
+  config::EngineConfig config = SmallConfig();
+  config.dtype = "float32";
+  config.kv_cache_dtype = "float16";
+  engine = Engine::Create(config, *checkpoint, nullptr);
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  EXPECT_EQ((*engine)->info().dtype, "float32");
+  EXPECT_EQ((*engine)->info().kv_cache_dtype, "float16");
+  EXPECT_EQ((*engine)->info().max_source_tokens, 20);
+  EXPECT_EQ((*engine)->info().max_new_tokens, 29);
+}
+
 TEST(EngineCreate, RefusesABlockPoolThatTheMachineCannotHold) {
   const auto checkpoint = RandomCheckpoint(TinySpec(), kernels::DataType::kFloat32, 7);
   config::EngineConfig config = SmallConfig();
