@@ -40,6 +40,16 @@ void SetTokens(const std::vector<TokenId>& ids, v1::TokenIds* message) {
   message->mutable_ids()->Assign(ids.begin(), ids.end());
 }
 
+// For both messages that have alternatives.
+template <typename Message>
+void SetAlternatives(const GeneratedToken& token, Message* message) {
+  for (const TokenLogprob& top : token.top) {
+    v1::TokenLogprob* alternative = message->add_alternatives();
+    alternative->set_token(top.token);
+    alternative->set_logprob(top.logprob);
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<GenerationOptions> FromProto(const v1::GenerationOptions& in) {
@@ -159,13 +169,14 @@ void ToProto(const Hypothesis& hypothesis, std::string text, OutputParts parts,
   }
   if (parts.top_logprobs) {
     for (const GeneratedToken& token : hypothesis.tokens) {
-      v1::TokenAlternatives* alternatives = message->add_top_logprobs();
-      for (const TokenLogprob& top : token.top) {
-        v1::TokenLogprob* alternative = alternatives->add_alternatives();
-        alternative->set_token(top.token);
-        alternative->set_logprob(top.logprob);
-      }
+      SetAlternatives(token, message->add_top_logprobs());
     }
+  }
+  if (hypothesis.eos && (parts.token_logprobs || parts.top_logprobs)) {
+    v1::FinalToken* eos = message->mutable_eos();
+    eos->set_token(hypothesis.eos->token);
+    eos->set_logprob(hypothesis.eos->logprob);
+    if (parts.top_logprobs) SetAlternatives(*hypothesis.eos, eos);
   }
 }
 

@@ -30,8 +30,8 @@ int32_t MaxNewTokens(const Request& request, int32_t positions) {
 Result MakeResult(Sequence* sequence, TimePoint now) {
   Result result;
   for (Row& row : sequence->rows) {
-    result.hypotheses.push_back(
-        {std::move(row.generated), static_cast<float>(row.score), *row.finish_reason});
+    result.hypotheses.push_back({std::move(row.generated), static_cast<float>(row.score),
+                                 *row.finish_reason, std::move(row.eos)});
   }
   result.source_tokens = static_cast<int32_t>(sequence->request.source.size());
   result.encoder_reused = !sequence->encoded;
@@ -154,7 +154,9 @@ void Scheduler::TakeToken(Sequence* sequence, int32_t index, const GeneratedToke
   ++counters_.tokens_generated;
   row.score += token.logprob;
   row.finish_reason = row.stopping.Append(token.token);
-  if (row.finish_reason != FinishReason::kEos) {
+  if (row.finish_reason == FinishReason::kEos) {
+    row.eos = token;
+  } else {
     row.history.push_back(token.token);
     row.generated.push_back(token);
     deliveries_.push_back({sequence->id, TokenDelta{index, {token}}});

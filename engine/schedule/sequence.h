@@ -47,6 +47,7 @@ struct Row {
 
   std::vector<TokenId> history;           // decoder start, prefix, generated
   std::vector<GeneratedToken> generated;  // without the final EOS
+  std::optional<GeneratedToken> eos;      // the final one
   double score = 0;                       // of all generated tokens, the EOS included
   StoppingRules stopping;
   std::optional<FinishReason> finish_reason;  // has a value once the row has ended

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -33,6 +34,7 @@ struct Hypothesis {
   std::vector<GeneratedToken> tokens;
   float score = 0.0f;
   FinishReason finish_reason = FinishReason::kLength;
+  std::optional<GeneratedToken> eos = std::nullopt;  // the final EOS, if that was the reason
 };
 
 struct RequestTimings {

@@ -19,7 +19,11 @@ std::vector<GeneratedToken> Generated(const std::vector<TokenId>& ids) {
 Result MakeResult(const std::vector<std::vector<TokenId>>& tokens, FinishReason reason) {
   Result result;
   for (const std::vector<TokenId>& ids : tokens) {
-    result.hypotheses.push_back({Generated(ids), -0.5f * static_cast<float>(ids.size()), reason});
+    Hypothesis& hypothesis = result.hypotheses.emplace_back();
+    hypothesis.tokens = Generated(ids);
+    hypothesis.score = -0.5f * static_cast<float>(ids.size());
+    hypothesis.finish_reason = reason;
+    if (reason == FinishReason::kEos) hypothesis.eos = Generated({kEos}).front();
   }
   result.source_tokens = 3;
   result.encoder_reused = true;

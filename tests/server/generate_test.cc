@@ -33,6 +33,7 @@ TEST_F(GenerateTest, AnswersText) {
   EXPECT_FALSE(hypothesis.has_tokens());
   EXPECT_THAT(hypothesis.token_logprobs(), IsEmpty());
   EXPECT_THAT(hypothesis.top_logprobs(), IsEmpty());
+  EXPECT_FALSE(hypothesis.has_eos());
   EXPECT_FLOAT_EQ(hypothesis.score(), -2.5f);
   EXPECT_EQ(hypothesis.finish_reason(), v1::FINISH_REASON_EOS);
   EXPECT_EQ(response.usage().source_tokens(), 3);
@@ -70,6 +71,15 @@ TEST_F(GenerateTest, SendsWhatWasAskedFor) {
   ASSERT_EQ(hypothesis.top_logprobs(0).alternatives_size(), 2);
   EXPECT_EQ(hypothesis.top_logprobs(0).alternatives(1).token(), 'h' + kFirstByte + 1);
   EXPECT_EQ(hypothesis.top_logprobs(0).alternatives(1).logprob(), -1.5f);
+  EXPECT_EQ(hypothesis.eos().token(), kEos);
+  EXPECT_EQ(hypothesis.eos().logprob(), -0.5f);
+  ASSERT_EQ(hypothesis.eos().alternatives_size(), 2);
+  EXPECT_EQ(hypothesis.eos().alternatives(1).token(), kEos + 1);
+
+  request.mutable_output()->set_top_logprobs(0);
+  ASSERT_TRUE(Generate(request, &response).ok());
+  EXPECT_EQ(response.hypotheses(0).eos().logprob(), -0.5f);
+  EXPECT_THAT(response.hypotheses(0).eos().alternatives(), IsEmpty());
 }
 
 TEST_F(GenerateTest, HandsTheRequestOver) {

@@ -43,6 +43,7 @@ std::vector<Hypothesis> FakeGenerate(const Request& request, uint64_t eos_interv
       hypothesis.score += next.logprob;
       if (next.token == kFakeEos) {
         hypothesis.finish_reason = FinishReason::kEos;
+        hypothesis.eos = next;
         break;
       }
       target.push_back(next.token);

@@ -216,6 +216,7 @@ class Simulation {
                 want);
       ASSERT_EQ(result.hypotheses[row].finish_reason, expected[row].finish_reason);
       ASSERT_FLOAT_EQ(result.hypotheses[row].score, expected[row].score);
+      ASSERT_EQ(result.hypotheses[row].eos.has_value(), expected[row].eos.has_value());
     }
     ASSERT_EQ(result.source_tokens, static_cast<int32_t>(client.request.source.size()));
     ASSERT_GE(result.timings.queue_ms, 0);

@@ -89,6 +89,9 @@ TEST_F(SchedulerTest, ARowThatEndsEarlyWastesOneStepOnly) {
   EXPECT_THAT(streamed_[1], IsEmpty());
   EXPECT_EQ(ends_.at(1)->hypotheses[0].finish_reason, FinishReason::kEos);
   EXPECT_FLOAT_EQ(ends_.at(1)->hypotheses[0].score, -0.5f);
+  ASSERT_TRUE(ends_.at(1)->hypotheses[0].eos.has_value());
+  EXPECT_EQ(ends_.at(1)->hypotheses[0].eos->token, kEos);
+  EXPECT_EQ(ends_.at(1)->hypotheses[0].eos->logprob, -0.5f);
 }
 
 TEST_F(SchedulerTest, AStopSequenceEndsARow) {
