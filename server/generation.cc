@@ -60,19 +60,6 @@ absl::Status Generation::Identify() {
   return CheckSizes(request_, *model_);
 }
 
-void Generation::Abort() {
-  const std::lock_guard lock(open_mu_);
-  if (open_) context_->TryCancel();
-}
-
-void Generation::Release() {
-  {
-    const std::lock_guard lock(open_mu_);
-    open_ = false;
-  }
-  self_.reset();
-}
-
 void Generation::Admit() {
   absl::StatusOr<Request> request = Read();
   if (!request.ok()) return Reject(request.status());

@@ -55,11 +55,8 @@ class Generation : public ResultSink, public std::enable_shared_from_this<Genera
   // of times; not under a lock that OnTokens or OnFinish takes.
   void Cancel();
 
-  // Ends the call as if the client had cancelled it, unless it is over for gRPC. Any thread.
-  void Abort();
-
   // The call is over for gRPC. *this may be gone on return.
-  void Release();
+  void Release() { self_.reset(); }
 
   // `status` as the client gets it. Before the call is finished.
   grpc::Status ToStatus(const absl::Status& status) const;
@@ -69,6 +66,8 @@ class Generation : public ResultSink, public std::enable_shared_from_this<Genera
                     v1::GenerateResponse* response) const;
 
   const CallServices& services() const { return services_; }
+  // Valid until the call is over for gRPC.
+  grpc::CallbackServerContext* context() const { return context_; }
   // Valid from Prepare on.
   const Model& model() const { return *model_; }
   OutputParts parts() const { return parts_; }
@@ -93,9 +92,6 @@ class Generation : public ResultSink, public std::enable_shared_from_this<Genera
   const Model* model_ = nullptr;
   OutputParts parts_;
   TimePoint submitted_;
-
-  std::recursive_mutex open_mu_;  // recursive: TryCancel may end the call within itself
-  bool open_ = true;              // guarded by open_mu_; context_ may be used
 
   std::mutex mu_;
   std::optional<RequestId> engine_id_;  // guarded by mu_; set while the engine has the request

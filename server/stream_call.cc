@@ -4,6 +4,8 @@
 #include <memory>
 #include <utility>
 
+#include <grpcpp/server_context.h>
+
 #include "absl/strings/str_cat.h"
 #include "server/model_registry.h"
 #include "server/wire.h"
@@ -62,6 +64,19 @@ void StreamCall::OnWriteDone(bool ok) {
     Cancel();
   }
   StartPump();
+}
+
+void StreamCall::OnDone() {
+  {
+    const std::lock_guard lock(open_mu_);
+    open_ = false;
+  }
+  Release();
+}
+
+void StreamCall::Abort() {
+  const std::lock_guard lock(open_mu_);
+  if (open_) context()->TryCancel();
 }
 
 void StreamCall::StartPump() {

@@ -48,7 +48,10 @@ class StreamCall final : public grpc::ServerWriteReactor<grpc::ByteBuffer>, publ
   // grpc::ServerWriteReactor.
   void OnWriteDone(bool ok) override;
   void OnCancel() override { Cancel(); }
-  void OnDone() override { Release(); }
+  void OnDone() override;
+
+  // Ends the call as if the client had cancelled it, unless it is over. Any thread.
+  void Abort();
 
   std::shared_ptr<StreamCall> Self() {
     return std::static_pointer_cast<StreamCall>(shared_from_this());
@@ -76,6 +79,12 @@ class StreamCall final : public grpc::ServerWriteReactor<grpc::ByteBuffer>, publ
   std::optional<absl::StatusOr<Result>> end_;  // constant once set
 
   grpc::Alarm stalled_;  // set when the engine has finished
+
+  // The context lives until OnDone returns, so OnDone must wait for an Abort that uses it on
+  // another thread, but not for one that it is called from: gRPC does not say which thread it
+  // takes.
+  std::recursive_mutex open_mu_;
+  bool open_ = true;  // guarded by open_mu_; the context may be used
 
   // The pump's own.
   std::vector<Sent> sent_;
