@@ -5,8 +5,8 @@
 // residual.
 //
 // There are two ways to multiply: simd/products.h for a decoder's few rows, simd/panels.h for an
-// encoder's many. They differ in rounding, so the choice is the step's kind and not its size: a
-// row's result must not depend on what shares the step.
+// encoder's many (docs/performance.md has the measurements). They differ in rounding, so the choice
+// is the step's kind and not its size: a row's result must not depend on what shares the step.
 #include <algorithm>
 
 #include "kernels/cpu/operations.h"
@@ -47,8 +47,8 @@ struct Block {
 // Multiplies the blocks of one thread's range, one after the other.
 class Multiplier {
  public:
-  Multiplier(const Activations& in, const Matrix& weight, bool many_rows, WorkerScratch& scratch)
-      : in_(in), weight_(weight), many_rows_(many_rows), scratch_(scratch) {}
+  Multiplier(const Activations& in, const Matrix& weight, bool panels, WorkerScratch& scratch)
+      : in_(in), weight_(weight), panels_(panels), scratch_(scratch) {}
 
   // Room for `count` results of Multiply.
   float* Results(const Block& block, int count) {
@@ -59,10 +59,17 @@ class Multiplier {
   // result[m * kBlockColumns + n] = row block.row + m of the input times row first + n of the
   // weight. `next` is the row that will be `first` next, -1 if not known.
   void Multiply(const Block& block, int64_t first, int64_t next, float* result) {
-    if (many_rows_) {
-      MultiplyManyRows(block, first, next, result);
-      return;
+    if (panels_) {
+      MultiplyByPanels(block, first, next, result);
+    } else {
+      MultiplyByRows(block, first, next, result);
     }
+  }
+
+ private:
+  const void* Next(int64_t row) const { return row < 0 ? nullptr : WeightRow(weight_, row); }
+
+  void MultiplyByRows(const Block& block, int64_t first, int64_t next, float* result) {
     Products products;
     products.x = RowOf(in_, block.row);
     products.x_stride = in_.stride;
@@ -77,10 +84,7 @@ class Multiplier {
     cpu::Multiply(products);
   }
 
- private:
-  const void* Next(int64_t row) const { return row < 0 ? nullptr : WeightRow(weight_, row); }
-
-  void MultiplyManyRows(const Block& block, int64_t first, int64_t next, float* result) {
+  void MultiplyByPanels(const Block& block, int64_t first, int64_t next, float* result) {
     float* panels = scratch_.panels.Get(PaddedRows(block.rows) * weight_.cols);
     if (block.row != panels_row_) {
       FillPanels({RowOf(in_, block.row), in_.stride, block.rows, weight_.cols}, panels);
@@ -89,12 +93,10 @@ class Multiplier {
     PanelProducts products;
     products.panels = panels;
     products.rows = block.rows;
-    products.w = WeightRow(weight_, first);
-    products.w_dtype = weight_.dtype;
+    products.w = static_cast<const float*>(WeightRow(weight_, first));
     products.columns = block.columns;
     products.k = weight_.cols;
-    products.next_w = Next(next);
-    products.converted = scratch_.converted.Get(kPanelColumns * weight_.cols);
+    products.next_w = static_cast<const float*>(Next(next));
     products.out = result;
     products.out_stride = kBlockColumns;
     MultiplyPanels(products);
@@ -102,7 +104,7 @@ class Multiplier {
 
   const Activations& in_;
   const Matrix& weight_;
-  const bool many_rows_;
+  const bool panels_;
   WorkerScratch& scratch_;
   int64_t panels_row_ = -1;  // the block.row that scratch_.panels holds
 };
@@ -125,8 +127,8 @@ void ForEachBlock(const Problem& problem, const Step& step, Resources& resources
   const int64_t blocks = CeilDiv(rows, block_rows) * column_blocks;
   const int64_t grain = CeilDiv(kGrainProducts, std::min(rows, block_rows) * k * kBlockColumns + 1);
   resources.pool.ParallelFor(blocks, grain, [&](int64_t begin, int64_t end, int worker) {
-    Multiplier multiplier(problem.in, problem.weight, step.encoder != nullptr,
-                          resources.scratch[worker]);
+    const bool panels = step.encoder && problem.weight.dtype == DataType::kFloat32;
+    Multiplier multiplier(problem.in, problem.weight, panels, resources.scratch[worker]);
     for (int64_t i = begin; i < end; ++i) {
       Block block;
       block.row = i / column_blocks * block_rows;

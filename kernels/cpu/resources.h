@@ -40,7 +40,6 @@ class FloatBuffer {
 struct alignas(64) WorkerScratch {
   FloatBuffer product;
   FloatBuffer panels;
-  FloatBuffer converted;
   FloatBuffer queries;
   FloatBuffer scores;
   FloatBuffer bias;

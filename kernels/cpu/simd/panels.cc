@@ -97,14 +97,15 @@ void FillPanelsTarget(const PanelSource& source, float* panels) {
 }
 
 // out[m][n] for the kVectors * kLanes rows of a panel and kTileColumns rows of w.
-template <size_t kVectors, class W>
+template <size_t kVectors>
 HWY_INLINE void PanelTile(const float* HWY_RESTRICT panel, const float* const (&w)[kTileColumns],
-                          size_t k, Ahead<W> ahead, float* HWY_RESTRICT out, size_t out_stride) {
+                          size_t k, Ahead<float> ahead, float* HWY_RESTRICT out,
+                          size_t out_stride) {
   VF32 sum[kVectors][kTileColumns];
   for (size_t v = 0; v < kVectors; ++v) {
     for (size_t n = 0; n < kTileColumns; ++n) sum[v][n] = hn::Zero(F32());
   }
-  constexpr size_t kLine = 64 / sizeof(W);
+  constexpr size_t kLine = 64 / sizeof(float);
   for (size_t i = 0; i < k;) {
     ahead.Touch(i);
     for (const size_t end = HWY_MIN(k, i + kLine); i < end; ++i) {
@@ -123,45 +124,22 @@ HWY_INLINE void PanelTile(const float* HWY_RESTRICT panel, const float* const (&
   }
 }
 
-template <class W>
-HWY_INLINE const float* AsFloats(const W* from, size_t count, float* converted) {
-  size_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) Store(Load(from + i), converted + i);
-  if (i < count) StoreFirst(LoadFirst(from + i, count - i), converted + i, count - i);
-  return converted;
-}
-
-HWY_INLINE const float* AsFloats(const float* from, size_t, float*) {
-  return from;
-}
-
-template <class W>
-void MultiplyTyped(const PanelProducts& p) {
+void MultiplyPanelsTarget(const PanelProducts& p) {
   const size_t k = p.k;
   const size_t columns = p.columns;
   for (size_t n = 0; n < columns; n += kTileColumns) {
     const size_t count = HWY_MIN(kTileColumns, columns - n);
-    const W* typed = static_cast<const W*>(p.w) + n * k;
-    const W* next = n + count < columns ? typed + count * k : static_cast<const W*>(p.next_w);
-    const float* first = AsFloats(typed, count * k, p.converted);
-    const float* w[kTileColumns];
-    for (size_t i = 0; i < kTileColumns; ++i) w[i] = first + HWY_MIN(i, count - 1) * k;
+    const float* w[kTileColumns];  // a tile of fewer repeats the last
+    for (size_t i = 0; i < kTileColumns; ++i) w[i] = p.w + (n + HWY_MIN(i, count - 1)) * k;
+    const float* next = n + count < columns ? p.w + (n + count) * k : p.next_w;
+    const Ahead<float> ahead{next, k, next ? kTileColumns : 0};
     ForEachPanel(p.rows, [&](size_t m, size_t vectors) HWY_ATTR {
       const float* panel = p.panels + m * k;
       float* out = p.out + m * p.out_stride + n;
-      const Ahead<W> ahead{next, k, next ? kTileColumns : 0};
       if (vectors == 3) PanelTile<3>(panel, w, k, ahead, out, p.out_stride);
       if (vectors == 2) PanelTile<2>(panel, w, k, ahead, out, p.out_stride);
       if (vectors == 1) PanelTile<1>(panel, w, k, ahead, out, p.out_stride);
     });
-  }
-}
-
-void MultiplyPanelsTarget(const PanelProducts& p) {
-  switch (p.w_dtype) {
-    case DataType::kFloat32: return MultiplyTyped<float>(p);
-    case DataType::kBFloat16: return MultiplyTyped<hwy::bfloat16_t>(p);
-    case DataType::kFloat16: return MultiplyTyped<hwy::float16_t>(p);
   }
 }
 

@@ -1,13 +1,12 @@
-// The vectorised matrix product for many rows of x, as an encoder has them.
+// The vectorised matrix product for many rows of x and float32 weights, as an encoder has them.
 //
 // simd/products.h reads both operands along k and adds up the lanes of a vector at the end, which
 // suits a few rows. With many, that sum and the traffic between caches cost more than laying x out
 // anew: here a vector holds one element of k for several rows, and elements of w are broadcast.
+// (16-bit weights halve that traffic, and converting them would eat up what is gained.)
 #pragma once
 
 #include <cstdint>
-
-#include "kernels/dtype.h"
 
 namespace transept::kernels::cpu {
 
@@ -34,14 +33,12 @@ void FillPanels(const PanelSource& source, float* panels);
 struct PanelProducts {
   const float* panels = nullptr;  // what FillPanels made of x
   int64_t rows = 0;
-  const void* w = nullptr;  // [columns, k], rows without a gap between them
-  DataType w_dtype = DataType::kFloat32;
+  const float* w = nullptr;  // [columns, k], rows without a gap between them
   int64_t columns = 0;
   int64_t k = 0;
   // What the caller multiplies next, to be fetched from memory meanwhile; may be null.
-  const void* next_w = nullptr;
-  float* converted = nullptr;  // scratch: [kPanelColumns, k]
-  float* out = nullptr;        // [PaddedRows(rows), columns rounded up to kPanelColumns]
+  const float* next_w = nullptr;
+  float* out = nullptr;  // [PaddedRows(rows), columns rounded up to kPanelColumns]
   int64_t out_stride = 0;
 };
 
