@@ -5,8 +5,7 @@
 // EncoderInputs / DecoderInputs (kernels/inputs.h). A device may run the list one operation at a
 // time (kernels/cpu), capture it in a graph, or hand it whole to one persistent kernel.
 //
-// Shapes: T = query tokens in the step, R = decoder rows, M = T or R as `extent` of the buffer
-// says.
+// Shapes: T = query tokens in the step, R = decoder rows, M = T or R by the buffer's `extent`.
 #pragma once
 
 #include <cstdint>
@@ -63,7 +62,8 @@ struct EmbedOp {
   Activations out;  // [T, d_model]
 };
 
-// out = norm(in) * output_scale. `in` and `out` may be the same buffer.
+// out = norm(in) * output_scale, perhaps in place. A linear layer behind it that reads `out` is its
+// only reader: a device may fuse the two.
 struct NormOp {
   NormKind kind = NormKind::kRms;
   Vector weight;  // [width]

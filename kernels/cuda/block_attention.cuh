@@ -1,4 +1,5 @@
-// The second half of attention: the parts that warps and thread blocks computed become one result.
+// The second half of attention: what warps and thread blocks computed of a query's keys becomes its
+// result.
 #pragma once
 
 #include <cstdint>
@@ -7,14 +8,10 @@
 
 namespace transept::kernels::cuda {
 
-inline constexpr int kAttentionWarps = 4;
-inline constexpr int kAttentionThreads = 32 * kAttentionWarps;
-
-// Where thread blocks that share a query's keys leave their parts. `parts` is
-// [queries, num_heads, splits, head_size + 2]: the sums, the largest score, the total.
+// Where thread blocks that share a query's keys leave their parts.
 struct SplitKeys {
   int splits = 1;
-  float* parts = nullptr;
+  float* parts = nullptr;       // [queries, num_heads, splits, head_size + 2]
   uint32_t* arrived = nullptr;  // [queries, num_heads], zero between launches
 };
 
@@ -29,14 +26,48 @@ __device__ inline KeySpan SpanOf(int num_keys, int split, int splits, int tile) 
   return {min(split * each * tile, num_keys), min((split + 1) * each * tile, num_keys)};
 }
 
-// Merges the warps of a block into warp 0 through shared memory of
-// kAttentionWarps * (head_size + 2) floats. All threads call it.
-template <typename Layout>
-__device__ void MergeWarps(RunningSoftmax<Layout>& result, int head_size, float* shared) {
-  const int warp = threadIdx.x / 32;
-  float* mine = shared + warp * (head_size + 2);
+// A part is head_size sums, the largest score and the total, as in RunningSoftmax.
+__device__ inline int64_t PartSize(int head_size) {
+  return head_size + 2;
+}
+
+// One column of `count` parts merged, each read by one thread: no exchange is needed.
+struct Column {
+  float sum = 0.0f;
+  float largest = -INFINITY;
+  float total = 0.0f;
+};
+template <typename T, typename Load>
+__device__ Column MergeColumn(const float* parts, int count, int head_size, int column, Load load) {
+  const int64_t size = PartSize(head_size);
+  Column merged;
+#pragma unroll 8
+  for (int i = 0; i < count; ++i) {
+    merged.largest = fmaxf(merged.largest, load(parts + i * size + head_size));
+  }
+  if (merged.largest == -INFINITY) return merged;
+#pragma unroll 8
+  for (int i = 0; i < count; ++i) {
+    const float* part = parts + i * size;
+    const float weight = Exp<T>(load(part + head_size) - merged.largest);
+    merged.sum += weight * load(part + column);
+    merged.total += weight * load(part + head_size + 1);
+  }
+  return merged;
+}
+
+// The result of a block's kWarps warps, and of all blocks that share the query's keys: the last of
+// them writes it to `out` [head_size], zeros when there was no key. `index` counts (query, head)
+// pairs. All threads call it, with shared memory of kWarps * PartSize floats.
+template <typename Layout, int kWarps>
+__device__ void FinishQuery(RunningSoftmax<Layout>& result, int head_size, const SplitKeys& split,
+                            int64_t index, float* shared, typename Layout::T* out) {
+  using T = typename Layout::T;
+  const int64_t size = PartSize(head_size);
+  result.MergeGroups();
   __syncthreads();
   if (Layout::Group() == 0) {
+    float* mine = shared + threadIdx.x / 32 * size;
     Layout::ForEachPack(head_size, [&](int step, int column) {
       for (int i = 0; i < Layout::kPack; ++i) {
         mine[column + i] = result.out[step * Layout::kPack + i];
@@ -48,53 +79,29 @@ __device__ void MergeWarps(RunningSoftmax<Layout>& result, int head_size, float*
     }
   }
   __syncthreads();
-  if (warp != 0) return;
-  for (int other = 1; other < kAttentionWarps; ++other) {
-    const float* theirs = shared + other * (head_size + 2);
-    result.Merge(theirs[head_size], theirs[head_size + 1], [&](int i) {
-      const int column = Layout::Column(i / Layout::kPack) + i % Layout::kPack;
-      return column < head_size ? theirs[column] : 0.0f;
-    });
-  }
-}
 
-// Writes the query's result, which warp 0 holds, to `out` [head_size]: zero when there was no key.
-template <typename Layout>
-__device__ void StoreResult(const RunningSoftmax<Layout>& result, int head_size,
-                            typename Layout::T* out) {
-  if (threadIdx.x / 32 != 0 || Layout::Group() != 0) return;
-  const float scale = result.total > 0.0f ? 1.0f / result.total : 0.0f;
-  Layout::ForEachPack(head_size, [&](int step, int column) {
-    Pack<typename Layout::T, Layout::kPack> pack;
-    for (int i = 0; i < Layout::kPack; ++i) {
-      pack.element[i] = FromFloat<typename Layout::T>(result.out[step * Layout::kPack + i] * scale);
+  const auto store = [&](int column, const Column& merged) {
+    out[column] = FromFloat<T>(merged.total > 0.0f ? merged.sum / merged.total : 0.0f);
+  };
+  float* const parts = split.parts + index * split.splits * size;
+  float* const part = parts + blockIdx.z * size;
+  for (int column = threadIdx.x; column < head_size; column += 32 * kWarps) {
+    const Column merged =
+        MergeColumn<T>(shared, kWarps, head_size, column, [](const float* p) { return *p; });
+    if (split.splits == 1) {
+      store(column, merged);
+      continue;
     }
-    *reinterpret_cast<Pack<typename Layout::T, Layout::kPack>*>(out + column) = pack;
-  });
-}
-
-// Leaves warp 0's part for number `index` of all (query, head) pairs in split.parts. The
-// last block to do so merges all parts and returns true; its warp 0 then holds the result. All
-// threads call it.
-template <typename Layout>
-__device__ bool MergeSplits(RunningSoftmax<Layout>& result, int head_size, const SplitKeys& split,
-                            int64_t index, int part) {
-  __shared__ bool last;
-  const int64_t width = head_size + 2;
-  float* parts = split.parts + index * split.splits * width;
-  if (threadIdx.x < 32 && Layout::Group() == 0) {
-    float* mine = parts + part * width;
-    Layout::ForEachPack(head_size, [&](int step, int column) {
-      for (int i = 0; i < Layout::kPack; ++i) {
-        __stcg(mine + column + i, result.out[step * Layout::kPack + i]);
-      }
-    });
-    if (Layout::Lane() == 0) {
-      __stcg(mine + head_size, result.largest);
-      __stcg(mine + head_size + 1, result.total);
+    __stcg(part + column, merged.sum);
+    if (column == 0) {
+      __stcg(part + head_size, merged.largest);
+      __stcg(part + head_size + 1, merged.total);
     }
     __threadfence();
   }
+  if (split.splits == 1) return;
+
+  __shared__ bool last;
   __syncthreads();
   if (threadIdx.x == 0) {
     last = atomicAdd(split.arrived + index, 1) == static_cast<uint32_t>(split.splits - 1);
@@ -102,18 +109,11 @@ __device__ bool MergeSplits(RunningSoftmax<Layout>& result, int head_size, const
     __threadfence();
   }
   __syncthreads();
-  if (!last) return false;
-  if (threadIdx.x < 32) {
-    for (int other = 0; other < split.splits; ++other) {
-      if (other == part) continue;
-      const float* theirs = parts + other * width;
-      result.Merge(__ldcg(theirs + head_size), __ldcg(theirs + head_size + 1), [&](int i) {
-        const int column = Layout::Column(i / Layout::kPack) + i % Layout::kPack;
-        return column < head_size ? __ldcg(theirs + column) : 0.0f;
-      });
-    }
+  if (!last) return;
+  for (int column = threadIdx.x; column < head_size; column += 32 * kWarps) {
+    store(column, MergeColumn<T>(parts, split.splits, head_size, column,
+                                 [](const float* p) { return __ldcg(p); }));
   }
-  return true;
 }
 
 }  // namespace transept::kernels::cuda

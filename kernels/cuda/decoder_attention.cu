@@ -74,8 +74,8 @@ __device__ void WriteSlot(const Pages<T>& pages, int64_t slot, int head, const T
 
 // Grid: (query tokens, heads, splits). The K/V of the step's own tokens come from `query`, because
 // other blocks may not have stored them yet; the rest of the past from the pages.
-template <typename Layout>
-__global__ void __launch_bounds__(kAttentionThreads)
+template <typename Layout, int kWarps>
+__global__ void __launch_bounds__(32 * kWarps)
     SelfAttention(const Parameters<typename Layout::T> p) {
   using T = typename Layout::T;
   extern __shared__ float shared[];
@@ -91,8 +91,8 @@ __global__ void __launch_bounds__(kAttentionThreads)
   const int first_position = position - (token - first_token);
   const int64_t keys_column = static_cast<int64_t>(p.shape.num_heads + kv_head) * size;
   const int64_t values_column = keys_column + static_cast<int64_t>(p.shape.num_kv_heads) * size;
-  const KeySpan span = SpanOf(position + 1, blockIdx.z, p.split.splits,
-                              WarpAttention<Layout, 1>::kTile * kAttentionWarps);
+  const KeySpan span =
+      SpanOf(position + 1, blockIdx.z, p.split.splits, WarpAttention<Layout, 1>::kTile * kWarps);
   const HeadBias bias(p.bias, head);
 
   const auto locate = [&](int j) -> KeyValue<T> {
@@ -113,8 +113,7 @@ __global__ void __launch_bounds__(kAttentionThreads)
   WarpAttention<Layout, 1> attention;
   attention.LoadQuery(0, mine + static_cast<int64_t>(head) * size, size, p.shape.scale);
   constexpr int kTile = WarpAttention<Layout, 1>::kTile;
-  for (int tile = span.begin + threadIdx.x / 32 * kTile; tile < span.end;
-       tile += kAttentionWarps * kTile) {
+  for (int tile = span.begin + threadIdx.x / 32 * kTile; tile < span.end; tile += kWarps * kTile) {
     attention.Attend(tile, min(tile + kTile, span.end), size, locate,
                      [&](int j) { return bias(j - position); });
   }
@@ -122,21 +121,15 @@ __global__ void __launch_bounds__(kAttentionThreads)
     WriteSlot<Layout>(p.pages, p.inputs.self_slots[token], kv_head, mine + keys_column,
                       mine + values_column);
   }
-  RunningSoftmax<Layout>& result = attention.result[0];
-  result.MergeGroups();
-  MergeWarps(result, size, shared);
-  if (p.split.splits > 1 &&
-      !MergeSplits(result, size, p.split, static_cast<int64_t>(token) * p.shape.num_heads + head,
-                   blockIdx.z)) {
-    return;
-  }
-  StoreResult(result, size, p.out + token * p.out_stride + static_cast<int64_t>(head) * size);
+  FinishQuery<Layout, kWarps>(attention.result[0], size, p.split,
+                              static_cast<int64_t>(token) * p.shape.num_heads + head, shared,
+                              p.out + token * p.out_stride + static_cast<int64_t>(head) * size);
 }
 
 // Grid: (sources, heads, splits). A block serves all query tokens of its source, kQueries at a
 // time, so that the source's pages are read from memory once.
-template <typename Layout, int kQueries>
-__global__ void __launch_bounds__(kAttentionThreads)
+template <typename Layout, int kWarps, int kQueries>
+__global__ void __launch_bounds__(32 * kWarps)
     CrossAttention(const Parameters<typename Layout::T> p) {
   using T = typename Layout::T;
   using Attention = WarpAttention<Layout, kQueries>;
@@ -151,7 +144,7 @@ __global__ void __launch_bounds__(kAttentionThreads)
   const int32_t* table = p.inputs.cross_block_tables + source * p.inputs.cross_block_table_stride;
   constexpr int kTile = Attention::kTile;
   const KeySpan span =
-      SpanOf(p.inputs.cross_lengths[source], blockIdx.z, p.split.splits, kTile * kAttentionWarps);
+      SpanOf(p.inputs.cross_lengths[source], blockIdx.z, p.split.splits, kTile * kWarps);
 
   const auto locate = [&](int j) -> KeyValue<T> {
     const int64_t at =
@@ -171,35 +164,32 @@ __global__ void __launch_bounds__(kAttentionThreads)
       }
     }
     for (int tile = span.begin + threadIdx.x / 32 * kTile; tile < span.end;
-         tile += kAttentionWarps * kTile) {
+         tile += kWarps * kTile) {
       attention.Attend(tile, min(tile + kTile, span.end), size, locate, [](int) { return 0.0f; });
     }
 #pragma unroll
     for (int q = 0; q < kQueries; ++q) {
       if (token + q >= end) break;
-      RunningSoftmax<Layout>& result = attention.result[q];
-      result.MergeGroups();
-      MergeWarps(result, size, shared);
-      if (p.split.splits > 1 &&
-          !MergeSplits(result, size, p.split,
-                       static_cast<int64_t>(token + q) * p.shape.num_heads + head, blockIdx.z)) {
-        continue;
-      }
-      StoreResult(result, size,
-                  p.out + (token + q) * p.out_stride + static_cast<int64_t>(head) * size);
+      FinishQuery<Layout, kWarps>(
+          attention.result[q], size, p.split,
+          static_cast<int64_t>(token + q) * p.shape.num_heads + head, shared,
+          p.out + (token + q) * p.out_stride + static_cast<int64_t>(head) * size);
     }
   }
 }
 
-// Splits the keys among blocks until the GPU is full, as far as the workspace goes.
+// Splits the keys among blocks until the GPU is full, as far as a part is worth a block and the
+// workspace goes. `keys_each`: what a block takes in at once.
 SplitKeys PlanSplits(Device& device, int64_t tokens, int64_t blocks, const AttentionShape& shape,
-                     int max_splits) {
+                     int64_t max_keys, int64_t keys_each) {
+  constexpr int64_t kMaxSplits = 16;
   const int64_t pairs = tokens * shape.num_heads;
-  const int64_t wanted = std::clamp<int64_t>(
-      2 * device.multiprocessors() / std::max<int64_t>(blocks, 1), 1, max_splits);
-  const size_t bytes = pairs * wanted * (shape.head_size + 2) * sizeof(float);
-  if (wanted == 1 || pairs > Device::kCounters || bytes > Device::kWorkspaceBytes) return {};
-  return {.splits = static_cast<int>(wanted),
+  const int64_t useful = std::clamp<int64_t>(max_keys / keys_each, 1, kMaxSplits);
+  const int64_t splits =
+      std::clamp<int64_t>(2 * device.multiprocessors() / std::max<int64_t>(blocks, 1), 1, useful);
+  const size_t bytes = pairs * splits * (shape.head_size + 2) * sizeof(float);
+  if (splits == 1 || pairs > Device::kCounters || bytes > Device::kWorkspaceBytes) return {};
+  return {.splits = static_cast<int>(splits),
           .parts = static_cast<float*>(device.workspace()),
           .arrived = device.counters()};
 }
@@ -218,49 +208,63 @@ Parameters<T> ParametersOf(const Op& op, const Activations& query, const Step& s
           .out_stride = op.out.stride};
 }
 
-size_t SharedBytes(const AttentionShape& shape) {
-  return kAttentionWarps * (shape.head_size + 2) * sizeof(float);
+size_t SharedBytes(const AttentionShape& shape, int warps) {
+  return warps * (shape.head_size + 2) * sizeof(float);
 }
 
-// More splits would leave a block less to do than merging costs.
-constexpr int kMaxSelfSplits = 4;
-constexpr int kMaxCrossSplits = 16;
+// A past of this many positions is not worth several blocks.
+constexpr int64_t kSelfKeysEach = 1024;
+constexpr int64_t kCrossKeysEach = 64;
+
+template <typename Layout, int kWarps>
+void LaunchSelf(const Parameters<typename Layout::T>& parameters, const SelfAttentionOp& op,
+                const Step& step, Device& device) {
+  const dim3 grid(step.num_tokens, op.shape.num_heads, parameters.split.splits);
+  Launch(device, "self-attention", {grid, 32 * kWarps, SharedBytes(op.shape, kWarps)},
+         SelfAttention<Layout, kWarps>, parameters);
+}
 
 }  // namespace
 
 void Run(const SelfAttentionOp& op, const Step& step, Resources& resources) {
   Device& device = resources.device;
-  const SplitKeys split = PlanSplits(device, step.num_tokens, step.num_tokens * op.shape.num_heads,
-                                     op.shape, kMaxSelfSplits);
+  const int64_t blocks = step.num_tokens * op.shape.num_heads;
+  const SplitKeys split =
+      PlanSplits(device, step.num_tokens, blocks, op.shape,
+                 step.decoder->block_table_stride * op.cache.block_size, kSelfKeysEach);
   DispatchElement(op.cache.dtype, [&](auto element) {
     using T = decltype(element);
     Parameters<T> parameters = ParametersOf<T>(op, op.qkv, step, split);
     parameters.bias = resources.biases.Get(op.bias);
     DispatchHeadSize<T>(op.shape.head_size, op.kernel == AttentionKernel::kCuda, [&](auto layout) {
       using Layout = decltype(layout);
-      const dim3 grid(step.num_tokens, op.shape.num_heads, split.splits);
-      Launch(device, "self-attention", {grid, kAttentionThreads, SharedBytes(op.shape)},
-             SelfAttention<Layout>, parameters);
+      if (blocks <= 2 * device.multiprocessors()) {
+        LaunchSelf<Layout, 8>(parameters, op, step, device);
+      } else {
+        LaunchSelf<Layout, 4>(parameters, op, step, device);
+      }
     });
   });
 }
 
 void Run(const CrossAttentionOp& op, const Step& step, Resources& resources) {
+  constexpr int kWarps = 4;
   Device& device = resources.device;
   const int64_t sources = step.decoder->num_sources;
   const SplitKeys split =
-      PlanSplits(device, step.num_tokens, sources * op.shape.num_heads, op.shape, kMaxCrossSplits);
+      PlanSplits(device, step.num_tokens, sources * op.shape.num_heads, op.shape,
+                 step.decoder->cross_block_table_stride * op.cache.block_size, kCrossKeysEach);
   DispatchElement(op.cache.dtype, [&](auto element) {
     using T = decltype(element);
     const Parameters<T> parameters = ParametersOf<T>(op, op.query, step, split);
     DispatchHeadSize<T>(op.shape.head_size, op.kernel == AttentionKernel::kCuda, [&](auto layout) {
       using Layout = decltype(layout);
-      const LaunchShape shape{dim3(sources, op.shape.num_heads, split.splits), kAttentionThreads,
-                              SharedBytes(op.shape)};
+      const LaunchShape shape{dim3(sources, op.shape.num_heads, split.splits), 32 * kWarps,
+                              SharedBytes(op.shape, kWarps)};
       if (sources == step.num_tokens) {
-        Launch(device, "cross-attention", shape, CrossAttention<Layout, 1>, parameters);
+        Launch(device, "cross-attention", shape, CrossAttention<Layout, kWarps, 1>, parameters);
       } else {
-        Launch(device, "cross-attention", shape, CrossAttention<Layout, 4>, parameters);
+        Launch(device, "cross-attention", shape, CrossAttention<Layout, kWarps, 4>, parameters);
       }
     });
   });

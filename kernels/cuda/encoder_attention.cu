@@ -10,6 +10,8 @@
 namespace transept::kernels::cuda {
 namespace {
 
+constexpr int kWarps = 4;
+
 template <typename T>
 struct Parameters {
   const int32_t* offsets;
@@ -24,7 +26,7 @@ struct Parameters {
 
 // Grid: (tokens, heads).
 template <typename Layout>
-__global__ void __launch_bounds__(kAttentionThreads)
+__global__ void __launch_bounds__(32 * kWarps)
     EncoderAttention(const Parameters<typename Layout::T> p) {
   using T = typename Layout::T;
   using Attention = WarpAttention<Layout, 1>;
@@ -52,14 +54,12 @@ __global__ void __launch_bounds__(kAttentionThreads)
     return {row + keys, row + values};
   };
   constexpr int kTile = Attention::kTile;
-  for (int tile = threadIdx.x / 32 * kTile; tile < length; tile += kAttentionWarps * kTile) {
+  for (int tile = threadIdx.x / 32 * kTile; tile < length; tile += kWarps * kTile) {
     attention.Attend(tile, min(tile + kTile, length), size, locate,
                      [&](int j) { return bias(j - position); });
   }
-  RunningSoftmax<Layout>& result = attention.result[0];
-  result.MergeGroups();
-  MergeWarps(result, size, shared);
-  StoreResult(result, size, p.out + token * p.out_stride + static_cast<int64_t>(head) * size);
+  FinishQuery<Layout, kWarps>(attention.result[0], size, {}, 0, shared,
+                              p.out + token * p.out_stride + static_cast<int64_t>(head) * size);
 }
 
 }  // namespace
@@ -77,9 +77,9 @@ void Run(const EncoderAttentionOp& op, const Step& step, Resources& resources) {
                                    .out = static_cast<T*>(op.out.data),
                                    .out_stride = op.out.stride};
     DispatchHeadSize<T>(op.shape.head_size, op.kernel == AttentionKernel::kCuda, [&](auto layout) {
-      const size_t shared = kAttentionWarps * (op.shape.head_size + 2) * sizeof(float);
+      const size_t shared = kWarps * (op.shape.head_size + 2) * sizeof(float);
       Launch(resources.device, "encoder attention",
-             {dim3(step.num_tokens, op.shape.num_heads), kAttentionThreads, shared},
+             {dim3(step.num_tokens, op.shape.num_heads), 32 * kWarps, shared},
              EncoderAttention<decltype(layout)>, parameters);
     });
   });

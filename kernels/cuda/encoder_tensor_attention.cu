@@ -14,6 +14,14 @@ constexpr int kTile = 64;  // queries of a block, keys of a step
 constexpr int kWarps = 4;  // 16 queries each
 constexpr int kThreads = 32 * kWarps;
 constexpr int kKeyTiles = kTile / 8;  // of 8 keys, as tensor cores take them
+constexpr float kLog2E = 1.44269504f;
+
+// 2^x, to 2 units in the last place.
+__device__ inline float Exp2(float x) {
+  float result;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
+  return result;
+}
 
 template <typename T>
 struct Parameters {
@@ -95,14 +103,14 @@ struct WarpTile {
       }
       next = fmaxf(next, __shfl_xor_sync(~0u, next, 1));
       next = fmaxf(next, __shfl_xor_sync(~0u, next, 2));
-      const float correction = __expf(largest[half] - next);
+      const float correction = Exp2(largest[half] - next);
       largest[half] = next;
       float sum = 0.0f;
 #pragma unroll
       for (int n = 0; n < kKeyTiles; ++n) {
 #pragma unroll
         for (int i = 2 * half; i < 2 * half + 2; ++i) {
-          scores[n][i] = __expf(scores[n][i] - next);
+          scores[n][i] = Exp2(scores[n][i] - next);
           sum += scores[n][i];
         }
       }
@@ -134,22 +142,46 @@ struct WarpTile {
   }
 };
 
-// score * scale + bias, -infinity for keys beyond the source's end.
-template <int kHead>
-__device__ void AddBias(float (&scores)[kKeyTiles][4], float scale, const float* bias, int reach,
-                        int query, int key, int length) {
-  const int lane = threadIdx.x % 32;
+// The bias of one head, in units of log 2 like everything that goes into the softmax here.
+struct TileBias {
+  const float* values;  // shared memory [2 * reach + 1]
+  int reach;            // -1 = no bias
+
+  // Scores of a warp's queries from `query` on and kTile keys from `key` on: score * scale + bias.
+  __device__ void Add(float (&scores)[kKeyTiles][4], float scale, int query, int key) const {
+    const int nearest_left = key + kTile - 1 - query;  // largest distance
+    const int nearest_right = key - (query + 15);      // smallest distance
+    if (reach < 0 || nearest_left <= -reach || nearest_right >= reach) {
+      const float all = reach < 0 ? 0.0f : nearest_left <= -reach ? values[0] : values[2 * reach];
+      ForEach(scores, [&](float score, int, int) { return score * scale + all; });
+      return;
+    }
+    ForEach(scores, [&](float score, int row, int column) {
+      const int distance = key + column - (query + row);
+      return score * scale + values[min(max(distance, -reach), reach) + reach];
+    });
+  }
+
+  // Keys from `count` on become impossible.
+  __device__ static void Mask(float (&scores)[kKeyTiles][4], int count) {
+    ForEach(scores,
+            [&](float score, int, int column) { return column < count ? score : -INFINITY; });
+  }
+
+ private:
+  // score = fn(score, row, column) for this lane's scores.
+  template <typename Fn>
+  __device__ static void ForEach(float (&scores)[kKeyTiles][4], Fn fn) {
+    const int lane = threadIdx.x % 32;
 #pragma unroll
-  for (int n = 0; n < kKeyTiles; ++n) {
+    for (int n = 0; n < kKeyTiles; ++n) {
 #pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      const int k = key + 8 * n + 2 * (lane % 4) + i % 2;
-      const int distance = k - (query + lane / 4 + i / 2 * 8);
-      const float added = reach >= 0 ? bias[min(max(distance, -reach), reach) + reach] : 0.0f;
-      scores[n][i] = k < length ? scores[n][i] * scale + added : -INFINITY;
+      for (int i = 0; i < 4; ++i) {
+        scores[n][i] = fn(scores[n][i], lane / 4 + i / 2 * 8, 8 * n + 2 * (lane % 4) + i % 2);
+      }
     }
   }
-}
+};
 
 // Grid: (query tiles of the longest source, heads, sources).
 template <typename T, int kHead>
@@ -173,7 +205,7 @@ __global__ void __launch_bounds__(kThreads) TensorAttention(const Parameters<T> 
   const T* const values = keys + all_keys;
   const int reach = p.bias.values ? p.bias.reach : -1;
   for (int i = threadIdx.x; i <= 2 * reach; i += kThreads) {
-    bias[i] = p.bias.values[head * (2 * reach + 1) + i];
+    bias[i] = p.bias.values[head * (2 * reach + 1) + i] * kLog2E;
   }
 
   WaitForPredecessor();
@@ -199,7 +231,8 @@ __global__ void __launch_bounds__(kThreads) TensorAttention(const Parameters<T> 
     if (key == 0) warp.LoadQuery(tiles.query);
     float scores[kKeyTiles][4] = {};
     warp.Score(scores, tiles.keys[stage]);
-    AddBias<kHead>(scores, p.shape.scale, bias, reach, query, key, length);
+    TileBias{bias, reach}.Add(scores, p.shape.scale * kLog2E, query, key);
+    if (length - key < kTile) TileBias::Mask(scores, length - key);
     warp.Normalize(scores);
     warp.AddValues(scores, tiles.values[stage]);
     __syncthreads();

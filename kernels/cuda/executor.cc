@@ -1,8 +1,21 @@
 #include "kernels/cuda/executor.h"
 
+#include "kernels/cuda/skinny.h"
+
 namespace transept::kernels::cuda {
 
+Executor::Executor(Device* device)
+    : resources_{.device = *device, .blas = Blas(device), .biases = BiasTables(device)} {
+  device->Check(cudaMalloc(&resources_.squares, kMaxSkinnyRows * kMaxParts * sizeof(float)),
+                "allocating sums of squares");
+}
+
+Executor::~Executor() {
+  cudaFree(resources_.squares);
+}
+
 void Executor::Prepare(const Program& program) {
+  plans_[&program] = PlanFusion(program);
   for (const Operation& operation : program.operations) {
     std::visit(
         [&](const auto& op) {
@@ -15,10 +28,21 @@ void Executor::Prepare(const Program& program) {
 }
 
 void Executor::Run(const Program& program, const Step& step) {
-  for (const Operation& operation : program.operations) {
-    if (observer_) observer_->Begin(operation);
-    std::visit([&](const auto& op) { cuda::Run(op, step, resources_); }, operation);
-    if (observer_) observer_->End(operation);
+  const bool fused = step.num_tokens <= kMaxSkinnyRows;
+  for (const PlannedOperation& planned : plans_.at(&program)) {
+    if (fused && planned.absorbed) continue;
+    if (observer_) observer_->Begin(*planned.operation);
+    const NormNeighbours norms = fused ? planned.norms : NormNeighbours{};
+    std::visit(
+        [&](const auto& op) {
+          if constexpr (requires { cuda::Run(op, step, resources_, norms); }) {
+            cuda::Run(op, step, resources_, norms);
+          } else {
+            cuda::Run(op, step, resources_);
+          }
+        },
+        *planned.operation);
+    if (observer_) observer_->End(*planned.operation);
   }
 }
 

@@ -1,7 +1,11 @@
 // Runs a Program on a GPU, one kernel or a few for each operation.
 #pragma once
 
+#include <map>
+#include <vector>
+
 #include "kernels/cuda/device.h"
+#include "kernels/cuda/fusion.h"
 #include "kernels/cuda/operations.h"
 #include "kernels/inputs.h"
 #include "kernels/operation.h"
@@ -23,9 +27,14 @@ class Observer {
 class Executor {
  public:
   // `device` must outlive the executor.
-  explicit Executor(Device* device) : resources_{*device, Blas(device), BiasTables(device)} {}
+  explicit Executor(Device* device);
+  ~Executor();
 
-  // Makes what the operations need besides their parameters. The weights must be on the device.
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+
+  // Makes what the operations need besides their parameters. The weights must be on the device, and
+  // the program must outlive the executor.
   void Prepare(const Program& program);
 
   // Programs that Prepare has seen. The inputs' arrays are in device memory.
@@ -39,6 +48,7 @@ class Executor {
   void Run(const Program& program, const Step& step);
 
   Resources resources_;
+  std::map<const Program*, std::vector<PlannedOperation>> plans_;
   Observer* observer_ = nullptr;
 };
 

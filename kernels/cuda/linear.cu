@@ -23,18 +23,26 @@ __global__ void __launch_bounds__(kThreads) FinishLinear(const LinearOp op) {
   *out = FromFloat<T>(Activate(op.activation, ToFloat(*out) + bias));
 }
 
-// Grid: (rows, columns / kThreads). `in` is [rows, 2 * width]: gates, then up projections.
-template <typename T>
+// Grid: (rows, columns / (kThreads * kPack)). The scratch is [rows, 2 * width]: gates, then up
+// projections.
+template <typename T, int kPack>
 __global__ void __launch_bounds__(kThreads) FinishGated(const GatedLinearOp op) {
   LetSuccessorStart();
   WaitForPredecessor();
   const int64_t row = blockIdx.x;
-  const int64_t column = static_cast<int64_t>(blockIdx.y) * kThreads + threadIdx.x;
+  const int64_t column = (static_cast<int64_t>(blockIdx.y) * kThreads + threadIdx.x) * kPack;
   if (column >= op.out.width) return;
-  const T* in = static_cast<const T*>(op.scratch.data) + row * op.scratch.stride;
-  const float gate = Activate(op.activation, ToFloat(in[column]));
-  static_cast<T*>(op.out.data)[row * op.out.stride + column] =
-      FromFloat<T>(gate * ToFloat(in[op.out.width + column]));
+  using P = Pack<T, kPack>;
+  const T* in = static_cast<const T*>(op.scratch.data) + row * op.scratch.stride + column;
+  const P gate = *reinterpret_cast<const P*>(in);
+  const P up = *reinterpret_cast<const P*>(in + op.out.width);
+  P out;
+#pragma unroll
+  for (int i = 0; i < kPack; ++i) {
+    const float open = Activate(op.activation, ToFloat(gate.element[i]));
+    out.element[i] = FromFloat<T>(open * ToFloat(up.element[i]));
+  }
+  *reinterpret_cast<P*>(static_cast<T*>(op.out.data) + row * op.out.stride + column) = out;
 }
 
 dim3 GridFor(int64_t rows, int64_t width) {
@@ -42,18 +50,22 @@ dim3 GridFor(int64_t rows, int64_t width) {
               static_cast<unsigned>((width + kThreads - 1) / kThreads));
 }
 
+// Takes over the halves of the norms around a product of few rows, and runs it.
+void RunSkinny(SkinnyProduct product, const NormNeighbours& norms, Resources& resources) {
+  product.norm_before = Split(norms.before, resources.squares, resources.parts);
+  if (norms.after) {
+    resources.parts = PartsOf(product, resources.device);
+    product.norm_after = Split(norms.after, resources.squares, resources.parts);
+  }
+  Run(product, resources.device);
+}
+
 }  // namespace
 
-void Run(const LinearOp& op, const Step& step, Resources& resources) {
+void Run(const LinearOp& op, const Step& step, Resources& resources, const NormNeighbours& norms) {
   const int64_t rows = step.Rows(op.in.extent);
-  const SkinnyProduct skinny{.weight = op.weight,
-                             .bias = op.bias,
-                             .activation = op.activation,
-                             .in = op.in,
-                             .residual = op.residual,
-                             .out = op.out,
-                             .rows = rows};
-  if (SkinnySupports(skinny)) return Run(skinny, resources.device);
+  const SkinnyProduct skinny = SkinnyOf(op, rows);
+  if (SkinnySupports(skinny)) return RunSkinny(skinny, norms, resources);
 
   // The product adds its residual, which is `out` in every model; the rest is done in place.
   resources.blas.Run({.weight = op.weight,
@@ -68,21 +80,22 @@ void Run(const LinearOp& op, const Step& step, Resources& resources) {
   });
 }
 
-void Run(const GatedLinearOp& op, const Step& step, Resources& resources) {
+void Run(const GatedLinearOp& op, const Step& step, Resources& resources,
+         const NormNeighbours& norms) {
   const int64_t rows = step.Rows(op.in.extent);
-  const SkinnyProduct skinny{.weight = op.weight,
-                             .bias = {},
-                             .activation = op.activation,
-                             .gated = true,
-                             .in = op.in,
-                             .residual = {},
-                             .out = op.out,
-                             .rows = rows};
-  if (SkinnySupports(skinny)) return Run(skinny, resources.device);
+  const SkinnyProduct skinny = SkinnyOf(op, rows);
+  if (SkinnySupports(skinny)) return RunSkinny(skinny, norms, resources);
   resources.blas.Run({.weight = op.weight, .in = op.in, .out = op.scratch, .rows = rows});
   DispatchElement(op.out.dtype, [&](auto element) {
-    Launch(resources.device, "gating", {GridFor(rows, op.out.width), kThreads},
-           FinishGated<decltype(element)>, op);
+    using T = decltype(element);
+    constexpr int kPack = kWidest<T>;
+    if (op.out.width % kPack == 0) {
+      Launch(resources.device, "gating", {GridFor(rows, op.out.width / kPack), kThreads},
+             FinishGated<T, kPack>, op);
+    } else {
+      Launch(resources.device, "gating", {GridFor(rows, op.out.width), kThreads}, FinishGated<T, 1>,
+             op);
+    }
   });
 }
 

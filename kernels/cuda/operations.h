@@ -35,16 +35,28 @@ struct Step {
   const int32_t* positions;
 };
 
+// The norms that an operation's neighbours are, and that it takes over a half of (skinny.h).
+struct NormNeighbours {
+  const NormOp* before = nullptr;
+  const NormOp* after = nullptr;
+};
+
 struct Resources {
   Device& device;
   Blas blas;
   BiasTables biases;
+  // Of the split norm that was written last.
+  float* squares = nullptr;  // [kMaxSkinnyRows, parts]
+  int32_t parts = 0;
 };
 
-void Run(const EmbedOp& op, const Step& step, Resources& resources);
+void Run(const EmbedOp& op, const Step& step, Resources& resources,
+         const NormNeighbours& norms = {});
 void Run(const NormOp& op, const Step& step, Resources& resources);
-void Run(const LinearOp& op, const Step& step, Resources& resources);
-void Run(const GatedLinearOp& op, const Step& step, Resources& resources);
+void Run(const LinearOp& op, const Step& step, Resources& resources,
+         const NormNeighbours& norms = {});
+void Run(const GatedLinearOp& op, const Step& step, Resources& resources,
+         const NormNeighbours& norms = {});
 void Run(const EncoderAttentionOp& op, const Step& step, Resources& resources);
 void Run(const SelfAttentionOp& op, const Step& step, Resources& resources);
 void Run(const CrossAttentionOp& op, const Step& step, Resources& resources);

@@ -8,28 +8,43 @@ namespace {
 
 constexpr int kThreads = 256;
 
-// Grid: tokens. `projected` is [T, 2 * kv_width]: keys, then values.
-template <typename T>
+// Grid: tokens. `projected` is [T, 2 * kv width]: keys, then values.
+template <typename T, int kPack>
 __global__ void __launch_bounds__(kThreads)
     ScatterKv(const T* projected, int64_t stride, const float* bias, const int64_t* slots,
               const PagedKv cache) {
+  using P = Pack<T, kPack>;
   LetSuccessorStart();
   WaitForPredecessor();
   const int64_t slot = slots[blockIdx.x];
   const int64_t block = slot / cache.block_size;
   const int64_t within = slot % cache.block_size;
   const int width = cache.num_kv_heads * cache.head_size;
-  const T* keys = projected + blockIdx.x * stride;
-  for (int i = threadIdx.x; i < width; i += kThreads) {
-    const int head = i / cache.head_size;
+  const T* from = projected + blockIdx.x * stride;
+  for (int i = threadIdx.x * kPack; i < 2 * width; i += kThreads * kPack) {
+    const int column = i % width;
+    const int64_t head = block * cache.num_kv_heads + column / cache.head_size;
     const int64_t at =
-        ((block * cache.num_kv_heads + head) * cache.block_size + within) * cache.head_size +
-        i % cache.head_size;
-    const float key_bias = bias ? bias[i] : 0.0f;
-    const float value_bias = bias ? bias[width + i] : 0.0f;
-    static_cast<T*>(cache.keys)[at] = FromFloat<T>(ToFloat(keys[i]) + key_bias);
-    static_cast<T*>(cache.values)[at] = FromFloat<T>(ToFloat(keys[width + i]) + value_bias);
+        (head * cache.block_size + within) * cache.head_size + column % cache.head_size;
+    P pack = *reinterpret_cast<const P*>(from + i);
+    for (int k = 0; bias && k < kPack; ++k) {
+      pack.element[k] = FromFloat<T>(ToFloat(pack.element[k]) + bias[i + k]);
+    }
+    T* const to = static_cast<T*>(i < width ? cache.keys : cache.values);
+    *reinterpret_cast<P*>(to + at) = pack;
   }
+}
+
+template <typename T>
+void Scatter(const ProjectCrossKvOp& op, size_t layer, const Step& step, Resources& resources) {
+  const int64_t rows = op.weight.rows / static_cast<int64_t>(op.caches.size());
+  const PagedKv& cache = op.caches[layer];
+  constexpr int kPack = kWidest<T>;
+  Launch(resources.device, "writing cross K/V",
+         {dim3(static_cast<unsigned>(step.num_tokens)), kThreads},
+         cache.head_size % kPack == 0 ? ScatterKv<T, kPack> : ScatterKv<T, 1>,
+         static_cast<const T*>(op.scratch.data), op.scratch.stride,
+         op.bias.data ? op.bias.data + layer * rows : nullptr, step.encoder->cross_slots, cache);
 }
 
 }  // namespace
@@ -42,14 +57,8 @@ void Run(const ProjectCrossKvOp& op, const Step& step, Resources& resources) {
     weight.data = static_cast<const char*>(op.weight.data) + layer * layer_bytes;
     weight.rows = rows;
     resources.blas.Run({.weight = weight, .in = op.in, .out = op.scratch, .rows = step.num_tokens});
-    DispatchElement(op.scratch.dtype, [&](auto element) {
-      using T = decltype(element);
-      Launch(resources.device, "writing cross K/V",
-             {dim3(static_cast<unsigned>(step.num_tokens)), kThreads}, ScatterKv<T>,
-             static_cast<const T*>(op.scratch.data), op.scratch.stride,
-             op.bias.data ? op.bias.data + layer * rows : nullptr, step.encoder->cross_slots,
-             op.caches[layer]);
-    });
+    DispatchElement(op.scratch.dtype,
+                    [&](auto element) { Scatter<decltype(element)>(op, layer, step, resources); });
   }
 }
 

@@ -2,6 +2,7 @@
 #include "kernels/cuda/element.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/operations.h"
+#include "kernels/cuda/skinny.h"
 
 namespace transept::kernels::cuda {
 namespace {
@@ -25,7 +26,8 @@ __device__ float BlockSum(float value) {
 // Grid: tokens.
 template <typename T>
 __global__ void __launch_bounds__(kThreads)
-    EmbedRow(const EmbedOp op, const int32_t* token_ids, const int32_t* positions) {
+    EmbedRow(const EmbedOp op, const int32_t* token_ids, const int32_t* positions,
+             const SplitNorm norm) {
   LetSuccessorStart();
   WaitForPredecessor();
   const int64_t token = blockIdx.x;
@@ -34,9 +36,19 @@ __global__ void __launch_bounds__(kThreads)
   const T* position = static_cast<const T*>(op.positions.data);
   if (position) position += (positions[token] + op.position_offset) * width;
   float* out = static_cast<float*>(op.out.data) + token * op.out.stride;
+  float squares = 0.0f;
   for (int64_t i = threadIdx.x; i < width; i += kThreads) {
-    out[i] = ToFloat(row[i]) * op.scale + (position ? ToFloat(position[i]) : 0.0f);
+    const float value = ToFloat(row[i]) * op.scale + (position ? ToFloat(position[i]) : 0.0f);
+    out[i] = value;
+    squares += value * value;
+    if (norm.weight) {
+      static_cast<T*>(norm.scaled)[token * norm.scaled_stride + i] =
+          FromFloat<T>(value * norm.weight[i]);
+    }
   }
+  if (norm.weight == nullptr) return;
+  squares = BlockSum(squares);
+  if (threadIdx.x == 0) norm.squares[token] = squares;
 }
 
 // Grid: rows. Reads its row twice, from memory and then from cache; `in` may be `out`.
@@ -80,10 +92,12 @@ dim3 Blocks(int64_t count) {
 
 }  // namespace
 
-void Run(const EmbedOp& op, const Step& step, Resources& resources) {
+void Run(const EmbedOp& op, const Step& step, Resources& resources, const NormNeighbours& norms) {
+  if (norms.after) resources.parts = 1;
+  const SplitNorm norm = Split(norms.after, resources.squares, 1);
   DispatchElement(op.table.dtype, [&](auto element) {
     Launch(resources.device, "embedding", {Blocks(step.num_tokens), kThreads},
-           EmbedRow<decltype(element)>, op, step.token_ids, step.positions);
+           EmbedRow<decltype(element)>, op, step.token_ids, step.positions, norm);
   });
 }
 

@@ -2,38 +2,17 @@
 
 #include "kernels/cuda/activation.cuh"
 #include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/skinny_parts.cuh"
 #include "kernels/cuda/tensor_core.cuh"
 
-// A block computes kStrips strips of 8 output features for all rows. Its warps split the depth, so
+// A block computes some strips of 8 output features for all rows. Its warps split the depth, so
 // that everybody reads the weight in 16-byte pieces straight into the fragments of tensor cores:
 // the order of the depth within a product is free as long as both operands agree on it, so lane (g,
 // t) takes the 8 elements from 8 t on of row g in every 32 columns and calls them those that its
-// fragments of two successive products want.
+// fragments of two successive products want. The weight's first pieces are on their way before the
+// kernel in front has ended.
 namespace transept::kernels::cuda {
 namespace {
-
-constexpr int kWarps = 8;
-constexpr int kThreads = 32 * kWarps;
-constexpr int kChunk = 32;  // columns of two products
-constexpr int kDepth = 4;   // chunks that a warp loads at once
-
-template <typename T>
-struct Parameters {
-  const T* weight;
-  int64_t out_features;  // rows of the weight
-  int64_t depth;
-  const float* bias;
-  ActivationFunction activation;
-  int64_t up_offset;  // gated: rows from a gate's to its up projection's; 0 = not gated
-  const T* in;
-  int64_t in_stride;
-  const float* residual;
-  int64_t residual_stride;
-  void* out;
-  int64_t out_stride;
-  bool out_float32;
-  int rows;
-};
 
 __device__ inline uint4 LoadWeight(const void* from) {
   uint4 r;
@@ -43,154 +22,197 @@ __device__ inline uint4 LoadWeight(const void* from) {
   return r;
 }
 
-// The first weight row of strip `strip` of this block.
-template <int kStrips>
-__device__ inline int64_t FirstFeature(int strip, int64_t up_offset) {
-  if (up_offset == 0) return (static_cast<int64_t>(blockIdx.x) * kStrips + strip) * 8;
-  constexpr int kHalf = kStrips > 1 ? kStrips / 2 : 1;
-  const int64_t gate = (static_cast<int64_t>(blockIdx.x) * kHalf + strip % kHalf) * 8;
-  return strip < kHalf ? gate : gate + up_offset;
-}
-
-template <typename T, int kStrips>
+// The chunks that a warp works on at once, every kWarps-th from `first` on; zeros beyond the end.
+// No branch stands between the loads, so that all are under way together.
+template <typename T, typename C>
 struct WeightChunks {
-  uint4 piece[kDepth][kStrips];
+  uint4 piece[C::kDepth][C::kStrips];
 
-  __device__ void Load(const T* const (&strips)[kStrips], int first, int chunks) {
+  __device__ void Load(const T* const (&strips)[C::kStrips], int first, int chunks) {
 #pragma unroll
-    for (int i = 0; i < kDepth; ++i) {
-      const int chunk = min(first + i * kWarps, chunks - 1);
+    for (int i = 0; i < C::kDepth; ++i) {
+      const int chunk = first + i * C::kWarps;
 #pragma unroll
-      for (int s = 0; s < kStrips; ++s) piece[i][s] = LoadWeight(strips[s] + chunk * kChunk);
+      for (int s = 0; s < C::kStrips; ++s) {
+        piece[i][s] = chunk < chunks ? LoadWeight(strips[s] + chunk * kChunk) : uint4{};
+      }
     }
   }
 };
 
+template <typename T, typename C>
+struct InputChunks {
+  uint4 piece[C::kDepth][2 * C::kTiles];  // [chunk][rows g and g + 8 of each tile]
+
+  __device__ void Load(const SkinnyParameters<T>& p, int first, int chunks) {
+#pragma unroll
+    for (int i = 0; i < C::kDepth; ++i) {
+      const int chunk = min(first + i * C::kWarps, chunks - 1);
+#pragma unroll
+      for (int half = 0; half < 2 * C::kTiles; ++half) {
+        const int row = 8 * half + threadIdx.x % 32 / 4;
+        const T* in = p.in + row * p.in_stride + chunk * kChunk + threadIdx.x % 4 * 8;
+        piece[i][half] = row < p.rows ? *reinterpret_cast<const uint4*>(in) : uint4{};
+      }
+    }
+  }
+};
+
+template <typename T, typename C>
+__device__ void MultiplyChunks(const InputChunks<T, C>& in, const WeightChunks<T, C>& weights,
+                               float (&c)[C::kStrips][C::kTiles][4]) {
+#pragma unroll
+  for (int i = 0; i < C::kDepth; ++i) {
+#pragma unroll
+    for (int tile = 0; tile < C::kTiles; ++tile) {
+      const uint4& low = in.piece[i][2 * tile];
+      const uint4& high = in.piece[i][2 * tile + 1];
+      const uint32_t a0[4] = {low.x, high.x, low.y, high.y};
+      const uint32_t a1[4] = {low.z, high.z, low.w, high.w};
+#pragma unroll
+      for (int s = 0; s < C::kStrips; ++s) {
+        const uint4& b = weights.piece[i][s];
+        Multiply<T>(c[s][tile], a0, b.x, b.y);
+        Multiply<T>(c[s][tile], a1, b.z, b.w);
+      }
+    }
+  }
+}
+
+// Writes a result, and its share of the norm behind.
 template <typename T>
-__device__ void Store(const Parameters<T>& p, int row, int64_t feature, float value) {
-  if (p.residual) value += p.residual[row * p.residual_stride + feature];
+__device__ void Store(const SkinnyParameters<T>& p, int row, int64_t feature, float value) {
   const int64_t at = row * p.out_stride + feature;
   if (p.out_float32) {
     static_cast<float*>(p.out)[at] = value;
   } else {
     static_cast<T*>(p.out)[at] = FromFloat<T>(value);
   }
+  if (p.after.weight) {
+    static_cast<T*>(p.after.scaled)[row * p.after.scaled_stride + feature] =
+        FromFloat<T>(value * p.after.weight[feature]);
+  }
 }
 
-// Adds the warps' sums up and writes the block's results. A sum's place is [strip][tile][element],
-// element = 4 * lane + index within the lane's fragment.
-template <typename T, int kTiles, int kStrips>
-__device__ void Finish(const Parameters<T>& p, float (*sums)[kStrips * kTiles * 128]) {
+// Adds the warps' sums up and writes the block's results. Afterwards the first warp's places hold
+// the results.
+template <typename C, typename T>
+__device__ void Finish(const SkinnyParameters<T>& p, float (*sums)[C::kPlaces], const float* scales,
+                       const Residuals<C>& residuals) {
   const auto sum_at = [&](int place) {
     float sum = 0.0f;
 #pragma unroll
-    for (int warp = 0; warp < kWarps; ++warp) sum += sums[warp][place];
+    for (int warp = 0; warp < C::kWarps; ++warp) sum += sums[warp][place];
     return sum;
   };
-  const int strips = p.up_offset ? kStrips / 2 : kStrips;
-  for (int place = threadIdx.x; place < strips * kTiles * 128; place += kThreads) {
-    const int strip = place / (kTiles * 128);
-    const int tile = place / 128 % kTiles;
-    const int lane = place % 128 / 4;
-    const int row = 16 * tile + lane / 4 + place % 4 / 2 * 8;
-    const int64_t feature = FirstFeature<kStrips>(strip, p.up_offset) + lane % 4 * 2 + place % 2;
-    if (row >= p.rows || feature >= p.out_features) continue;
-    float value = sum_at(place);
-    if (p.bias) value += p.bias[feature];
-    value = Activate(p.activation, value);
-    if (p.up_offset) value *= sum_at(place + strips * kTiles * 128);
-    Store(p, row, feature, value);
+  const int places = p.up_offset ? C::kPlaces / 2 : C::kPlaces;
+#pragma unroll
+  for (int i = 0; i < Residuals<C>::kCount; ++i) {
+    const int place = threadIdx.x + i * C::kThreads;
+    if (place >= places) break;
+    const Place<C> at(place, p.up_offset);
+    float value = 0.0f;
+    if (at.Inside(p)) {
+      const float scale = p.before.weight ? scales[at.row] : 1.0f;
+      value = sum_at(place) * scale;
+      if (p.bias) value += p.bias[at.feature];
+      value = Activate(p.activation, value);
+      if (p.up_offset) value *= sum_at(place + places) * scale;
+      value += residuals.value[i];
+      Store(p, at.row, at.feature, value);
+    }
+    sums[0][place] = value;  // read by this thread alone until now
   }
 }
 
-// kTiles * 16 rows at most.
-template <typename T, int kTiles, int kStrips>
-__global__ void __launch_bounds__(kThreads) SkinnyKernel(const Parameters<T> p) {
-  __shared__ float sums[kWarps][kStrips * kTiles * 128];
+// This block's part of each row's sum of squares.
+template <typename C, typename T>
+__device__ void StoreSquares(const SkinnyParameters<T>& p, const float* results) {
+  for (int row = threadIdx.x; row < p.rows; row += C::kThreads) {
+    float squares = 0.0f;
+    for (int strip = 0; strip < C::kStrips; ++strip) {
+      for (int column = 0; column < 8; ++column) {
+        const int lane = row % 8 * 4 + column / 2;
+        const float value = results[(strip * C::kTiles + row / 16) * 128 + lane * 4 +
+                                    row % 16 / 8 * 2 + column % 2];
+        squares += value * value;
+      }
+    }
+    p.after.squares[row * p.after.parts + blockIdx.x] = squares;
+  }
+}
+
+template <typename T, typename C>
+__global__ void __launch_bounds__(C::kThreads, C::kBlocks)
+    SkinnyKernel(const SkinnyParameters<T> p) {
+  __shared__ float sums[C::kWarps][C::kPlaces];
+  __shared__ float scales[16 * C::kTiles];
   LetSuccessorStart();
   const int warp = threadIdx.x / 32;
   const int lane = threadIdx.x % 32;
-  const int group = lane / 4;
-  const int column = lane % 4 * 8;
   const int chunks = static_cast<int>(p.depth / kChunk);
-  const T* strips[kStrips];
+  const T* strips[C::kStrips];
 #pragma unroll
-  for (int s = 0; s < kStrips; ++s) {
-    const int64_t feature = FirstFeature<kStrips>(s, p.up_offset) + group;
-    strips[s] = p.weight + min(feature, p.out_features - 1) * p.depth + column;
+  for (int s = 0; s < C::kStrips; ++s) {
+    const int64_t feature = FirstFeature<C::kStrips>(s, p.up_offset) + lane / 4;
+    strips[s] = p.weight + min(feature, p.out_features - 1) * p.depth + lane % 4 * 8;
   }
-  WeightChunks<T, kStrips> weights;
+  WeightChunks<T, C> weights;
   weights.Load(strips, warp, chunks);
   WaitForPredecessor();
+  NormScales<C> norm;
+  if (p.before.weight) norm.Load(p);
+  Residuals<C> residuals;
+  residuals.Load(p);
 
-  float c[kStrips][kTiles][4] = {};
-  for (int first = warp; first < chunks; first += kWarps * kDepth) {
-    const WeightChunks<T, kStrips> current = weights;
-    if (first + kWarps * kDepth < chunks) {
-      weights.Load(strips, first + kWarps * kDepth, chunks);
-    }
-#pragma unroll
-    for (int i = 0; i < kDepth; ++i) {
-      const int chunk = first + i * kWarps;
-      if (chunk >= chunks) break;
-#pragma unroll
-      for (int tile = 0; tile < kTiles; ++tile) {
-        const int row = 16 * tile + group;
-        const T* in = p.in + row * p.in_stride + chunk * kChunk + column;
-        uint4 low = {}, high = {};
-        if (row < p.rows) low = *reinterpret_cast<const uint4*>(in);
-        if (row + 8 < p.rows) high = *reinterpret_cast<const uint4*>(in + 8 * p.in_stride);
-        const uint32_t a0[4] = {low.x, high.x, low.y, high.y};
-        const uint32_t a1[4] = {low.z, high.z, low.w, high.w};
-#pragma unroll
-        for (int s = 0; s < kStrips; ++s) {
-          const uint4& b = current.piece[i][s];
-          Multiply<T>(c[s][tile], a0, b.x, b.y);
-          Multiply<T>(c[s][tile], a1, b.z, b.w);
-        }
-      }
+  float c[C::kStrips][C::kTiles][4] = {};
+  constexpr int kStep = C::kWarps * C::kDepth;
+  for (int first = warp; first < chunks; first += kStep) {
+    InputChunks<T, C> in;
+    in.Load(p, first, chunks);
+    if constexpr (C::kDepth < 4) {
+      const WeightChunks<T, C> current = weights;
+      weights.Load(strips, first + kStep, chunks);
+      MultiplyChunks(in, current, c);
+    } else {  // one load covers most depths: registers for more blocks are worth more
+      MultiplyChunks(in, weights, c);
+      if (first + kStep < chunks) weights.Load(strips, first + kStep, chunks);
     }
   }
 #pragma unroll
-  for (int s = 0; s < kStrips; ++s) {
+  for (int s = 0; s < C::kStrips; ++s) {
 #pragma unroll
-    for (int tile = 0; tile < kTiles; ++tile) {
-      *reinterpret_cast<float4*>(&sums[warp][(s * kTiles + tile) * 128 + 4 * lane]) =
+    for (int tile = 0; tile < C::kTiles; ++tile) {
+      *reinterpret_cast<float4*>(&sums[warp][(s * C::kTiles + tile) * 128 + 4 * lane]) =
           make_float4(c[s][tile][0], c[s][tile][1], c[s][tile][2], c[s][tile][3]);
     }
   }
+  if (p.before.weight) norm.Finish(p, scales);
   __syncthreads();
-  Finish<T, kTiles, kStrips>(p, sums);
+  Finish<C>(p, sums, scales, residuals);
+  if (p.after.weight) {
+    __syncthreads();
+    StoreSquares<C>(p, sums[0]);
+  }
 }
 
-template <typename T, int kTiles, int kStrips>
-void LaunchSkinny(const Parameters<T>& p, Device& device) {
-  const int64_t strips = (p.out_features + 7) / 8;
-  Launch(device, "a product of few rows",
-         {dim3(static_cast<unsigned>((strips + kStrips - 1) / kStrips)), kThreads},
-         SkinnyKernel<T, kTiles, kStrips>, p);
-}
-
-// As many strips a block as leave two blocks for every multiprocessor; the more rows, the more the
-// input's traffic asks for wide blocks.
-template <typename T>
-void Dispatch(const Parameters<T>& p, Device& device) {
-  const int64_t strips = (p.out_features + 7) / 8;
-  const bool wide = strips >= 8 * device.multiprocessors();
-  if (p.rows <= 16) {
-    if (wide) return LaunchSkinny<T, 1, 4>(p, device);
-    if (p.up_offset) return LaunchSkinny<T, 1, 2>(p, device);
-    return LaunchSkinny<T, 1, 1>(p, device);
+// Calls fn with the Cut for a product. More strips where there are many features, so that a block's
+// input is worth its while; more warps where the depth is large, so that one load covers it.
+template <typename Fn>
+auto DispatchCut(const SkinnyProduct& product, const Device& device, Fn fn) {
+  const bool wide = product.weight.rows / 8 >= 8 * device.multiprocessors();
+  const bool deep = product.weight.cols > 1024;
+  if (product.rows <= 16) {
+    if (wide) return fn(Cut<1, 4, 8, 2>{});
+    if (product.gated) return fn(Cut<1, 2, 8, 2>{});
+    return deep ? fn(Cut<1, 1, 16, 6>{}) : fn(Cut<1, 1, 8, 4>{});
   }
-  if (p.rows <= 32) {
-    if (wide) return LaunchSkinny<T, 2, 4>(p, device);
-    return LaunchSkinny<T, 2, 2>(p, device);
-  }
-  return LaunchSkinny<T, 4, 2>(p, device);
+  const bool many = product.weight.rows / 8 >= 2 * device.multiprocessors();
+  return many || product.gated ? fn(Cut<2, 2, 8, 2>{}) : fn(Cut<2, 1, 16, 2>{});
 }
 
 template <typename T>
-Parameters<T> ParametersOf(const SkinnyProduct& product) {
+SkinnyParameters<T> ParametersOf(const SkinnyProduct& product) {
   return {.weight = static_cast<const T*>(product.weight.data),
           .out_features = product.weight.rows,
           .depth = product.weight.cols,
@@ -204,10 +226,41 @@ Parameters<T> ParametersOf(const SkinnyProduct& product) {
           .out = product.out.data,
           .out_stride = product.out.stride,
           .out_float32 = product.out.dtype == DataType::kFloat32,
-          .rows = static_cast<int>(product.rows)};
+          .rows = static_cast<int>(product.rows),
+          .before = product.norm_before,
+          .after = product.norm_after};
+}
+
+template <typename T>
+void LaunchSkinny(const SkinnyProduct& product, Device& device) {
+  DispatchCut(product, device, [&](auto cut) {
+    using C = decltype(cut);
+    Launch(device, "a product of few rows",
+           {dim3(static_cast<unsigned>(PartsOf(product, device))), C::kThreads}, SkinnyKernel<T, C>,
+           ParametersOf<T>(product));
+  });
 }
 
 }  // namespace
+
+SkinnyProduct SkinnyOf(const LinearOp& op, int64_t rows) {
+  return {.weight = op.weight,
+          .bias = op.bias,
+          .activation = op.activation,
+          .in = op.in,
+          .residual = op.residual,
+          .out = op.out,
+          .rows = rows};
+}
+
+SkinnyProduct SkinnyOf(const GatedLinearOp& op, int64_t rows) {
+  return {.weight = op.weight,
+          .activation = op.activation,
+          .gated = true,
+          .in = op.in,
+          .out = op.out,
+          .rows = rows};
+}
 
 bool SkinnySupports(const SkinnyProduct& product) {
   const int64_t features = product.gated ? product.weight.rows / 2 : product.weight.rows;
@@ -216,11 +269,30 @@ bool SkinnySupports(const SkinnyProduct& product) {
          product.in.stride % 8 == 0 && (!product.gated || features % 16 == 0);
 }
 
+SplitNorm Split(const NormOp* norm, float* squares, int32_t parts) {
+  if (norm == nullptr) return {};
+  return {.weight = norm->weight.data,
+          .eps = norm->eps,
+          .output_scale = norm->output_scale,
+          .width = norm->in.width,
+          .scaled = norm->out.data,
+          .scaled_stride = norm->out.stride,
+          .squares = squares,
+          .parts = parts};
+}
+
+int32_t PartsOf(const SkinnyProduct& product, const Device& device) {
+  const int64_t strips = (product.weight.rows + 7) / 8;
+  return DispatchCut(product, device, [&](auto cut) {
+    return static_cast<int32_t>((strips + cut.kStrips - 1) / cut.kStrips);
+  });
+}
+
 void Run(const SkinnyProduct& product, Device& device) {
   if (product.weight.dtype == DataType::kBFloat16) {
-    Dispatch(ParametersOf<BFloat16>(product), device);
+    LaunchSkinny<BFloat16>(product, device);
   } else {
-    Dispatch(ParametersOf<Float16>(product), device);
+    LaunchSkinny<Float16>(product, device);
   }
 }
 
