@@ -104,7 +104,10 @@ std::span<const Setting<EngineConfig>> SettingsOf<EngineConfig>() {
   using E = EngineConfig;
   static const std::vector<Setting<E>> settings = {
       {"device", &E::device, "Where the model runs.", OneOf({"cpu", "cuda"})},
-      {"dtype", &E::dtype, "Type of the weights in memory. auto keeps the checkpoint's.",
+      {"dtype", &E::dtype,
+       "Type of the weights in memory. auto keeps the checkpoint's on the CPU and takes bfloat16 "
+       "on a "
+       "GPU.",
        OneOf({"auto", "float32", "bfloat16", "float16"})},
       {"kv_cache_dtype", &E::kv_cache_dtype,
        "Type of cached keys and values. auto takes the type the device computes in.",

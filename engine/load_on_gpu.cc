@@ -7,12 +7,31 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/runner/cuda_runner.h"
+#include "kernels/cuda/bias.h"
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/device_memory.h"
 
 namespace transept {
 
+namespace {
+
+// What only a GPU asks of a model.
+absl::Status CheckSpec(const ModelSpec& spec) {
+  for (const StackSpec* stack : {&spec.encoder, &spec.decoder}) {
+    const int32_t distance = stack->relative_positions.max_distance;
+    if (distance > kernels::cuda::kMaxReach) {
+      return absl::InvalidArgumentError(absl::StrCat("relative_attention_max_distance ", distance,
+                                                     " exceeds ", kernels::cuda::kMaxReach,
+                                                     ", the most that device 'cuda' serves"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::StatusOr<LoadedModel> LoadOnGpu(const EngineOptions& options, const Checkpoint& checkpoint) {
+  if (absl::Status status = CheckSpec(checkpoint.spec()); !status.ok()) return status;
   std::string error;
   std::unique_ptr<kernels::cuda::Device> device = kernels::cuda::Device::Open(0, &error);
   if (device == nullptr) {

@@ -9,7 +9,7 @@
 namespace transept {
 
 // FAILED_PRECONDITION without a usable GPU, and in builds without CUDA; RESOURCE_EXHAUSTED when the
-// model does not fit.
+// model does not fit; INVALID_ARGUMENT for what no GPU kernel serves.
 absl::StatusOr<LoadedModel> LoadOnGpu(const EngineOptions& options, const Checkpoint& checkpoint);
 
 }  // namespace transept

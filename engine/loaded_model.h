@@ -20,7 +20,7 @@ struct LoadedModel {
 };
 
 // Puts the model into the memory of options.model.device and makes the runner for it: the one place
-// where devices differ. UNIMPLEMENTED for a device that this build lacks.
+// where devices differ. FAILED_PRECONDITION for a device that this build lacks.
 absl::StatusOr<LoadedModel> LoadModel(const EngineOptions& options, const Checkpoint& checkpoint);
 
 }  // namespace transept

@@ -38,7 +38,7 @@ enum class AttentionKernel : uint8_t {
   kCudaTensor,  // GPU, tensor cores; encoder only
 };
 
-// T5's relative position bias. The bucket of every (query, key) pair is computed where it is used.
+// T5's relative position bias. Kernels find that of a (query, key) pair where they use it.
 struct RelativeBias {
   const float* table = nullptr;  // [num_buckets, num_heads] float32; null = no bias
   int32_t num_buckets = 0;

@@ -10,8 +10,8 @@ namespace transept::kernels {
 // [0, num_buckets). From the T5 paper (Raffel et al., 2020, section 2.1) as transformers computes
 // it in float32 (T5Attention._relative_position_bucket):
 //
-//   bidirectional  half of the buckets serve distance <= 0, the other half distance > 0; r =
-//   |distance| causal         all buckets serve distance <= 0; r = max(-distance, 0)
+// - bidirectional: half of the buckets serve distance <= 0, the rest distance > 0; r = |distance|
+// - causal: all buckets serve distance <= 0; r = max(-distance, 0)
 //
 // With n buckets for r and e = n / 2: r itself below e, then logarithmically wider buckets,
 //   e + ⌊log(r / e) / log(max_distance / e) * (n - e)⌋, at most n - 1.

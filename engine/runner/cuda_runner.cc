@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/decode/sampler.h"
 #include "engine/runner/device_choice.h"
+#include "engine/types/require.h"
 
 namespace transept {
 namespace {
@@ -40,6 +41,14 @@ std::vector<size_t> GraphRows(size_t max_rows) {
   }
   sizes.push_back(max_rows);
   return sizes;
+}
+
+// Whether the arrays lie where a graph for `padding` looks for them.
+bool HasShape(const kernels::DecoderInputs& inputs, const DecoderPadding& padding) {
+  return inputs.num_rows == static_cast<int32_t>(padding.rows) &&
+         inputs.num_tokens == inputs.num_rows && inputs.num_sources == inputs.num_rows &&
+         inputs.block_table_stride == padding.block_table_stride &&
+         inputs.cross_block_table_stride == padding.cross_block_table_stride;
 }
 
 Duration TimeBetween(cudaEvent_t begin, cudaEvent_t end) {
@@ -96,6 +105,10 @@ absl::StatusOr<std::unique_ptr<CudaRunner>> CudaRunner::Create(kernels::cuda::De
                                                                const Model* model,
                                                                const CudaRunnerLimits& limits) {
   std::unique_ptr<CudaRunner> runner(new CudaRunner(device, model, limits));
+  if (!device->ok()) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("no memory for the buffers of a GPU step: ", device->error()));
+  }
   runner->executor_.Prepare(model->encoder());
   runner->executor_.Prepare(model->decoder());
   const absl::Status status = runner->RecordGraphs();
@@ -212,6 +225,8 @@ absl::Status CudaRunner::Decode(const StepPlan& plan, InFlight* step) {
     const auto graph = graphs_.lower_bound(range.end - range.begin);
     if (one_token_each && graph != graphs_.end()) {
       inputs_.BuildDecoder(plan, range, {}, PaddingFor(graph->first));
+      Require(HasShape(inputs_.decoder(), PaddingFor(graph->first)),
+              "a step is larger than the graphs were made for");
       device_inputs_.Send(inputs_.decoder(), inputs_.row_slots(), BansOf(plan, range));
       graph->second.Replay();
     } else {
@@ -242,6 +257,7 @@ absl::StatusOr<Ticket> CudaRunner::Launch(const StepPlan& plan) {
   device_.Check(cudaEventRecord(step.encoded, device_.stream()), "recording an event");
   if (const absl::Status decoded = Decode(plan, &step); !decoded.ok()) {
     collected_ = launched_;  // the step before it is void too
+    device_.Check(cudaStreamSynchronize(device_.stream()), "ending a failed step");
     return decoded;
   }
   device_.Check(cudaEventRecord(step.end, device_.stream()), "recording an event");

@@ -49,6 +49,13 @@ class Description {
   cublasLtMatrixLayout_t out_ = nullptr;
 };
 
+// The largest power of two, at most 256, that divides the addresses of all operands.
+uint32_t AlignmentOf(const Product& p) {
+  const auto address = [](const void* data) { return reinterpret_cast<uintptr_t>(data); };
+  const uintptr_t all = address(p.weight.data) | address(p.in.data) | address(p.out.data) | 256;
+  return static_cast<uint32_t>(all & -all);
+}
+
 // The heuristic's first choice.
 cublasStatus_t Choose(Device& device, const Product& product, int64_t rows,
                       cublasLtMatmulAlgo_t* algorithm) {
@@ -58,6 +65,12 @@ cublasStatus_t Choose(Device& device, const Product& product, int64_t rows,
   const size_t workspace = Device::kWorkspaceBytes;
   cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
                                        &workspace, sizeof(workspace));
+  const uint32_t alignment = AlignmentOf(product);
+  for (const cublasLtMatmulPreferenceAttributes_t operand :
+       {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
+        CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES}) {
+    cublasLtMatmulPreferenceSetAttribute(preference, operand, &alignment, sizeof(alignment));
+  }
   cublasLtMatmulHeuristicResult_t result = {};
   int found = 0;
   cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
@@ -81,7 +94,8 @@ void Blas::Run(const Product& p) {
                 .out_stride = p.out.stride,
                 .type = p.weight.dtype,
                 .out_type = p.out.dtype,
-                .add_to_out = p.add_to_out};
+                .add_to_out = p.add_to_out,
+                .alignment = AlignmentOf(p)};
   auto algorithm = algorithms_.find(key);
   if (algorithm == algorithms_.end()) {
     cublasLtMatmulAlgo_t chosen;

@@ -39,6 +39,7 @@ class Blas {
     DataType type;
     DataType out_type;
     bool add_to_out;
+    uint32_t alignment;
     auto operator<=>(const Key&) const = default;
   };
 

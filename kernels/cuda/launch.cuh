@@ -17,7 +17,8 @@ struct LaunchShape {
 
 // Launches `kernel` on the device's stream. Programmatic dependent launch: the kernel may start
 // before the one in front of it on the stream has ended, so it must call WaitForPredecessor before
-// it reads or writes anything but weights. An empty grid launches nothing.
+// it reads or writes anything but weights and the step's inputs (no kernel writes those, and none
+// overtakes their copy in front of the step). An empty grid launches nothing.
 template <typename... Parameters, typename... Arguments>
 void Launch(Device& device, const char* name, const LaunchShape& shape,
             void (*kernel)(Parameters...), Arguments&&... arguments) {

@@ -68,6 +68,11 @@ void Run(const LinearOp& op, const Step& step, Resources& resources, const NormN
   if (SkinnySupports(skinny)) return RunSkinny(skinny, norms, resources);
 
   // The product adds its residual, which is `out` in every model; the rest is done in place.
+  if (op.residual.data && op.residual.data != op.out.data) {
+    resources.device.Check(cudaErrorNotSupported,
+                           "a linear layer whose residual is not its output");
+    return;
+  }
   resources.blas.Run({.weight = op.weight,
                       .in = op.in,
                       .out = op.out,

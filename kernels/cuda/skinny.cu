@@ -145,7 +145,7 @@ __device__ void StoreSquares(const SkinnyParameters<T>& p, const float* results)
 template <typename T, typename C>
 __global__ void __launch_bounds__(C::kThreads, C::kBlocks)
     SkinnyKernel(const SkinnyParameters<T> p) {
-  __shared__ float sums[C::kWarps][C::kPlaces];
+  alignas(16) __shared__ float sums[C::kWarps][C::kPlaces];
   __shared__ float scales[16 * C::kTiles];
   LetSuccessorStart();
   const int warp = threadIdx.x / 32;
@@ -170,7 +170,7 @@ __global__ void __launch_bounds__(C::kThreads, C::kBlocks)
   for (int first = warp; first < chunks; first += kStep) {
     InputChunks<T, C> in;
     in.Load(p, first, chunks);
-    if constexpr (C::kDepth < 4) {
+    if constexpr (C::kPrefetches) {
       const WeightChunks<T, C> current = weights;
       weights.Load(strips, first + kStep, chunks);
       MultiplyChunks(in, current, c);
@@ -196,19 +196,20 @@ __global__ void __launch_bounds__(C::kThreads, C::kBlocks)
   }
 }
 
-// Calls fn with the Cut for a product. More strips where there are many features, so that a block's
-// input is worth its while; more warps where the depth is large, so that one load covers it.
+// Calls fn with the Cut for a product. Many strips a block where there are many features, so that
+// the input is read less often; many warps where there is but one block for a multiprocessor.
 template <typename Fn>
 auto DispatchCut(const SkinnyProduct& product, const Device& device, Fn fn) {
-  const bool wide = product.weight.rows / 8 >= 8 * device.multiprocessors();
-  const bool deep = product.weight.cols > 1024;
+  const int64_t strips = product.weight.rows / 8;
+  const bool few = strips <= device.multiprocessors() && !product.gated;
+  const bool shallow = product.weight.cols <= 1024;
   if (product.rows <= 16) {
-    if (wide) return fn(Cut<1, 4, 8, 2>{});
     if (product.gated) return fn(Cut<1, 2, 8, 2>{});
-    return deep ? fn(Cut<1, 1, 16, 6>{}) : fn(Cut<1, 1, 8, 4>{});
+    if (strips >= 8 * device.multiprocessors()) return fn(Cut<1, 4, 8, 2>{});
+    if (shallow) return fn(Cut<1, 1, 8, 4>{});
+    return few ? fn(Cut<1, 1, 16, 6>{}) : fn(Cut<1, 1, 8, 3>{});
   }
-  const bool many = product.weight.rows / 8 >= 2 * device.multiprocessors();
-  return many || product.gated ? fn(Cut<2, 2, 8, 2>{}) : fn(Cut<2, 1, 16, 2>{});
+  return few ? fn(Cut<2, 1, 16, 2>{}) : fn(Cut<2, 2, 8, 2>{});
 }
 
 template <typename T>

@@ -17,8 +17,10 @@ struct Cut {
   static constexpr int kDepth = kDepthCount;
   static constexpr int kThreads = 32 * kWarps;
   static constexpr int kPlaces = kStrips * kTiles * 128;  // results of a block
-  // Blocks that should fit on a multiprocessor, where registers can be spared for it.
-  static constexpr int kBlocks = kTiles * kStrips <= 2 || kTiles == 2 ? 768 / kThreads : 1;
+  // Blocks that must fit on a multiprocessor: registers are spared for it.
+  static constexpr int kBlocks = kStrips == 4 ? 2 : 768 / kThreads;
+  // Whether the next chunks are loaded while these are multiplied.
+  static constexpr bool kPrefetches = kDepth < 4;
 };
 
 template <typename T>

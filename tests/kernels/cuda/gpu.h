@@ -79,8 +79,10 @@ class GpuTest : public testing::TestWithParam<DataType> {
 
   template <typename Inputs>
   void Execute(const Operation& operation, const Inputs& inputs) {
-    Program program;
-    program.operations.push_back(operation);
+    Execute(Program{.operations = {operation}}, inputs);
+  }
+  template <typename Inputs>
+  void Execute(const Program& program, const Inputs& inputs) {
     memory_->Flush();
     executor_->Prepare(program);
     executor_->Run(program, ToDevice(inputs));
