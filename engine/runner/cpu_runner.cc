@@ -44,23 +44,13 @@ absl::Status CpuRunner::Encode(const StepPlan& plan) {
   return absl::OkStatus();
 }
 
-RowRange CpuRunner::NextRange(const StepPlan& plan, size_t begin) const {
-  const ModelOptions& limits = model_.options();
-  RowRange range{begin, begin};
-  size_t tokens = 0;
-  while (range.end < plan.rows.size() && range.end - begin < size_t(limits.max_rows)) {
-    tokens += std::max<size_t>(1, plan.rows[range.end].tokens.size());
-    if (tokens > size_t(limits.max_decoder_tokens)) break;
-    ++range.end;
-  }
-  return range;
-}
-
 absl::Status CpuRunner::Decode(const StepPlan& plan, std::vector<GeneratedToken>* chosen) {
   chosen->resize(plan.rows.size());
+  const RunLimits limits{.rows = static_cast<size_t>(model_.options().max_rows),
+                         .tokens = static_cast<size_t>(model_.options().max_decoder_tokens)};
   RowRange range;
   while (range.end < plan.rows.size()) {
-    range = NextRange(plan, range.end);
+    range = NextRange(plan, range.end, limits);
     if (range.begin == range.end) {
       return absl::InternalError(absl::StrCat("a row is fed ", plan.rows[range.begin].tokens.size(),
                                               " tokens; the buffers hold ",

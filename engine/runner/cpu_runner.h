@@ -26,9 +26,6 @@ class CpuRunner final : public Runner {
  private:
   absl::Status Encode(const StepPlan& plan);
   absl::Status Decode(const StepPlan& plan, std::vector<GeneratedToken>* chosen);
-  // The longest range from `begin` on that fits into the model's buffers; empty if one row does
-  // not.
-  RowRange NextRange(const StepPlan& plan, size_t begin) const;
   // Chooses the token that follows `row` from row `index` of the logits.
   GeneratedToken ChooseRow(const RowPlan& row, size_t index) const;
 

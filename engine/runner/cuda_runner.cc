@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/cache/kv_cache_spec.h"
 #include "engine/decode/sampler.h"
 #include "engine/runner/device_choice.h"
 #include "engine/types/require.h"
@@ -16,10 +17,6 @@ namespace {
 
 using kernels::cuda::Choice;
 using kernels::cuda::kMaxBans;
-
-int64_t BlocksFor(int64_t tokens, int64_t block_size) {
-  return (tokens + block_size - 1) / block_size;
-}
 
 // Bytes that a run's arrays take, with room for their alignment.
 size_t InputBytes(const ModelOptions& model, const CudaRunnerLimits& limits) {
@@ -176,18 +173,6 @@ void CudaRunner::Encode(const StepPlan& plan) {
   executor_.Run(model_.encoder(), device_inputs_.Send(inputs_.encoder()));
 }
 
-RowRange CudaRunner::NextRange(const StepPlan& plan, size_t begin) const {
-  const ModelOptions& limits = model_.options();
-  RowRange range{begin, begin};
-  size_t tokens = 0;
-  while (range.end < plan.rows.size() && range.end - begin < size_t(limits.max_rows)) {
-    tokens += std::max<size_t>(1, plan.rows[range.end].tokens.size());
-    if (tokens > size_t(limits.max_decoder_tokens)) break;
-    ++range.end;
-  }
-  return range;
-}
-
 void CudaRunner::NoteHostRows(const StepPlan& plan, RowRange range, InFlight* step) {
   for (size_t i = range.begin; i < range.end; ++i) {
     const RowPlan& row = plan.rows[i];
@@ -211,9 +196,11 @@ void CudaRunner::NoteHostRows(const StepPlan& plan, RowRange range, InFlight* st
 }
 
 absl::Status CudaRunner::Decode(const StepPlan& plan, InFlight* step) {
+  const RunLimits limits{.rows = static_cast<size_t>(model_.options().max_rows),
+                         .tokens = static_cast<size_t>(model_.options().max_decoder_tokens)};
   RowRange range;
   while (range.end < plan.rows.size()) {
-    range = NextRange(plan, range.end);
+    range = NextRange(plan, range.end, limits);
     if (range.begin == range.end) {
       return absl::InternalError(absl::StrCat("a row is fed ", plan.rows[range.begin].tokens.size(),
                                               " tokens; the buffers hold ",

@@ -74,7 +74,6 @@ class CudaRunner final : public Runner {
   absl::Span<const int32_t> BansOf(const StepPlan& plan, RowRange range);
   void Encode(const StepPlan& plan);
   absl::Status Decode(const StepPlan& plan, InFlight* step);
-  RowRange NextRange(const StepPlan& plan, size_t begin) const;
   DecoderPadding PaddingFor(size_t rows) const;
   void NoteHostRows(const StepPlan& plan, RowRange range, InFlight* step);
   // Waits for the step and makes the choices of its host rows; the device learns them.

@@ -6,6 +6,17 @@
 
 namespace transept {
 
+RowRange NextRange(const StepPlan& plan, size_t begin, const RunLimits& limits) {
+  RowRange range{begin, begin};
+  size_t tokens = 0;
+  while (range.end < plan.rows.size() && range.end - begin < limits.rows) {
+    tokens += std::max<size_t>(1, plan.rows[range.end].tokens.size());
+    if (tokens > limits.tokens) break;
+    ++range.end;
+  }
+  return range;
+}
+
 void StepInputs::BuildEncoder(const StepPlan& plan) {
   encoder_tokens_.clear();
   encoder_positions_.clear();

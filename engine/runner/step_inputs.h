@@ -16,6 +16,15 @@ struct RowRange {
   size_t end = 0;
 };
 
+// What one run of the decoder program has room for.
+struct RunLimits {
+  size_t rows = 0;
+  size_t tokens = 0;
+};
+
+// The longest range of plan.rows from `begin` on that fits into one run; empty if one row does not.
+RowRange NextRange(const StepPlan& plan, size_t begin, const RunLimits& limits);
+
 // The shape that a decoder step is filled up to, so that its arrays always lie in the same places.
 // Filling rows are fed token 0 at position 0, write to `slot`, have a source of no tokens, and
 // `row_slot` as their place in persistent state.

@@ -30,7 +30,6 @@ void Device::Initialize(int ordinal) {
   name_ = properties.name;
   multiprocessors_ = properties.multiProcessorCount;
   architecture_ = 10 * properties.major + properties.minor;
-  max_shared_bytes_ = static_cast<int>(properties.sharedMemPerBlockOptin);
   if (architecture_ < kOldestArchitecture) {
     error_ = name_ + " has compute capability " + std::to_string(architecture_ / 10) + "." +
              std::to_string(architecture_ % 10) + "; 8.0 is the oldest supported";

@@ -35,8 +35,6 @@ class Device {
   int multiprocessors() const { return multiprocessors_; }
   // 10 * major + minor of the compute capability: 90 is Hopper.
   int architecture() const { return architecture_; }
-  // Largest dynamic shared memory of a thread block, in bytes.
-  int max_shared_bytes() const { return max_shared_bytes_; }
   // Bytes that can be allocated now.
   size_t AvailableMemory();
 
@@ -55,7 +53,6 @@ class Device {
   std::string name_;
   int multiprocessors_ = 0;
   int architecture_ = 0;
-  int max_shared_bytes_ = 0;
   cudaStream_t stream_ = nullptr;
   cublasLtHandle_t blas_ = nullptr;
   void* workspace_ = nullptr;

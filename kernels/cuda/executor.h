@@ -12,14 +12,6 @@
 
 namespace transept::kernels::cuda {
 
-// Told before and after the launch of every operation of a run: for timing.
-class Observer {
- public:
-  virtual ~Observer() = default;
-  virtual void Begin(const Operation& operation) = 0;
-  virtual void End(const Operation& operation) = 0;
-};
-
 // Run returns when everything is launched on the device's stream; errors go to the device. Hidden
 // states, residuals and logits are float32, all other activations of the weights' type. A row's
 // results do not depend on the contents of other rows, but their last bits may on how many there
@@ -41,15 +33,11 @@ class Executor {
   void Run(const Program& program, const EncoderInputs& inputs) { Run(program, Step(inputs)); }
   void Run(const Program& program, const DecoderInputs& inputs) { Run(program, Step(inputs)); }
 
-  // Null for none. Must outlive the runs that follow.
-  void set_observer(Observer* observer) { observer_ = observer; }
-
  private:
   void Run(const Program& program, const Step& step);
 
   Resources resources_;
   std::map<const Program*, std::vector<PlannedOperation>> plans_;
-  Observer* observer_ = nullptr;
 };
 
 }  // namespace transept::kernels::cuda
