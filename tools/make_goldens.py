@@ -8,6 +8,10 @@ cases.json holds
   encodings    for a source: rows of the encoder's output (all of them for short sources), and mean
                and root mean square over the whole of it
   steps        for a source: the raw logits of the first decoder steps
+  rounding     for a half-precision type: how far log-probabilities are off when transformers
+               computes those steps in it, fed the same tokens. The median over the steps of a
+               step's root mean square, and the largest of all: where attention is nearly
+               undecided, rounding decides, so few steps make most of the error
   generations  for source, target prefix and options: the generated tokens (the final EOS left out),
                why they end, the sum of their log-probabilities, and the smallest margin between
                the best and the second best score of a step. Sources are drawn again until the
@@ -28,6 +32,8 @@ from safetensors.torch import load_file, save_file
 
 GOLDENS = pathlib.Path(__file__).parent.parent / "tests/data/goldens"
 MIN_MARGIN = 5e-4
+STEPS = 12
+HALF_TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 CLASSES = {
     "t5": (transformers.T5Config, transformers.T5ForConditionalGeneration),
     "mt5": (transformers.MT5Config, transformers.MT5ForConditionalGeneration),
@@ -191,16 +197,39 @@ def rounded(tensor):
     return [float(f"{value:.6g}") for value in tensor.reshape(-1).tolist()]
 
 
+def load(variant, folder, dtype):
+    # Eager: with the default (sdpa) 5.17's UMT5 leaves out the causal mask when it is fed more than
+    # one decoder token.
+    model_class = CLASSES[variant.family][1]
+    return model_class.from_pretrained(folder, dtype=dtype, attn_implementation="eager").eval()
+
+
+@torch.no_grad()
+def rounding(variant, folder, name, steps):
+    """The error that transformers makes by computing `steps` in the half-precision type `name`."""
+    model = load(variant, folder, HALF_TYPES[name])
+    errors = []
+    for case in steps:
+        logits = model(
+            torch.tensor([case["source"]]),
+            decoder_input_ids=torch.tensor([[0] + case["tokens"][:-1]]),
+            use_cache=False,
+        ).logits[0]
+        expected = torch.tensor(case["logits"])
+        errors.append(logits.float().log_softmax(-1) - expected.log_softmax(-1))
+    error = torch.cat(errors)
+    return {
+        "dtype": name,
+        "median": float(f"{error.square().mean(-1).sqrt().quantile(0.5):.3g}"),
+        "largest": float(f"{error.abs().max():.3g}"),
+    }
+
+
 class Recorder:
     """Runs one checkpoint, loaded from its folder as anyone would."""
 
     def __init__(self, variant, folder, seed):
-        model_class = CLASSES[variant.family][1]
-        # Eager: with the default (sdpa) 5.17's UMT5 leaves out the causal mask when it is fed more
-        # than one decoder token.
-        self.model = model_class.from_pretrained(
-            folder, dtype=torch.float32, attn_implementation="eager"
-        ).eval()
+        self.model = load(variant, folder, torch.float32)
         # transformers refuses its cache when the decoder is deeper than the encoder.
         config = self.model.config
         self.use_cache = config.num_decoder_layers <= config.num_layers
@@ -244,7 +273,7 @@ class Recorder:
 
     def steps(self, length):
         source = self.source(length)
-        output = self.generate(source, [], {"max_new_tokens": 3, "min_new_tokens": 3,
+        output = self.generate(source, [], {"max_new_tokens": STEPS, "min_new_tokens": STEPS,
                                             "repetition_penalty": 1.0, "no_repeat_ngram_size": 0})
         return {
             "source": source,
@@ -348,9 +377,12 @@ def make(variant, seed):
     folder.mkdir(parents=True)
     build(variant, folder, seed)
     recorder = Recorder(variant, folder, seed)
+    encodings = [recorder.encoding(length) for length in (1, 3, 30, 200)]
+    steps = [recorder.steps(length) for length in (1, 14, 150)]
     cases = {
-        "encodings": [recorder.encoding(length) for length in (1, 3, 30, 200)],
-        "steps": [recorder.steps(length) for length in (1, 14, 150)],
+        "encodings": encodings,
+        "steps": steps,
+        "rounding": [rounding(variant, folder, name, steps) for name in HALF_TYPES],
         "generations": generations(recorder),
     }
     (folder / "cases.json").write_text(compact(cases))

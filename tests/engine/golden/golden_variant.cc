@@ -51,6 +51,10 @@ GoldenSteps ParseSteps(const json& given) {
           .logits = given["logits"].get<std::vector<std::vector<float>>>()};
 }
 
+GoldenRounding ParseRounding(const json& given) {
+  return {.dtype = given["dtype"], .median = given["median"], .largest = given["largest"]};
+}
+
 GoldenGeneration ParseGeneration(const json& given) {
   return {.description = given["options"].dump(),
           .source = given["source"].get<std::vector<TokenId>>(),
@@ -79,6 +83,7 @@ GoldenVariant LoadGoldenVariant(const std::string& name) {
   const json cases = json::parse(file);
   for (const json& given : cases["encodings"]) variant.encodings.push_back(ParseEncoding(given));
   for (const json& given : cases["steps"]) variant.steps.push_back(ParseSteps(given));
+  for (const json& given : cases["rounding"]) variant.rounding.push_back(ParseRounding(given));
   for (const json& given : cases["generations"]) {
     variant.generations.push_back(ParseGeneration(given));
   }

@@ -23,6 +23,13 @@ struct GoldenSteps {
   std::vector<std::vector<float>> logits;  // [i]: after the first i of them
 };
 
+// How far log-probabilities of the steps are off when transformers computes them in `dtype`.
+struct GoldenRounding {
+  std::string dtype;
+  float median = 0.0f;   // over the steps, of a step's root mean square
+  float largest = 0.0f;  // of all
+};
+
 struct GoldenGeneration {
   std::string description;  // the options as JSON
   std::vector<TokenId> source;
@@ -37,6 +44,7 @@ struct GoldenVariant {
   std::string folder;  // of the checkpoint
   std::vector<GoldenEncoding> encodings;
   std::vector<GoldenSteps> steps;
+  std::vector<GoldenRounding> rounding;
   std::vector<GoldenGeneration> generations;
 };
 
