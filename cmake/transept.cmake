@@ -6,9 +6,12 @@ if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
 endif()
 
-add_compile_options($<$<COMPILE_LANGUAGE:C,CXX>:-Wall> $<$<COMPILE_LANGUAGE:C,CXX>:-Wextra>)
+# nvcc hands the host compiler designated initializers as plain ones.
+add_compile_options("$<$<COMPILE_LANGUAGE:C,CXX>:-Wall;-Wextra>"
+  "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-Wno-missing-field-initializers>")
 if(TRANSEPT_WERROR)
-  add_compile_options($<$<COMPILE_LANGUAGE:C,CXX>:-Werror>)
+  add_compile_options("$<$<COMPILE_LANGUAGE:C,CXX>:-Werror>"
+    "$<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings;-Xcompiler=-Werror>")
 endif()
 if(TRANSEPT_SANITIZE)
   add_compile_options(-fsanitize=${TRANSEPT_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
@@ -41,7 +44,8 @@ endfunction()
 # transept_test(<name> [GPU] SOURCES <file>... DEPS <target>...)
 # A GoogleTest program, one ctest entry. Its labels are the folders that it lies in below tests, so
 # `ctest -L engine` runs all of the engine's and `ctest -L schedule` those of one part. Tests run in
-# the source root and may read tests/data and models/. GPU: needs one, and has the label "gpu".
+# the source root and may read tests/data and models/. GPU: needs one, and has the label "gpu"; all
+# others see none, so that they do the same everywhere.
 function(transept_test name)
   cmake_parse_arguments(ARG "GPU" "" "SOURCES;DEPS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
@@ -53,6 +57,8 @@ function(transept_test name)
   string(REPLACE "/" ";" labels ${folder})
   if(ARG_GPU)
     list(APPEND labels gpu)
+  else()
+    set_tests_properties(${name} PROPERTIES ENVIRONMENT "CUDA_VISIBLE_DEVICES=")
   endif()
   set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT 300)
 endfunction()

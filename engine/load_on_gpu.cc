@@ -35,7 +35,7 @@ absl::StatusOr<LoadedModel> LoadOnGpu(const EngineOptions& options, const Checkp
   std::string error;
   std::unique_ptr<kernels::cuda::Device> device = kernels::cuda::Device::Open(0, &error);
   if (device == nullptr) {
-    return absl::FailedPreconditionError(absl::StrCat("device: no usable GPU for 'cuda': ", error));
+    return absl::FailedPreconditionError(absl::StrCat("device: 'cuda' has no usable GPU: ", error));
   }
   spdlog::info("GPU 0 is {}", device->name());
   const size_t available = device->AvailableMemory();

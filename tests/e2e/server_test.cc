@@ -163,6 +163,7 @@ TEST(Server, ExplainsWhyItDoesNotStart) {
   expect({"--model-dir"}, "--model-dir");
   expect({"--model-dir", "no/such/folder"}, "no/such/folder");
   expect({"--model-dir", kModel, "--device", "abacus"}, "abacus");
+  expect({"--model-dir", kModel, "--device", "cuda"}, "device: 'cuda'");
   expect({"--model-dir", kModel, "--set", "server.drain_seconds=-1"}, "out of range");
   const ServerProcess other({"--model-dir", kModel});
   expect({"--model-dir", kModel, "--listen", other.address()}, other.address());

@@ -108,24 +108,6 @@ TEST_P(CudaFusionTest, ChainEqualsTheReference) {
   }
 }
 
-// Both norms of the chain are split in bfloat16, and in nothing else.
-TEST_P(CudaFusionTest, SplitsNormsInBFloat16Alone) {
-  const Weight weight = MakeWeight(kWidth, kWidth, 1);
-  Chain chain;
-  chain.hidden = MakeTensor(4, kWidth, DataType::kFloat32, 7);
-  chain.normed = MakeTensor(4, kWidth, dtype(), 8);
-  AddLinear(weight, chain.normed, chain.hidden, true, &chain);
-  AddNorm(cpu::RandomFloats(kWidth, 5), &chain);
-  Tensor out = MakeTensor(4, kWidth, dtype(), 9);
-  AddLinear(weight, chain.normed, out, false, &chain);
-  const std::vector<PlannedOperation> plan = PlanFusion(chain.device);
-  ASSERT_EQ(plan.size(), 3u);
-  const bool split = dtype() == DataType::kBFloat16;
-  EXPECT_EQ(plan[1].absorbed, split);
-  EXPECT_EQ(plan[0].norms.after != nullptr, split);
-  EXPECT_EQ(plan[2].norms.before != nullptr, split);
-}
-
 INSTANTIATE_TEST_SUITE_P(Types, CudaFusionTest,
                          testing::Values(DataType::kFloat32, DataType::kBFloat16,
                                          DataType::kFloat16),

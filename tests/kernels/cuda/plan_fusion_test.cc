@@ -1,0 +1,88 @@
+// Which norms are split between their neighbours: a decision of the host, so it needs no GPU.
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "kernels/cuda/fusion.h"
+
+namespace transept::kernels::cuda {
+namespace {
+
+constexpr int64_t kWidth = 160;
+constexpr int64_t kRows = 4;
+
+// linear + residual, norm, linear, as a decoder layer has them. Nothing of it runs.
+class PlanFusionTest : public testing::TestWithParam<DataType> {
+ protected:
+  PlanFusionTest() {
+    LinearOp first = MakeLinear(normed_, hidden_);
+    first.residual = hidden_;
+    NormOp norm;
+    norm.weight = {weights_.data(), kWidth};
+    norm.in = hidden_;
+    norm.out = normed_;
+    program_.operations = {first, norm, MakeLinear(normed_, out_)};
+  }
+
+  LinearOp MakeLinear(const Activations& in, const Activations& out) {
+    LinearOp linear;
+    linear.weight = {weights_.data(), GetParam(), kWidth, kWidth};
+    linear.in = in;
+    linear.out = out;
+    return linear;
+  }
+
+  NormOp& norm() { return std::get<NormOp>(program_.operations[1]); }
+  LinearOp& last() { return std::get<LinearOp>(program_.operations[2]); }
+
+  bool SplitsTheNorm() {
+    const std::vector<PlannedOperation> plan = PlanFusion(program_);
+    EXPECT_EQ(plan.size(), 3u);
+    EXPECT_EQ(plan[0].norms.after, plan[1].absorbed ? &norm() : nullptr);
+    EXPECT_EQ(plan[2].norms.before, plan[1].absorbed ? &norm() : nullptr);
+    return plan[1].absorbed;
+  }
+
+  std::vector<float> weights_ = std::vector<float>(kWidth * kWidth);
+  std::vector<float> buffers_[3] = {std::vector<float>(kRows * kWidth),
+                                    std::vector<float>(kRows* kWidth),
+                                    std::vector<float>(kRows* kWidth)};
+  Activations hidden_{buffers_[0].data(), DataType::kFloat32, kWidth, kWidth, Extent::kTokens};
+  Activations normed_{buffers_[1].data(), GetParam(), kWidth, kWidth, Extent::kTokens};
+  Activations out_{buffers_[2].data(), GetParam(), kWidth, kWidth, Extent::kTokens};
+  Program program_;
+};
+
+TEST_P(PlanFusionTest, SplitsNormsInBFloat16Alone) {
+  EXPECT_EQ(SplitsTheNorm(), GetParam() == DataType::kBFloat16);
+}
+
+TEST_P(PlanFusionTest, LeavesANormThatNobodyBehindItReads) {
+  last().in = out_;
+  EXPECT_FALSE(SplitsTheNorm());
+}
+
+TEST_P(PlanFusionTest, LeavesANormOfWhatNobodyInFrontWrites) {
+  norm().in = out_;
+  EXPECT_FALSE(SplitsTheNorm());
+}
+
+TEST_P(PlanFusionTest, LeavesLayerNorms) {
+  norm().kind = NormKind::kLayer;
+  EXPECT_FALSE(SplitsTheNorm());
+}
+
+// A norm at either end has no neighbour to share with.
+TEST_P(PlanFusionTest, LeavesNormsAtTheEnds) {
+  program_.operations = {norm(), last(), norm()};
+  for (const PlannedOperation& planned : PlanFusion(program_)) EXPECT_FALSE(planned.absorbed);
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, PlanFusionTest,
+                         testing::Values(DataType::kFloat32, DataType::kBFloat16,
+                                         DataType::kFloat16),
+                         [](const auto& info) { return std::string(Name(info.param)); });
+
+}  // namespace
+}  // namespace transept::kernels::cuda
