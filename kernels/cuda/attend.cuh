@@ -16,13 +16,41 @@ struct KeyValue {
   const T* value;
 };
 
+// Keys and their values as a lane holds them.
+template <typename Layout>
+struct KeyTile {
+  using Packs = typename RunningSoftmax<Layout>::Packs;
+  static constexpr int kKeysAtOnce = Layout::kSteps == 1 ? 4 : 2;  // of one group
+  static constexpr int kKeys = kKeysAtOnce * Layout::kGroups;      // of a warp
+
+  Packs keys[kKeysAtOnce];
+  Packs values[kKeysAtOnce];
+
+  // The k-th key of this lane's group in the tile that begins with key `begin`.
+  __device__ static int KeyOf(int begin, int k) {
+    return begin + k * Layout::kGroups + Layout::Group();
+  }
+
+  // Loads the keys [begin, end), at most kKeys and at least one. locate(j) says where key j lies.
+  template <typename Locate>
+  __device__ void Load(int begin, int end, int head_size, Locate locate) {
+#pragma unroll
+    for (int k = 0; k < kKeysAtOnce; ++k) {
+      const auto at = locate(min(KeyOf(begin, k), end - 1));
+      Layout::ForEachPack(head_size, [&](int step, int column) {
+        using P = const Pack<typename Layout::T, Layout::kPack>;
+        keys[k][step] = *reinterpret_cast<P*>(at.key + column);
+        values[k][step] = *reinterpret_cast<P*>(at.value + column);
+      });
+    }
+  }
+};
+
 // A warp's share of the keys for kQueries queries.
 template <typename Layout, int kQueries>
 struct WarpAttention {
   using T = typename Layout::T;
-  using Packs = typename RunningSoftmax<Layout>::Packs;
-  static constexpr int kKeysAtOnce = 4;  // of one group: loads in flight
-  static constexpr int kTile = kKeysAtOnce * Layout::kGroups;
+  using Tile = KeyTile<Layout>;
 
   float query[kQueries][Layout::kElements] = {};
   RunningSoftmax<Layout> result[kQueries];
@@ -37,42 +65,25 @@ struct WarpAttention {
     });
   }
 
-  // Takes the keys [begin, end) in, at most kTile and at least one. locate(j) says where key j
-  // lies, bias(j) what to add to its score.
-  template <typename Locate, typename Bias>
-  __device__ void Attend(int begin, int end, int head_size, Locate locate, Bias bias) {
-    Packs keys[kKeysAtOnce];
-    Packs values[kKeysAtOnce];
-#pragma unroll
-    for (int k = 0; k < kKeysAtOnce; ++k) {
-      const KeyValue<T> at = locate(min(KeyOf(begin, k), end - 1));
-      Layout::ForEachPack(head_size, [&](int step, int column) {
-        using P = const Pack<T, Layout::kPack>;
-        keys[k][step] = *reinterpret_cast<P*>(at.key + column);
-        values[k][step] = *reinterpret_cast<P*>(at.value + column);
-      });
-    }
+  // Takes the keys [begin, end) in, which `tile` holds. bias(j): what to add to the score of key j.
+  template <typename Bias>
+  __device__ void Attend(const Tile& tile, int begin, int end, int head_size, Bias bias) {
 #pragma unroll
     for (int q = 0; q < kQueries; ++q) {
-      float scores[kKeysAtOnce];
+      float scores[Tile::kKeysAtOnce];
 #pragma unroll
-      for (int k = 0; k < kKeysAtOnce; ++k) {
-        const int key = KeyOf(begin, k);
-        const float score = Dot(query[q], keys[k], head_size);
+      for (int k = 0; k < Tile::kKeysAtOnce; ++k) {
+        const int key = Tile::KeyOf(begin, k);
+        const float score = Dot(query[q], tile.keys[k], head_size);
         scores[k] = key < end ? score + bias(key) : -INFINITY;
       }
-      result[q].Add(scores, values, head_size);
+      result[q].Add(scores, tile.values, head_size);
     }
   }
 
  private:
-  // The k-th key of this lane's group.
-  __device__ static int KeyOf(int begin, int k) {
-    return begin + k * Layout::kGroups + Layout::Group();
-  }
-
-  __device__ static float Dot(const float (&query)[Layout::kElements], const Packs& key,
-                              int head_size) {
+  __device__ static float Dot(const float (&query)[Layout::kElements],
+                              const typename Tile::Packs& key, int head_size) {
     float sum = 0.0f;
     Layout::ForEachPack(head_size, [&](int step, int) {
 #pragma unroll

@@ -1,6 +1,9 @@
 #include "kernels/cuda/blas.h"
 
+#include <algorithm>
 #include <bit>
+#include <cmath>
+#include <vector>
 
 namespace transept::kernels::cuda {
 namespace {
@@ -56,9 +59,11 @@ uint32_t AlignmentOf(const Product& p) {
   return static_cast<uint32_t>(all & -all);
 }
 
-// The heuristic's first choice.
-cublasStatus_t Choose(Device& device, const Product& product, int64_t rows,
-                      cublasLtMatmulAlgo_t* algorithm) {
+constexpr int kMostProposals = 8;
+
+// The algorithms that the heuristic proposes for `rows` rows, best first; at most `most`.
+cublasStatus_t Propose(Device& device, const Product& product, int64_t rows, int most,
+                       std::vector<cublasLtMatmulHeuristicResult_t>* proposals) {
   const Description description(product, rows);
   cublasLtMatmulPreference_t preference = nullptr;
   cublasLtMatmulPreferenceCreate(&preference);
@@ -71,23 +76,79 @@ cublasStatus_t Choose(Device& device, const Product& product, int64_t rows,
         CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES}) {
     cublasLtMatmulPreferenceSetAttribute(preference, operand, &alignment, sizeof(alignment));
   }
-  cublasLtMatmulHeuristicResult_t result = {};
+  proposals->resize(most);
   int found = 0;
   cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
       device.blas(), description.operation(), description.weight(), description.in(),
-      description.out(), description.out(), preference, 1, &result, &found);
+      description.out(), description.out(), preference, most, proposals->data(), &found);
   cublasLtMatmulPreferenceDestroy(preference);
+  proposals->resize(found);
   if (status == CUBLAS_STATUS_SUCCESS && found == 0) status = CUBLAS_STATUS_NOT_SUPPORTED;
-  *algorithm = result.algo;
   return status;
+}
+
+int64_t BucketOf(int64_t rows) {
+  return static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(rows)));
 }
 
 }  // namespace
 
+cublasStatus_t Blas::Multiply(const Product& p, const cublasLtMatmulAlgo_t& algorithm) {
+  const Description description(p, p.rows);
+  const float one = 1.0f;
+  const float beta = p.add_to_out ? 1.0f : 0.0f;
+  return cublasLtMatmul(device_.blas(), description.operation(), &one, p.weight.data,
+                        description.weight(), p.in.data, description.in(), &beta, p.out.data,
+                        description.out(), p.out.data, description.out(), &algorithm,
+                        device_.workspace(), Device::kWorkspaceBytes, device_.stream());
+}
+
+float Blas::Measure(const Product& product, const cublasLtMatmulAlgo_t& algorithm) {
+  constexpr int kRuns = 3;
+  cudaEvent_t begin = nullptr;
+  cudaEvent_t end = nullptr;
+  device_.Check(cudaEventCreate(&begin), "creating an event");
+  device_.Check(cudaEventCreate(&end), "creating an event");
+  float best = INFINITY;
+  for (int run = 0; run < kRuns && device_.ok(); ++run) {
+    // The workspace is larger than the second-level cache: clearing it drives the weight out.
+    device_.Check(
+        cudaMemsetAsync(device_.workspace(), 0, Device::kWorkspaceBytes, device_.stream()),
+        "clearing the workspace");
+    device_.Check(cudaEventRecord(begin, device_.stream()), "recording an event");
+    if (Multiply(product, algorithm) != CUBLAS_STATUS_SUCCESS) break;
+    device_.Check(cudaEventRecord(end, device_.stream()), "recording an event");
+    device_.Check(cudaEventSynchronize(end), "measuring a matrix product");
+    float milliseconds = 0.0f;
+    device_.Check(cudaEventElapsedTime(&milliseconds, begin, end), "measuring a matrix product");
+    best = std::min(best, 1e3f * milliseconds);
+  }
+  cudaEventDestroy(begin);
+  cudaEventDestroy(end);
+  return best;
+}
+
+bool Blas::Choose(const Product& product, cublasLtMatmulAlgo_t* algorithm) {
+  std::vector<cublasLtMatmulHeuristicResult_t> proposals;
+  if (!device_.Check(Propose(device_, product, BucketOf(product.rows),
+                             measuring_ ? kMostProposals : 1, &proposals),
+                     "choosing a matrix product")) {
+    return false;
+  }
+  *algorithm = proposals.front().algo;
+  float best = INFINITY;
+  for (size_t i = 0; proposals.size() > 1 && i < proposals.size(); ++i) {
+    const float time = Measure(product, proposals[i].algo);
+    if (time >= best) continue;
+    best = time;
+    *algorithm = proposals[i].algo;
+  }
+  return device_.ok();
+}
+
 void Blas::Run(const Product& p) {
   if (p.rows == 0 || !device_.ok()) return;
-  const int64_t rows = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(p.rows)));
-  const Key key{.rows = rows,
+  const Key key{.rows = BucketOf(p.rows),
                 .in = p.weight.cols,
                 .out = p.weight.rows,
                 .in_stride = p.in.stride,
@@ -99,17 +160,10 @@ void Blas::Run(const Product& p) {
   auto algorithm = algorithms_.find(key);
   if (algorithm == algorithms_.end()) {
     cublasLtMatmulAlgo_t chosen;
-    if (!device_.Check(Choose(device_, p, rows, &chosen), "choosing a matrix product")) return;
+    if (!Choose(p, &chosen)) return;
     algorithm = algorithms_.emplace(key, chosen).first;
   }
-  const Description description(p, p.rows);
-  const float one = 1.0f;
-  const float beta = p.add_to_out ? 1.0f : 0.0f;
-  device_.Check(cublasLtMatmul(device_.blas(), description.operation(), &one, p.weight.data,
-                               description.weight(), p.in.data, description.in(), &beta, p.out.data,
-                               description.out(), p.out.data, description.out(), &algorithm->second,
-                               device_.workspace(), Device::kWorkspaceBytes, device_.stream()),
-                "a matrix product");
+  device_.Check(Multiply(p, algorithm->second), "a matrix product");
 }
 
 }  // namespace transept::kernels::cuda

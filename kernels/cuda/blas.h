@@ -19,12 +19,17 @@ struct Product {
   int64_t rows = 0;
 };
 
-// Keeps the algorithm that cuBLASLt's heuristic proposes for each kind of product. Algorithms are
-// chosen for the next power of two of rows, so that few batches need a new choice.
+// Keeps an algorithm of cuBLASLt's for each kind of product, chosen for the next power of two of
+// rows, so that few batches need a new choice: the first that its heuristic proposes or, while
+// measuring, the fastest.
 class Blas {
  public:
   // `device` must outlive this object. Errors go to it.
   explicit Blas(Device* device) : device_(*device) {}
+
+  // While true, Run tries several algorithms on a kind of product that it meets for the first time,
+  // and adds its result several times where it adds: for steps that only warm up.
+  void set_measuring(bool measuring) { measuring_ = measuring; }
 
   void Run(const Product& product);
 
@@ -43,7 +48,13 @@ class Blas {
     auto operator<=>(const Key&) const = default;
   };
 
+  bool Choose(const Product& product, cublasLtMatmulAlgo_t* algorithm);
+  // Microseconds of one run, its weight read from memory.
+  float Measure(const Product& product, const cublasLtMatmulAlgo_t& algorithm);
+  cublasStatus_t Multiply(const Product& product, const cublasLtMatmulAlgo_t& algorithm);
+
   Device& device_;
+  bool measuring_ = false;
   std::map<Key, cublasLtMatmulAlgo_t> algorithms_;
 };
 

@@ -27,9 +27,15 @@ __device__ inline KeySpan SpanOf(int num_keys, int split, int splits, int tile) 
 }
 
 // A part is head_size sums, the largest score and the total, as in RunningSoftmax.
-__device__ inline int64_t PartSize(int head_size) {
+__host__ __device__ inline int64_t PartSize(int head_size) {
   return head_size + 2;
 }
+
+// Parts that lie `stride` floats apart.
+struct Parts {
+  float* first;
+  int64_t stride;
+};
 
 // One column of `count` parts merged, each read by one thread: no exchange is needed.
 struct Column {
@@ -38,17 +44,16 @@ struct Column {
   float total = 0.0f;
 };
 template <typename T, typename Load>
-__device__ Column MergeColumn(const float* parts, int count, int head_size, int column, Load load) {
-  const int64_t size = PartSize(head_size);
+__device__ Column MergeColumn(const Parts& parts, int count, int head_size, int column, Load load) {
   Column merged;
 #pragma unroll 8
   for (int i = 0; i < count; ++i) {
-    merged.largest = fmaxf(merged.largest, load(parts + i * size + head_size));
+    merged.largest = fmaxf(merged.largest, load(parts.first + i * parts.stride + head_size));
   }
   if (merged.largest == -INFINITY) return merged;
 #pragma unroll 8
   for (int i = 0; i < count; ++i) {
-    const float* part = parts + i * size;
+    const float* part = parts.first + i * parts.stride;
     const float weight = Exp<T>(load(part + head_size) - merged.largest);
     merged.sum += weight * load(part + column);
     merged.total += weight * load(part + head_size + 1);
@@ -56,38 +61,21 @@ __device__ Column MergeColumn(const float* parts, int count, int head_size, int 
   return merged;
 }
 
-// The result of a block's kWarps warps, and of all blocks that share the query's keys: the last of
-// them writes it to `out` [head_size], zeros when there was no key. `index` counts (query, head)
-// pairs. All threads call it, with shared memory of kWarps * PartSize floats.
-template <typename Layout, int kWarps>
-__device__ void FinishQuery(RunningSoftmax<Layout>& result, int head_size, const SplitKeys& split,
-                            int64_t index, float* shared, typename Layout::T* out) {
-  using T = typename Layout::T;
+// The result of one query: of the parts that the block's kWarps warps left in shared memory, and of
+// all blocks that share the query's keys, the last of which writes it to `out` [head_size], zeros
+// when there was no key. `index` counts (query, head) pairs. All threads call it.
+template <typename T, int kWarps>
+__device__ void MergeWarps(const Parts& warps, int head_size, const SplitKeys& split, int64_t index,
+                           T* out) {
   const int64_t size = PartSize(head_size);
-  result.MergeGroups();
-  __syncthreads();
-  if (Layout::Group() == 0) {
-    float* mine = shared + threadIdx.x / 32 * size;
-    Layout::ForEachPack(head_size, [&](int step, int column) {
-      for (int i = 0; i < Layout::kPack; ++i) {
-        mine[column + i] = result.out[step * Layout::kPack + i];
-      }
-    });
-    if (Layout::Lane() == 0) {
-      mine[head_size] = result.largest;
-      mine[head_size + 1] = result.total;
-    }
-  }
-  __syncthreads();
-
   const auto store = [&](int column, const Column& merged) {
     out[column] = FromFloat<T>(merged.total > 0.0f ? merged.sum / merged.total : 0.0f);
   };
-  float* const parts = split.parts + index * split.splits * size;
-  float* const part = parts + blockIdx.z * size;
+  const Parts parts{split.parts + index * split.splits * size, size};
+  float* const part = parts.first + blockIdx.z * size;
   for (int column = threadIdx.x; column < head_size; column += 32 * kWarps) {
     const Column merged =
-        MergeColumn<T>(shared, kWarps, head_size, column, [](const float* p) { return *p; });
+        MergeColumn<T>(warps, kWarps, head_size, column, [](const float* p) { return *p; });
     if (split.splits == 1) {
       store(column, merged);
       continue;
@@ -114,6 +102,29 @@ __device__ void FinishQuery(RunningSoftmax<Layout>& result, int head_size, const
     store(column, MergeColumn<T>(parts, split.splits, head_size, column,
                                  [](const float* p) { return __ldcg(p); }));
   }
+}
+
+// MergeWarps for the results that the lanes of each warp hold. `shared`: kWarps * PartSize floats.
+template <typename Layout, int kWarps>
+__device__ void FinishQuery(RunningSoftmax<Layout>& result, int head_size, const SplitKeys& split,
+                            int64_t index, float* shared, typename Layout::T* out) {
+  const int64_t size = PartSize(head_size);
+  result.MergeGroups();
+  __syncthreads();
+  if (Layout::Group() == 0) {
+    float* mine = shared + threadIdx.x / 32 * size;
+    Layout::ForEachPack(head_size, [&](int step, int column) {
+      for (int i = 0; i < Layout::kPack; ++i) {
+        mine[column + i] = result.out[step * Layout::kPack + i];
+      }
+    });
+    if (Layout::Lane() == 0) {
+      mine[head_size] = result.largest;
+      mine[head_size + 1] = result.total;
+    }
+  }
+  __syncthreads();
+  MergeWarps<typename Layout::T, kWarps>({shared, size}, head_size, split, index, out);
 }
 
 }  // namespace transept::kernels::cuda

@@ -58,6 +58,17 @@ size_t Device::AvailableMemory() {
   return available;
 }
 
+void Device::ReserveShared(const void* kernel, size_t bytes) {
+  constexpr size_t kUnasked = size_t{47} << 10;  // what any kernel may have, less static arrays
+  if (bytes <= kUnasked) return;
+  size_t& reserved = shared_[kernel];
+  if (bytes <= reserved) return;
+  Check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                             static_cast<int>(bytes)),
+        "reserving shared memory");
+  reserved = bytes;
+}
+
 bool Device::Check(cudaError_t result, const char* what) {
   if (result != cudaSuccess && error_.empty()) {
     error_ = std::string(what) + ": " + cudaGetErrorString(result);

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <unordered_map>
 
 namespace transept::kernels::cuda {
 
@@ -38,6 +39,9 @@ class Device {
   // Bytes that can be allocated now.
   size_t AvailableMemory();
 
+  // Allows launches of `kernel` with so much dynamic shared memory.
+  void ReserveShared(const void* kernel, size_t bytes);
+
   // Scratch memory for whatever operation runs on the stream.
   static constexpr size_t kWorkspaceBytes = size_t{64} << 20;
   void* workspace() const { return workspace_; }
@@ -57,6 +61,7 @@ class Device {
   cublasLtHandle_t blas_ = nullptr;
   void* workspace_ = nullptr;
   uint32_t* counters_ = nullptr;
+  std::unordered_map<const void*, size_t> shared_;  // reserved, by kernel
 };
 
 }  // namespace transept::kernels::cuda

@@ -29,7 +29,6 @@ template <typename Layout>
 __global__ void __launch_bounds__(32 * kWarps)
     EncoderAttention(const Parameters<typename Layout::T> p) {
   using T = typename Layout::T;
-  using Attention = WarpAttention<Layout, 1>;
   extern __shared__ float shared[];
   LetSuccessorStart();
   const int token = blockIdx.x;
@@ -46,17 +45,20 @@ __global__ void __launch_bounds__(32 * kWarps)
   const HeadBias bias(p.bias, head);
 
   WaitForPredecessor();
-  Attention attention;
+  WarpAttention<Layout, 1> attention;
   attention.LoadQuery(0, p.qkv + token * p.qkv_stride + static_cast<int64_t>(head) * size, size,
                       p.shape.scale);
   const auto locate = [&](int j) -> KeyValue<T> {
     const T* row = p.qkv + (begin + j) * p.qkv_stride;
     return {row + keys, row + values};
   };
-  constexpr int kTile = Attention::kTile;
-  for (int tile = threadIdx.x / 32 * kTile; tile < length; tile += kWarps * kTile) {
-    attention.Attend(tile, min(tile + kTile, length), size, locate,
-                     [&](int j) { return bias(j - position); });
+  using Tile = KeyTile<Layout>;
+  for (int first = static_cast<int>(threadIdx.x) / 32 * Tile::kKeys; first < length;
+       first += kWarps * Tile::kKeys) {
+    const int last = min(first + Tile::kKeys, length);
+    Tile tile;
+    tile.Load(first, last, size, locate);
+    attention.Attend(tile, first, last, size, [&](int j) { return bias(j - position); });
   }
   FinishQuery<Layout, kWarps>(attention.result[0], size, {}, 0, shared,
                               p.out + token * p.out_stride + static_cast<int64_t>(head) * size);

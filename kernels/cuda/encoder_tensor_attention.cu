@@ -1,5 +1,6 @@
 #include "kernels/cuda/encoder_tensor_attention.h"
 
+#include "kernels/cuda/async_copy.cuh"
 #include "kernels/cuda/bias.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/tensor_core.cuh"
@@ -259,7 +260,6 @@ __global__ void __launch_bounds__(kThreads) TensorAttention(const Parameters<T> 
 
 template <typename T, int kHead>
 void LaunchTensor(const EncoderAttentionOp& op, const Step& step, Resources& resources) {
-  Device& device = resources.device;
   const BiasByDistance bias = resources.biases.Get(op.bias);
   const size_t shared =
       sizeof(SharedTiles<T, kHead>) + (bias.values ? 2 * bias.reach + 1 : 0) * sizeof(float);
@@ -270,13 +270,9 @@ void LaunchTensor(const EncoderAttentionOp& op, const Step& step, Resources& res
                                  .qkv_stride = op.qkv.stride,
                                  .out = static_cast<T*>(op.out.data),
                                  .out_stride = op.out.stride};
-  device.Check(
-      cudaFuncSetAttribute(TensorAttention<T, kHead>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                           static_cast<int>(shared)),
-      "reserving shared memory for encoder attention");
   const dim3 grid((step.encoder->max_source_tokens + kTile - 1) / kTile, op.shape.num_heads,
                   step.encoder->num_sources);
-  Launch(device, "encoder attention", {grid, kThreads, shared}, TensorAttention<T, kHead>,
+  Launch(resources.device, "encoder attention", {grid, kThreads, shared}, TensorAttention<T, kHead>,
          parameters);
 }
 

@@ -29,6 +29,10 @@ class Executor {
   // the program must outlive the executor.
   void Prepare(const Program& program);
 
+  // While true, runs are there to warm up: what they write is not used, and matrix products of new
+  // shapes are tried with several algorithms.
+  void set_measuring(bool measuring) { resources_.blas.set_measuring(measuring); }
+
   // Programs that Prepare has seen. The inputs' arrays are in device memory.
   void Run(const Program& program, const EncoderInputs& inputs) { Run(program, Step(inputs)); }
   void Run(const Program& program, const DecoderInputs& inputs) { Run(program, Step(inputs)); }

@@ -17,12 +17,14 @@ struct LaunchShape {
 
 // Launches `kernel` on the device's stream. Programmatic dependent launch: the kernel may start
 // before the one in front of it on the stream has ended, so it must call WaitForPredecessor before
-// it reads or writes anything but weights and the step's inputs (no kernel writes those, and none
-// overtakes their copy in front of the step). An empty grid launches nothing.
+// it reads or writes anything but weights, the step's inputs and what earlier steps left in caches
+// (no kernel of the step writes those, and none overtakes the copy of the inputs in front of it).
+// An empty grid launches nothing.
 template <typename... Parameters, typename... Arguments>
 void Launch(Device& device, const char* name, const LaunchShape& shape,
             void (*kernel)(Parameters...), Arguments&&... arguments) {
   if (!device.ok() || shape.grid.x * shape.grid.y * shape.grid.z == 0) return;
+  device.ReserveShared(reinterpret_cast<const void*>(kernel), shape.shared_bytes);
   cudaLaunchAttribute attribute = {};
   attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
   attribute.val.programmaticStreamSerializationAllowed = 1;

@@ -51,9 +51,18 @@ __global__ void __launch_bounds__(kThreads)
   if (threadIdx.x == 0) norm.squares[token] = squares;
 }
 
-// Grid: rows. Reads its row twice, from memory and then from cache; `in` may be `out`.
-template <typename T>
+// Calls fn(column, values) for the packs of a row that this thread treats.
+template <int kPack, typename Fn>
+__device__ void ForEachPack(const float* row, int64_t width, Fn fn) {
+  for (int64_t i = threadIdx.x * kPack; i < width; i += kThreads * kPack) {
+    fn(i, *reinterpret_cast<const Pack<float, kPack>*>(row + i));
+  }
+}
+
+// Grid: rows. Reads its row from memory and then from cache; `in` may be `out`.
+template <typename T, int kPack>
 __global__ void __launch_bounds__(kThreads) NormRow(const NormOp op) {
+  using P = Pack<float, kPack>;
   LetSuccessorStart();
   WaitForPredecessor();
   const int64_t width = op.in.width;
@@ -61,18 +70,33 @@ __global__ void __launch_bounds__(kThreads) NormRow(const NormOp op) {
   T* out = static_cast<T*>(op.out.data) + blockIdx.x * op.out.stride;
   float mean = 0.0f;
   if (op.kind == NormKind::kLayer) {
-    for (int64_t i = threadIdx.x; i < width; i += kThreads) mean += in[i];
+    ForEachPack<kPack>(in, width, [&](int64_t, const P& x) {
+      for (int i = 0; i < kPack; ++i) mean += x.element[i];
+    });
     mean = BlockSum(mean) / width;
   }
   float squares = 0.0f;
-  for (int64_t i = threadIdx.x; i < width; i += kThreads) {
-    squares += (in[i] - mean) * (in[i] - mean);
-  }
+  ForEachPack<kPack>(in, width, [&](int64_t, const P& x) {
+    for (int i = 0; i < kPack; ++i) squares += (x.element[i] - mean) * (x.element[i] - mean);
+  });
   const float scale = rsqrtf(BlockSum(squares) / width + op.eps);
-  for (int64_t i = threadIdx.x; i < width; i += kThreads) {
-    const float bias = op.bias.data ? op.bias.data[i] : 0.0f;
-    out[i] = FromFloat<T>(((in[i] - mean) * scale * op.weight.data[i] + bias) * op.output_scale);
-  }
+  ForEachPack<kPack>(in, width, [&](int64_t at, const P& x) {
+    const P weight = *reinterpret_cast<const P*>(op.weight.data + at);
+    const P bias = op.bias.data ? *reinterpret_cast<const P*>(op.bias.data + at) : P{};
+    Pack<T, kPack> y;
+    for (int i = 0; i < kPack; ++i) {
+      const float normed = (x.element[i] - mean) * scale * weight.element[i] + bias.element[i];
+      y.element[i] = FromFloat<T>(normed * op.output_scale);
+    }
+    *reinterpret_cast<Pack<T, kPack>*>(out + at) = y;
+  });
+}
+
+// Whether everything that a norm reads and writes can be taken four at a time.
+bool InFours(const NormOp& op) {
+  const auto even = [](const void* data) { return reinterpret_cast<uintptr_t>(data) % 16 == 0; };
+  return op.in.width % 4 == 0 && op.in.stride % 4 == 0 && op.out.stride % 4 == 0 &&
+         even(op.in.data) && even(op.out.data) && even(op.weight.data) && even(op.bias.data);
 }
 
 // Grid: rows.
@@ -103,8 +127,9 @@ void Run(const EmbedOp& op, const Step& step, Resources& resources, const NormNe
 
 void Run(const NormOp& op, const Step& step, Resources& resources) {
   DispatchElement(op.out.dtype, [&](auto element) {
+    using T = decltype(element);
     Launch(resources.device, "norm", {Blocks(step.Rows(op.in.extent)), kThreads},
-           NormRow<decltype(element)>, op);
+           InFours(op) ? NormRow<T, 4> : NormRow<T, 1>, op);
   });
 }
 

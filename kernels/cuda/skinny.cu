@@ -5,10 +5,10 @@
 #include "kernels/cuda/skinny_parts.cuh"
 #include "kernels/cuda/tensor_core.cuh"
 
-// A block computes some strips of 8 output features for all rows. Its warps split the depth, so
-// that everybody reads the weight in 16-byte pieces straight into the fragments of tensor cores:
-// the order of the depth within a product is free as long as both operands agree on it, so lane (g,
-// t) takes the 8 elements from 8 t on of row g in every 32 columns and calls them those that its
+// A block computes some strips of 8 output features for all rows. Its warps split the depth, and
+// everybody reads the weight in 16-byte pieces straight into the fragments of tensor cores: the
+// order of the depth within a product is free as long as both operands agree on it, so lane (g, t)
+// takes the 8 elements from 8 t on of row g in every 32 columns and calls them those that its
 // fragments of two successive products want. The weight's first pieces are on their way before the
 // kernel in front has ended.
 namespace transept::kernels::cuda {
@@ -22,18 +22,19 @@ __device__ inline uint4 LoadWeight(const void* from) {
   return r;
 }
 
-// The chunks that a warp works on at once, every kWarps-th from `first` on; zeros beyond the end.
+// The chunks that a warp works on at once, every kDepthWarps-th from `first` on; zeros beyond the
+// end.
 // No branch stands between the loads, so that all are under way together.
 template <typename T, typename C>
 struct WeightChunks {
-  uint4 piece[C::kDepth][C::kStrips];
+  uint4 piece[C::kDepth][C::kWarpStrips];
 
-  __device__ void Load(const T* const (&strips)[C::kStrips], int first, int chunks) {
+  __device__ void Load(const T* const (&strips)[C::kWarpStrips], int first, int chunks) {
 #pragma unroll
     for (int i = 0; i < C::kDepth; ++i) {
-      const int chunk = first + i * C::kWarps;
+      const int chunk = first + i * C::kDepthWarps;
 #pragma unroll
-      for (int s = 0; s < C::kStrips; ++s) {
+      for (int s = 0; s < C::kWarpStrips; ++s) {
         piece[i][s] = chunk < chunks ? LoadWeight(strips[s] + chunk * kChunk) : uint4{};
       }
     }
@@ -47,7 +48,7 @@ struct InputChunks {
   __device__ void Load(const SkinnyParameters<T>& p, int first, int chunks) {
 #pragma unroll
     for (int i = 0; i < C::kDepth; ++i) {
-      const int chunk = min(first + i * C::kWarps, chunks - 1);
+      const int chunk = min(first + i * C::kDepthWarps, chunks - 1);
 #pragma unroll
       for (int half = 0; half < 2 * C::kTiles; ++half) {
         const int row = 8 * half + threadIdx.x % 32 / 4;
@@ -60,7 +61,7 @@ struct InputChunks {
 
 template <typename T, typename C>
 __device__ void MultiplyChunks(const InputChunks<T, C>& in, const WeightChunks<T, C>& weights,
-                               float (&c)[C::kStrips][C::kTiles][4]) {
+                               float (&c)[C::kWarpStrips][C::kTiles][4]) {
 #pragma unroll
   for (int i = 0; i < C::kDepth; ++i) {
 #pragma unroll
@@ -70,7 +71,7 @@ __device__ void MultiplyChunks(const InputChunks<T, C>& in, const WeightChunks<T
       const uint32_t a0[4] = {low.x, high.x, low.y, high.y};
       const uint32_t a1[4] = {low.z, high.z, low.w, high.w};
 #pragma unroll
-      for (int s = 0; s < C::kStrips; ++s) {
+      for (int s = 0; s < C::kWarpStrips; ++s) {
         const uint4& b = weights.piece[i][s];
         Multiply<T>(c[s][tile], a0, b.x, b.y);
         Multiply<T>(c[s][tile], a1, b.z, b.w);
@@ -102,7 +103,7 @@ __device__ void Finish(const SkinnyParameters<T>& p, float (*sums)[C::kPlaces], 
   const auto sum_at = [&](int place) {
     float sum = 0.0f;
 #pragma unroll
-    for (int warp = 0; warp < C::kWarps; ++warp) sum += sums[warp][place];
+    for (int warp = 0; warp < C::kDepthWarps; ++warp) sum += sums[warp][place];
     return sum;
   };
   const int places = p.up_offset ? C::kPlaces / 2 : C::kPlaces;
@@ -145,45 +146,48 @@ __device__ void StoreSquares(const SkinnyParameters<T>& p, const float* results)
 template <typename T, typename C>
 __global__ void __launch_bounds__(C::kThreads, C::kBlocks)
     SkinnyKernel(const SkinnyParameters<T> p) {
-  alignas(16) __shared__ float sums[C::kWarps][C::kPlaces];
+  extern __shared__ __align__(16) char shared[];
+  auto* const sums = reinterpret_cast<float(*)[C::kPlaces]>(shared);  // of each depth warp
   __shared__ float scales[16 * C::kTiles];
   LetSuccessorStart();
-  const int warp = threadIdx.x / 32;
+  const int depth_warp = threadIdx.x / 32 % C::kDepthWarps;
+  const int first_strip = static_cast<int>(threadIdx.x) / 32 / C::kDepthWarps * C::kWarpStrips;
   const int lane = threadIdx.x % 32;
   const int chunks = static_cast<int>(p.depth / kChunk);
-  const T* strips[C::kStrips];
+  const T* strips[C::kWarpStrips];
 #pragma unroll
-  for (int s = 0; s < C::kStrips; ++s) {
-    const int64_t feature = FirstFeature<C::kStrips>(s, p.up_offset) + lane / 4;
+  for (int s = 0; s < C::kWarpStrips; ++s) {
+    const int64_t feature = FirstFeature<C::kStrips>(first_strip + s, p.up_offset) + lane / 4;
     strips[s] = p.weight + min(feature, p.out_features - 1) * p.depth + lane % 4 * 8;
   }
   WeightChunks<T, C> weights;
-  weights.Load(strips, warp, chunks);
+  weights.Load(strips, depth_warp, chunks);
   WaitForPredecessor();
   NormScales<C> norm;
   if (p.before.weight) norm.Load(p);
   Residuals<C> residuals;
   residuals.Load(p);
 
-  float c[C::kStrips][C::kTiles][4] = {};
-  constexpr int kStep = C::kWarps * C::kDepth;
-  for (int first = warp; first < chunks; first += kStep) {
+  float c[C::kWarpStrips][C::kTiles][4] = {};
+  constexpr int kStep = C::kDepthWarps * C::kDepth;
+  for (int first = depth_warp; first < chunks; first += kStep) {
     InputChunks<T, C> in;
     in.Load(p, first, chunks);
     if constexpr (C::kPrefetches) {
       const WeightChunks<T, C> current = weights;
       weights.Load(strips, first + kStep, chunks);
       MultiplyChunks(in, current, c);
-    } else {  // one load covers most depths: registers for more blocks are worth more
+    } else {  // one load covers most depths
       MultiplyChunks(in, weights, c);
       if (first + kStep < chunks) weights.Load(strips, first + kStep, chunks);
     }
   }
 #pragma unroll
-  for (int s = 0; s < C::kStrips; ++s) {
+  for (int s = 0; s < C::kWarpStrips; ++s) {
 #pragma unroll
     for (int tile = 0; tile < C::kTiles; ++tile) {
-      *reinterpret_cast<float4*>(&sums[warp][(s * C::kTiles + tile) * 128 + 4 * lane]) =
+      const int place = ((first_strip + s) * C::kTiles + tile) * 128 + 4 * lane;
+      *reinterpret_cast<float4*>(&sums[depth_warp][place]) =
           make_float4(c[s][tile][0], c[s][tile][1], c[s][tile][2], c[s][tile][3]);
     }
   }
@@ -196,20 +200,38 @@ __global__ void __launch_bounds__(C::kThreads, C::kBlocks)
   }
 }
 
-// Calls fn with the Cut for a product. Many strips a block where there are many features, so that
-// the input is read less often; many warps where there is but one block for a multiprocessor.
+// Calls fn with the Cut for a product of up to 16 rows. `each`: strips for every multiprocessor. Of
+// a deep weight one block for each of them takes them all, so that everybody is at work from
+// beginning to end with as much under way as registers allow; of a shallow one more and smaller
+// blocks do better. All were measured on an H200, in whole decoder steps.
+template <typename Fn>
+auto DispatchOneTile(int64_t each, bool gated, bool shallow, Fn fn) {
+  if (each > 20) return fn(Cut<1, 4, 1, 8, 2>{});
+  if (shallow) return gated ? fn(Cut<1, 2, 1, 8, 2>{}) : fn(Cut<1, 1, 1, 8, 4>{});
+  if (each > 6) return fn(Cut<1, 10, 2, 8, 1>{});
+  if (each > 2) return fn(Cut<1, 6, 1, 16, 1>{});
+  if (each == 2 || gated) return fn(Cut<1, 2, 1, 16, 4>{});
+  return fn(Cut<1, 1, 1, 16, 6>{});
+}
+
+// The same for up to 32 rows, where reading the input again and again is what costs.
+template <typename Fn>
+auto DispatchTwoTiles(int64_t each, bool gated, Fn fn) {
+  if (each > 20) return fn(Cut<2, 8, 2, 8, 1>{});
+  if (each > 6) return fn(Cut<2, 10, 2, 8, 1>{});
+  if (each > 4) return fn(Cut<2, 6, 2, 8, 2>{});
+  if (each == 4 || (each == 3 && gated)) return fn(Cut<2, 4, 2, 8, 2>{});
+  if (each == 3) return fn(Cut<2, 3, 1, 16, 2>{});
+  if (each == 2 || gated) return fn(Cut<2, 2, 1, 16, 2>{});
+  return fn(Cut<2, 1, 1, 16, 2>{});
+}
+
 template <typename Fn>
 auto DispatchCut(const SkinnyProduct& product, const Device& device, Fn fn) {
-  const int64_t strips = product.weight.rows / 8;
-  const bool few = strips <= device.multiprocessors() && !product.gated;
-  const bool shallow = product.weight.cols <= 1024;
-  if (product.rows <= 16) {
-    if (product.gated) return fn(Cut<1, 2, 8, 2>{});
-    if (strips >= 8 * device.multiprocessors()) return fn(Cut<1, 4, 8, 2>{});
-    if (shallow) return fn(Cut<1, 1, 8, 4>{});
-    return few ? fn(Cut<1, 1, 16, 6>{}) : fn(Cut<1, 1, 8, 3>{});
-  }
-  return few ? fn(Cut<2, 1, 16, 2>{}) : fn(Cut<2, 2, 8, 2>{});
+  const int64_t strips = (product.weight.rows + 7) / 8;
+  const int64_t each = (strips + device.multiprocessors() - 1) / device.multiprocessors();
+  if (product.rows > 16) return DispatchTwoTiles(each, product.gated, fn);
+  return DispatchOneTile(each, product.gated, product.weight.cols <= 1024, fn);
 }
 
 template <typename T>
@@ -237,8 +259,8 @@ void LaunchSkinny(const SkinnyProduct& product, Device& device) {
   DispatchCut(product, device, [&](auto cut) {
     using C = decltype(cut);
     Launch(device, "a product of few rows",
-           {dim3(static_cast<unsigned>(PartsOf(product, device))), C::kThreads}, SkinnyKernel<T, C>,
-           ParametersOf<T>(product));
+           {dim3(static_cast<unsigned>(PartsOf(product, device))), C::kThreads, C::kSharedBytes},
+           SkinnyKernel<T, C>, ParametersOf<T>(product));
   });
 }
 

@@ -7,20 +7,23 @@ namespace transept::kernels::cuda {
 
 inline constexpr int kChunk = 32;  // columns of two products
 
-// How a kernel is cut: rows in tiles of 16, strips a block, warps a block, chunks that a warp loads
-// at once.
-template <int kTileCount, int kStripCount, int kWarpCount, int kDepthCount>
+// How a kernel is cut: rows in tiles of 16, strips of a block, groups that its warps split them
+// into, warps of a group, which share the depth, and chunks that a warp loads at once.
+template <int kTileCount, int kStripCount, int kGroupCount, int kDepthWarpCount, int kDepthCount>
 struct Cut {
   static constexpr int kTiles = kTileCount;
   static constexpr int kStrips = kStripCount;
-  static constexpr int kWarps = kWarpCount;
+  static constexpr int kWarpStrips = kStripCount / kGroupCount;
+  static constexpr int kDepthWarps = kDepthWarpCount;
   static constexpr int kDepth = kDepthCount;
+  static constexpr int kWarps = kGroupCount * kDepthWarps;
   static constexpr int kThreads = 32 * kWarps;
   static constexpr int kPlaces = kStrips * kTiles * 128;  // results of a block
+  static constexpr int kSharedBytes = kDepthWarps * kPlaces * sizeof(float);
   // Blocks that must fit on a multiprocessor: registers are spared for it.
-  static constexpr int kBlocks = kStrips == 4 ? 2 : 768 / kThreads;
+  static constexpr int kBlocks = kWarps == 16 ? 1 : kStrips == 4 ? 2 : 3;
   // Whether the next chunks are loaded while these are multiplied.
-  static constexpr bool kPrefetches = kDepth < 4;
+  static constexpr bool kPrefetches = kDepth < 4 && kDepth * kWarpStrips < 6;
 };
 
 template <typename T>
@@ -116,7 +119,7 @@ struct Place {
   }
   template <typename T>
   __device__ bool Inside(const SkinnyParameters<T>& p) const {
-    return row < p.rows && feature < p.out_features;
+    return row < p.rows && feature < (p.up_offset ? p.up_offset : p.out_features);
   }
 };
 

@@ -51,20 +51,4 @@ __device__ inline uint32_t PackPair(float low, float high) {
   return reinterpret_cast<const uint32_t&>(pair);
 }
 
-// Copies 16 bytes from global to shared memory in the background, zeros when `valid` is false.
-__device__ inline void CopyAsync(void* shared, const void* global, bool valid) {
-  const uint32_t address = static_cast<uint32_t>(__cvta_generic_to_shared(shared));
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(global),
-               "r"(valid ? 16 : 0)
-               : "memory");
-}
-__device__ inline void CommitCopies() {
-  asm volatile("cp.async.commit_group;" ::: "memory");
-}
-// Waits until at most kPending groups of this thread's copies are under way.
-template <int kPending>
-__device__ inline void WaitForCopies() {
-  asm volatile("cp.async.wait_group %0;" ::"n"(kPending) : "memory");
-}
-
 }  // namespace transept::kernels::cuda

@@ -21,11 +21,10 @@ const AttentionShape kShapes[] = {
 };
 
 // The kernels that serve a shape, as engine/attention/cuda_backends.cc says.
-std::vector<AttentionKernel> KernelsFor(const AttentionShape& shape, DataType dtype, bool encoder) {
+std::vector<AttentionKernel> KernelsFor(const AttentionShape& shape, DataType dtype, bool tensor) {
   std::vector<AttentionKernel> kernels = {AttentionKernel::kCudaScalar};
   if (shape.head_size % (16 / SizeOf(dtype)) == 0) kernels.push_back(AttentionKernel::kCuda);
-  if (encoder && dtype != DataType::kFloat32 && shape.head_size % 8 == 0 &&
-      shape.head_size <= 128) {
+  if (tensor && dtype != DataType::kFloat32 && shape.head_size % 8 == 0 && shape.head_size <= 128) {
     kernels.push_back(AttentionKernel::kCudaTensor);
   }
   return kernels;
@@ -188,6 +187,7 @@ TEST_P(CudaDecoderAttentionTest, Cross) {
   };
   const Case cases[] = {
       {{1, 16, 0, 17, 100}, {1, 4, 2, 0, 3}, {1, 1, 1, 1, 1, 2, 1, 1, 30, 1}},
+      {{250, 33}, {9, 17}, std::vector<int32_t>(26, 1)},
       {{513}, {1}, {1}},
       {{40, 1, 700, 0}, {1, 1, 1, 1}, {1, 1, 1, 1}},
   };
@@ -215,7 +215,7 @@ TEST_P(CudaDecoderAttentionTest, Cross) {
         op.query = query.host();
         op.out = expected.host();
         cpu::reference::Run(op, cpu::Step(inputs));
-        for (const AttentionKernel kernel : KernelsFor(shape, dtype(), false)) {
+        for (const AttentionKernel kernel : KernelsFor(shape, dtype(), true)) {
           SCOPED_TRACE(Describe(shape, kernel) + ", block size " + std::to_string(block_size));
           const Tensor actual = MakeTensor(inputs.num_tokens, QueryWidth(shape), dtype(), 2);
           op.kernel = kernel;
