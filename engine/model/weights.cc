@@ -1,6 +1,8 @@
 #include "engine/model/weights.h"
 
 #include <algorithm>
+#include <atomic>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +14,46 @@ namespace {
 using kernels::DataType;
 using kernels::Matrix;
 using kernels::Vector;
+
+// Copies elements [begin, begin + count) of `tensor` to `out` as `type`, in chunks that stay in the
+// CPU's cache until they have been checked. The first chunk with an element that is not finite
+// lowers `spoiled` to where it begins.
+void Read(const TensorView& tensor, DataType type, size_t begin, size_t count, char* out,
+          std::atomic<size_t>* spoiled) {
+  constexpr size_t kChunk = 16384;
+  const char* const from =
+      static_cast<const char*>(tensor.data) + begin * kernels::SizeOf(tensor.dtype);
+  for (size_t done = 0; done < count; done += kChunk) {
+    const size_t n = std::min(kChunk, count - done);
+    char* const to = out + done * kernels::SizeOf(type);
+    Convert(from + done * kernels::SizeOf(tensor.dtype), tensor.dtype, to, type, n);
+    if (!HasNonFinite(to, type, n)) continue;
+    size_t first = spoiled->load();
+    while (begin + done < first && !spoiled->compare_exchange_weak(first, begin + done)) {
+    }
+    return;
+  }
+}
+
+// The same by several threads where it is worth one: a single core copies slower than the page
+// cache, or the way to a GPU, can.
+void ReadParallel(const TensorView& tensor, DataType type, size_t begin, size_t count, char* out,
+                  std::atomic<size_t>* spoiled) {
+  constexpr size_t kMost = 8;
+  constexpr size_t kWorthwhile = size_t{1} << 18;  // elements a thread
+  const size_t threads = std::clamp<size_t>(
+      count / kWorthwhile, 1, std::clamp<size_t>(std::thread::hardware_concurrency(), 1, kMost));
+  const size_t share = (count + threads - 1) / threads;
+  const auto read_share = [&](size_t i) {
+    const size_t from = std::min(count, i * share);
+    Read(tensor, type, begin + from, std::min(share, count - from),
+         out + from * kernels::SizeOf(type), spoiled);
+  };
+  std::vector<std::thread> others;
+  for (size_t i = 1; i < threads; ++i) others.emplace_back(read_share, i);
+  read_share(0);
+  for (std::thread& other : others) other.join();
+}
 
 // Copies tensors one after the other and keeps the first error, so that the code that names the
 // tensors reads like the model. After an error everything it returns is empty.
@@ -56,13 +98,13 @@ class Loader {
     if (!status_.ok()) return nullptr;
     void* data = memory_.Allocate(bytes);
     if (data == nullptr) {
-      status_ = absl::ResourceExhaustedError(
-          absl::StrCat("no memory for weights: ", bytes, " bytes more were needed"));
+      status_ = absl::ResourceExhaustedError(absl::StrCat("no memory for weights: ", bytes,
+                                                          " bytes more were needed, ",
+                                                          memory_.left(), " are left"));
     }
     return data;
   }
 
-  // Converts and writes `name` in pieces that stay in the CPU's cache.
   void Copy(const std::string& name, const std::vector<int64_t>& shape, DataType type, void* to) {
     if (!status_.ok()) return;
     const absl::StatusOr<TensorView> tensor = source_.Find(name, shape);
@@ -72,21 +114,15 @@ class Loader {
     }
     size_t count = 1;
     for (const int64_t dimension : shape) count *= dimension;
-    constexpr size_t kPiece = 16384;
-    staging_.resize(kPiece * sizeof(float));
-    for (size_t done = 0; done < count; done += kPiece) {
-      const size_t n = std::min(kPiece, count - done);
-      const char* from =
-          static_cast<const char*>(tensor->data) + done * kernels::SizeOf(tensor->dtype);
-      Convert(from, tensor->dtype, staging_.data(), type, n);
-      if (HasNonFinite(staging_.data(), type, n)) {
-        status_ = absl::InvalidArgumentError(absl::StrCat(
-            source_.Origin(name), ": tensor ", name, " has a value that is not finite in ",
-            kernels::Name(type), " among elements ", done, " to ", done + n - 1));
-        return;
-      }
-      memory_.Write(static_cast<char*>(to) + done * kernels::SizeOf(type), staging_.data(),
-                    n * kernels::SizeOf(type));
+    const size_t size = kernels::SizeOf(type);
+    std::atomic<size_t> spoiled = count;
+    memory_.Write(to, count * size, [&](void* out, size_t begin, size_t bytes) {
+      ReadParallel(*tensor, type, begin / size, bytes / size, static_cast<char*>(out), &spoiled);
+    });
+    if (spoiled < count) {
+      status_ = absl::InvalidArgumentError(absl::StrCat(
+          source_.Origin(name), ": tensor ", name, " has a value that is not finite in ",
+          kernels::Name(type), " behind element ", spoiled.load()));
     }
   }
 
@@ -94,7 +130,6 @@ class Loader {
   const DataType dtype_;
   kernels::Memory& memory_;
   absl::Status status_;
-  std::vector<char> staging_;
 };
 
 LayerWeights LoadLayer(const ModelSpec& spec, const StackSpec& stack, const LayerTensorNames& names,

@@ -2,8 +2,6 @@
 
 #include <sys/mman.h>
 
-#include <cstring>
-
 namespace transept::kernels::cpu {
 
 constexpr size_t kHugePage = size_t{2} << 20;
@@ -24,8 +22,8 @@ void* HostMemory::Allocate(size_t bytes) {
   return address;
 }
 
-void HostMemory::Write(void* destination, const void* host_source, size_t bytes) {
-  std::memcpy(destination, host_source, bytes);
+void HostMemory::Write(void* destination, size_t bytes, const WriteSource& source) {
+  source(destination, 0, bytes);
 }
 
 }  // namespace transept::kernels::cpu

@@ -21,7 +21,8 @@ class HostMemory final : public Memory {
   HostMemory& operator=(const HostMemory&) = delete;
 
   void* Allocate(size_t bytes) override;
-  void Write(void* destination, const void* host_source, size_t bytes) override;
+  size_t left() const override { return left_; }
+  void Write(void* destination, size_t bytes, const WriteSource& source) override;
 
  private:
   struct Mapping {

@@ -1,7 +1,6 @@
 #include "kernels/cuda/device_memory.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 namespace transept::kernels::cuda {
@@ -25,48 +24,38 @@ DeviceMemory::~DeviceMemory() {
 }
 
 void* DeviceMemory::Allocate(size_t bytes) {
-  if (filled_ > 0) Send();  // a piece must not run on into a neighbouring allocation
   bytes = std::max<size_t>(bytes, 1);
   void* data = nullptr;
-  if (!device_->ok() || bytes > left_ || cudaMalloc(&data, bytes) != cudaSuccess) {
-    cudaGetLastError();  // running out of memory is the caller's to report, and no lasting error
+  if (!device_->ok() || bytes > left_) return nullptr;
+  const cudaError_t result = cudaMalloc(&data, bytes);
+  if (result == cudaErrorMemoryAllocation) {
+    cudaGetLastError();  // the caller's to report, and no lasting error
     return nullptr;
   }
+  if (!device_->Check(result, "allocating memory")) return nullptr;
   left_ -= bytes;
   allocations_.push_back(data);
   device_->Check(cudaMemsetAsync(data, 0, bytes, device_->stream()), "clearing memory");
   return data;
 }
 
-void DeviceMemory::Write(void* destination, const void* host_source, size_t bytes) {
-  char* to = static_cast<char*>(destination);
-  const char* from = static_cast<const char*>(host_source);
-  while (bytes > 0 && device_->ok()) {
-    if (filled_ > 0 && (to != destination_ + filled_ || filled_ == kPieceBytes)) Send();
-    if (filled_ == 0) destination_ = to;
-    const size_t count = std::min(bytes, kPieceBytes - filled_);
-    std::memcpy(pieces_[current_].host + filled_, from, count);
-    filled_ += count;
-    to += count;
-    from += count;
-    bytes -= count;
+void DeviceMemory::Write(void* destination, size_t bytes, const WriteSource& source) {
+  char* const to = static_cast<char*>(destination);
+  for (size_t begin = 0; begin < bytes; begin += kPieceBytes) {
+    Piece& piece = pieces_[next_];
+    next_ = 1 - next_;
+    if (!device_->Check(cudaEventSynchronize(piece.sent), "writing to device memory")) return;
+    const size_t count = std::min(kPieceBytes, bytes - begin);
+    source(piece.host, begin, count);
+    device_->Check(
+        cudaMemcpyAsync(to + begin, piece.host, count, cudaMemcpyHostToDevice, device_->stream()),
+        "writing to device memory");
+    device_->Check(cudaEventRecord(piece.sent, device_->stream()), "recording an event");
   }
 }
 
 void DeviceMemory::Flush() {
-  if (filled_ > 0 && device_->ok()) Send();
   device_->Check(cudaStreamSynchronize(device_->stream()), "writing to device memory");
-}
-
-void DeviceMemory::Send() {
-  Piece& piece = pieces_[current_];
-  device_->Check(
-      cudaMemcpyAsync(destination_, piece.host, filled_, cudaMemcpyHostToDevice, device_->stream()),
-      "writing to device memory");
-  device_->Check(cudaEventRecord(piece.sent, device_->stream()), "recording an event");
-  current_ = 1 - current_;
-  filled_ = 0;
-  device_->Check(cudaEventSynchronize(pieces_[current_].sent), "writing to device memory");
 }
 
 }  // namespace transept::kernels::cuda

@@ -10,8 +10,9 @@
 
 namespace transept::kernels::cuda {
 
-// Writes gather in pinned host memory and travel in large pieces on the device's stream, in order
-// with the work launched on it afterwards. An error goes to the device.
+// Writes go through two pieces of pinned host memory, one on its way while the other is filled, on
+// the device's stream: in order with the work launched on it afterwards. An error goes to the
+// device.
 class DeviceMemory final : public Memory {
  public:
   // Allocates `limit` bytes in all, and no more.
@@ -22,28 +23,24 @@ class DeviceMemory final : public Memory {
   DeviceMemory& operator=(const DeviceMemory&) = delete;
 
   void* Allocate(size_t bytes) override;
-  void Write(void* destination, const void* host_source, size_t bytes) override;
+  size_t left() const override { return left_; }
+  void Write(void* destination, size_t bytes, const WriteSource& source) override;
   void Flush() override;
 
   Device* device() const { return device_.get(); }
 
  private:
-  // A run of bytes on its way to contiguous device memory.
   struct Piece {
-    char* host = nullptr;
+    void* host = nullptr;
     cudaEvent_t sent = nullptr;
   };
-  static constexpr size_t kPieceBytes = size_t{16} << 20;
-
-  void Send();
+  static constexpr size_t kPieceBytes = size_t{32} << 20;
 
   const std::unique_ptr<Device> device_;
   size_t left_;
   std::vector<void*> allocations_;
   Piece pieces_[2];
-  int current_ = 0;
-  char* destination_ = nullptr;  // of the current piece
-  size_t filled_ = 0;
+  int next_ = 0;  // of pieces_
 };
 
 }  // namespace transept::kernels::cuda

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <map>
@@ -65,21 +66,25 @@ class NumberedTensors final : public TensorSource {
   mutable std::map<std::string, size_t> numbers_;
 };
 
-// Gives out so many bytes and no more.
+// Gives out so many bytes and no more; written piece by piece.
 class HeapMemory final : public kernels::Memory {
  public:
-  explicit HeapMemory(size_t bytes) : left_(bytes) {}
+  explicit HeapMemory(size_t bytes, size_t piece = 256) : left_(bytes), piece_(piece) {}
   void* Allocate(size_t bytes) override {
     if (bytes > left_) return nullptr;
     left_ -= bytes;
     return blocks_.emplace_back(std::make_unique<char[]>(bytes)).get();
   }
-  void Write(void* destination, const void* host_source, size_t bytes) override {
-    std::memcpy(destination, host_source, bytes);
+  size_t left() const override { return left_; }
+  void Write(void* destination, size_t bytes, const kernels::WriteSource& source) override {
+    for (size_t begin = 0; begin < bytes; begin += piece_) {
+      source(static_cast<char*>(destination) + begin, begin, std::min(piece_, bytes - begin));
+    }
   }
 
  private:
   size_t left_;
+  const size_t piece_;
   std::vector<std::unique_ptr<char[]>> blocks_;
 };
 
@@ -140,6 +145,21 @@ TEST_F(Weights, MatricesTakeTheAskedTypeAndVectorsStayFloat32) {
   EXPECT_EQ(weights->encoder_norm.data[0], tensors_->NumberOf(checkpoint->names().encoder_norm));
 }
 
+// Large tensors are read by several threads.
+TEST(LargeWeights, ArriveWhole) {
+  ModelSpec spec = TinySpec();
+  spec.vocab_size = 1'000'001;
+  const auto checkpoint = RandomCheckpoint(spec, kernels::DataType::kFloat32, 1);
+  const auto stored = checkpoint->tensors().Find(checkpoint->names().embedding, {1'000'001, 4});
+  ASSERT_TRUE(stored.ok()) << stored.status();
+  for (const size_t piece : {size_t{3} << 20, size_t{64} << 20}) {
+    HeapMemory memory(size_t{64} << 20, piece);
+    const auto weights = LoadWeights(*checkpoint, kernels::DataType::kFloat32, &memory);
+    ASSERT_TRUE(weights.ok()) << weights.status();
+    EXPECT_EQ(std::memcmp(weights->embedding.data, stored->data, 4'000'004 * sizeof(float)), 0);
+  }
+}
+
 TEST_F(Weights, ANumberThatIsNotFiniteIsAnErrorThatNamesFileAndTensor) {
   const std::string spoiled = Make()->names().encoder[0].ffn_down;
   const auto checkpoint = Make(spoiled);
@@ -153,8 +173,10 @@ TEST_F(Weights, ANumberThatIsNotFiniteIsAnErrorThatNamesFileAndTensor) {
 TEST_F(Weights, RunningOutOfMemoryIsAnError) {
   const auto checkpoint = Make();
   HeapMemory memory(1000);
-  EXPECT_EQ(LoadWeights(*checkpoint, kernels::DataType::kFloat32, &memory).status().code(),
-            absl::StatusCode::kResourceExhausted);
+  const absl::Status status =
+      LoadWeights(*checkpoint, kernels::DataType::kFloat32, &memory).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("no memory for weights"));
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ float GpuTest::tolerance() const {
 
 void* GpuTest::UploadBytes(const void* data, size_t bytes) {
   void* to = memory_->Allocate(bytes);
-  if (bytes > 0) memory_->Write(to, data, bytes);
+  if (bytes > 0) memory_->Copy(to, data, bytes);
   return to;
 }
 
