@@ -17,7 +17,8 @@ struct EngineConfig {
   std::string attention_backend = "auto";  // or the name of one backend
   int32_t threads = 0;                     // CPU threads of the kernels; 0 = one a core
   int32_t block_size = 16;                 // positions in one K/V block
-  int64_t kv_cache_mib = 512;              // memory of the block pool
+  int64_t kv_cache_mib = 0;                // memory of the block pool; 0 = automatic
+  double gpu_memory_fraction = 0.9;        // of a GPU's memory, for the model and all it needs
   int32_t max_rows = 64;                   // decoder rows in one step
   int32_t max_encoder_tokens = 2048;       // source tokens encoded in one step
   int32_t max_queue = 1024;                // requests waiting for admission

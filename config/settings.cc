@@ -119,8 +119,15 @@ std::span<const Setting<EngineConfig>> SettingsOf<EngineConfig>() {
       {"block_size", &E::block_size, "Positions in one block of cached keys and values.",
        Range(1, 1024)},
       {"kv_cache_mib", &E::kv_cache_mib,
-       "Memory for cached keys and values, in MiB, set aside at start-up.",
-       Range(1, 16 * kMillion)},
+       "Memory for cached keys and values, in MiB, set aside at start-up. 0 takes 512 on the CPU, "
+       "and on a GPU what gpu_memory_fraction leaves, but no more than max_rows of the longest "
+       "sequences need.",
+       Range(0, 16 * kMillion)},
+      {"gpu_memory_fraction",
+       &E::gpu_memory_fraction,
+       "How much of a GPU's memory weights, buffers, and cached keys and values take together, "
+       "while kv_cache_mib is 0.",
+       {.min = 0, .max = 1, .above_min = true}},
       {"max_rows", &E::max_rows, "Sequences that decode together in one step.", Range(1, 4096)},
       {"max_encoder_tokens", &E::max_encoder_tokens,
        "Source tokens encoded in one step; a longer source is encoded alone.", Range(1, kMillion)},

@@ -141,7 +141,7 @@ EngineImpl::EngineImpl(const config::EngineConfig& config, const EngineOptions& 
       max_queue_(config.max_queue),
       tokenizer_(std::move(tokenizer)),
       loaded_(std::move(loaded)),
-      blocks_(options.model.num_blocks),
+      blocks_(loaded_.model->options().num_blocks),
       sources_(&blocks_, options.model.block_size, config.source_cache),
       scheduler_(options.scheduler, &blocks_, &sources_, tokenizer_.get()) {
   stats_ = scheduler_.stats();
@@ -335,7 +335,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(const config::EngineConfi
   if (!loaded.ok()) return loaded.status();
   spdlog::info("{} model of {} on {}: {} weights, {} K/V blocks of {} positions, attention {}",
                checkpoint.spec().family, checkpoint.folder(), config.device,
-               kernels::Name(options->model.dtype), options->model.num_blocks,
+               kernels::Name(options->model.dtype), loaded->model->options().num_blocks,
                options->model.block_size, absl::StrJoin(loaded->model->backend_names(), ", "));
   return StartEngine(config, *options, *std::move(loaded), std::move(tokenizer));
 }

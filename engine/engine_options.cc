@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "engine/cache/kv_cache_spec.h"
@@ -11,6 +12,8 @@ namespace transept {
 namespace {
 
 using kernels::DataType;
+
+constexpr int64_t kCpuPoolMib = 512;  // for kv_cache_mib 0
 
 // "auto" is `automatic`.
 absl::StatusOr<DataType> ParseDataType(const std::string& setting, const std::string& name,
@@ -29,14 +32,29 @@ absl::StatusOr<Device> ParseDevice(const std::string& name) {
   return absl::InvalidArgumentError(absl::StrCat("device: '", name, "' is neither cpu nor cuda"));
 }
 
-absl::StatusOr<int32_t> CountBlocks(const config::EngineConfig& config, const ModelSpec& spec,
-                                    DataType kv_dtype) {
-  const KvCacheSpec page{.block_size = config.block_size,
-                         .num_kv_heads = spec.decoder.num_kv_heads,
-                         .head_size = spec.decoder.head_size,
-                         .dtype = kv_dtype};
+// The blocks of a pool of `mib` MiB.
+absl::StatusOr<int32_t> BlocksIn(int64_t mib, const ModelSpec& spec, const ModelOptions& options) {
+  const KvCacheSpec page = PageOf(spec.decoder, options);
   return PoolBlocks(SelfAttentionSpec{page}, CrossAttentionSpec{page}, spec.decoder.num_layers,
-                    config.kv_cache_mib << 20);
+                    mib << 20);
+}
+
+// Sizes the block pool of `options`, which is complete but for it.
+absl::Status SizePool(const config::EngineConfig& config, const ModelSpec& spec,
+                      EngineOptions* options) {
+  ModelOptions& model = options->model;
+  if (config.kv_cache_mib == 0 && model.device == Device::kCuda) {
+    const int64_t row_blocks = BlocksFor(options->max_target_tokens, model.block_size) +
+                               BlocksFor(options->max_source_tokens, model.block_size);
+    constexpr int64_t kMost = std::numeric_limits<int32_t>::max() - 1;  // and a spare one
+    model.num_blocks = static_cast<int32_t>(std::min(kMost, model.max_rows * row_blocks));
+    model.fit_blocks = true;
+    return absl::OkStatus();
+  }
+  const int64_t mib = config.kv_cache_mib > 0 ? config.kv_cache_mib : kCpuPoolMib;
+  const absl::StatusOr<int32_t> num_blocks = BlocksIn(mib, spec, model);
+  if (num_blocks.ok()) model.num_blocks = *num_blocks;
+  return num_blocks.status();
 }
 
 SchedulerOptions SchedulerOptionsOf(const config::EngineConfig& config, const ModelSpec& spec) {
@@ -64,8 +82,6 @@ absl::StatusOr<EngineOptions> ResolveEngineOptions(const config::EngineConfig& c
   const absl::StatusOr<DataType> kv_dtype =
       ParseDataType("kv_cache_dtype", config.kv_cache_dtype, cpu ? DataType::kFloat32 : *dtype);
   if (!kv_dtype.ok()) return kv_dtype.status();
-  const absl::StatusOr<int32_t> num_blocks = CountBlocks(config, spec, *kv_dtype);
-  if (!num_blocks.ok()) return num_blocks.status();
 
   EngineOptions options;
   options.model.device = *device;
@@ -74,7 +90,6 @@ absl::StatusOr<EngineOptions> ResolveEngineOptions(const config::EngineConfig& c
   options.model.attention_backend = config.attention_backend;
   options.model.max_rows = config.max_rows;
   options.model.block_size = config.block_size;
-  options.model.num_blocks = *num_blocks;
   // A source or a row's history that exceeds the step's budget is run alone, but whole.
   options.model.max_encoder_tokens = std::max(config.max_encoder_tokens, config.max_source_tokens);
   options.max_source_tokens = config.max_source_tokens;
@@ -83,6 +98,8 @@ absl::StatusOr<EngineOptions> ResolveEngineOptions(const config::EngineConfig& c
       std::max({config.max_rows, config.max_encoder_tokens, options.max_target_tokens});
   options.scheduler = SchedulerOptionsOf(config, spec);
   options.threads = config.threads > 0 ? config.threads : AvailableCpus();
+  options.gpu_memory_fraction = config.gpu_memory_fraction;
+  if (absl::Status status = SizePool(config, spec, &options); !status.ok()) return status;
   return options;
 }
 

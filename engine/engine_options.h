@@ -13,6 +13,7 @@ struct EngineOptions {
   ModelOptions model;
   SchedulerOptions scheduler;
   int threads = 1;  // of the CPU kernels
+  double gpu_memory_fraction = 0.9;  // bounds the model on a GPU if model.fit_blocks
   // The longest sequences that requests may have: encoder positions; decoder start, prefix and
   // generated tokens.
   int32_t max_source_tokens = 0;
@@ -20,7 +21,8 @@ struct EngineOptions {
 };
 
 // INVALID_ARGUMENT names the setting and its value; RESOURCE_EXHAUSTED when kv_cache_mib holds no
-// block.
+// block. On a GPU, with kv_cache_mib 0, model.num_blocks is what max_rows of the longest sequences
+// can use.
 absl::StatusOr<EngineOptions> ResolveEngineOptions(const config::EngineConfig& config,
                                                    const ModelSpec& spec);
 

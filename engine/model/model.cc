@@ -1,8 +1,12 @@
 #include "engine/model/model.h"
 
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/types/clock.h"
 
 namespace transept {
 namespace {
@@ -31,8 +35,7 @@ AttentionSpec SpecOf(AttentionType type, const StackSpec& stack, const ModelOpti
 kernels::PagedKv AllocateCache(const StackSpec& stack, const ModelOptions& options,
                                kernels::Memory* memory) {
   const int64_t num_blocks = int64_t{options.num_blocks} + 1;
-  const size_t bytes =
-      size_t(num_blocks) * options.block_size * stack.kv_size() * kernels::SizeOf(options.kv_dtype);
+  const size_t bytes = num_blocks * PageOf(stack, options).page_bytes() / 2;  // keys, or values
   return {.keys = memory->Allocate(bytes),
           .values = memory->Allocate(bytes),
           .dtype = options.kv_dtype,
@@ -54,16 +57,33 @@ absl::StatusOr<Layer> MakeLayer(AttentionType type, const StackSpec& stack,
   return Layer::Create(spec, **backend);
 }
 
+int64_t Mib(size_t bytes) {
+  return static_cast<int64_t>(bytes >> 20);
+}
+
 }  // namespace
+
+KvCacheSpec PageOf(const StackSpec& decoder, const ModelOptions& options) {
+  return {.block_size = options.block_size,
+          .num_kv_heads = decoder.num_kv_heads,
+          .head_size = decoder.head_size,
+          .dtype = options.kv_dtype};
+}
 
 absl::StatusOr<std::unique_ptr<Model>> Model::Load(const Checkpoint& checkpoint,
                                                    const ModelOptions& options,
                                                    kernels::Memory* memory) {
   std::unique_ptr<Model> model(new Model(checkpoint.spec(), options));
+  const TimePoint start = Clock::now();
+  const size_t before = memory->left();
   absl::StatusOr<ModelWeights> weights = LoadWeights(checkpoint, options.dtype, memory);
   if (!weights.ok()) return weights.status();
   model->weights_ = *std::move(weights);
+  memory->Flush();
+  spdlog::info("read {} MiB of weights in {:.1f} s", Mib(before - memory->left()),
+               Milliseconds(Clock::now() - start) / 1000);
   absl::Status status = model->AllocateBuffers(memory);
+  if (status.ok()) status = model->AllocateCaches(memory);
   if (status.ok()) status = model->BuildPrograms();
   memory->Flush();
   if (!status.ok()) return status;
@@ -71,9 +91,6 @@ absl::StatusOr<std::unique_ptr<Model>> Model::Load(const Checkpoint& checkpoint,
 }
 
 absl::Status Model::AllocateBuffers(kernels::Memory* memory) {
-  for (int32_t i = 0; i < spec_.decoder.num_layers; ++i) {
-    caches_.push_back(AllocateCache(spec_.decoder, options_, memory));
-  }
   const BufferLayout layout = LayoutOf(options_);
   encoder_buffers_ =
       AllocateStackBuffers(spec_, spec_.encoder, options_.max_encoder_tokens, layout, memory);
@@ -90,16 +107,35 @@ absl::Status Model::AllocateBuffers(kernels::Memory* memory) {
 
   bool complete =
       cross_scratch_.data && outputs_.hidden.data && outputs_.normed.data && outputs_.logits.data;
-  for (const kernels::PagedKv& cache : caches_) complete &= cache.keys && cache.values;
   for (const StackBuffers* buffers : {&encoder_buffers_, &decoder_buffers_}) {
     complete &= buffers->hidden.data && buffers->normed.data && buffers->qkv.data &&
                 buffers->attention.data && buffers->ffn.data;
     complete &= !(spec_.gated_ffn && layout.gate_up) || buffers->gate_up.data;
   }
   if (complete) return absl::OkStatus();
-  return absl::ResourceExhaustedError(absl::StrCat(
-      "no memory for ", options_.num_blocks, " K/V blocks and the buffers of ",
-      options_.max_encoder_tokens, " encoder tokens and ", options_.max_rows, " rows"));
+  return absl::ResourceExhaustedError(
+      absl::StrCat("no memory for the buffers of ", options_.max_encoder_tokens,
+                   " encoder tokens, ", options_.max_decoder_tokens, " decoder tokens and ",
+                   options_.max_rows, " rows: ", Mib(memory->left()), " MiB are left"));
+}
+
+absl::Status Model::AllocateCaches(kernels::Memory* memory) {
+  const size_t block_bytes =
+      PageOf(spec_.decoder, options_).page_bytes() * spec_.decoder.num_layers;
+  const size_t left = memory->left();
+  const int64_t fitting = static_cast<int64_t>(left / block_bytes) - 1;  // with a spare one
+  if (options_.fit_blocks && fitting < options_.num_blocks) {
+    options_.num_blocks = static_cast<int32_t>(std::max<int64_t>(fitting, 1));
+  }
+  bool complete = fitting >= options_.num_blocks;
+  for (int32_t i = 0; complete && i < spec_.decoder.num_layers; ++i) {
+    caches_.push_back(AllocateCache(spec_.decoder, options_, memory));
+    complete = caches_.back().keys && caches_.back().values;
+  }
+  if (complete) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat("no memory for ", options_.num_blocks,
+                                                   " K/V blocks of ", block_bytes,
+                                                   " bytes: ", Mib(left), " MiB are left"));
 }
 
 absl::Status Model::BuildPrograms() {

@@ -30,19 +30,26 @@ struct ModelOptions {
   int32_t max_decoder_tokens = 0;  // query tokens in one step
   int32_t max_rows = 0;            // decoder rows in one step
   int32_t block_size = 0;
+  // Of the K/V pool. With fit_blocks they are the most: a model takes as many as there is memory
+  // for once it has all else.
   int32_t num_blocks = 0;
+  bool fit_blocks = false;
 };
+
+// The K/V pages that one decoder layer of a model has.
+KvCacheSpec PageOf(const StackSpec& decoder, const ModelOptions& options);
 
 // Immutable after Load, but for the contents of its buffers and caches, which the programs write.
 class Model {
  public:
-  // Allocates everything from `memory`, which must outlive the model.
+  // Allocates everything from `memory`, which must outlive the model: first weights, then buffers,
+  // then K/V blocks. RESOURCE_EXHAUSTED names what does not fit.
   static absl::StatusOr<std::unique_ptr<Model>> Load(const Checkpoint& checkpoint,
                                                      const ModelOptions& options,
                                                      kernels::Memory* memory);
 
   const ModelSpec& spec() const { return spec_; }
-  const ModelOptions& options() const { return options_; }
+  const ModelOptions& options() const { return options_; }  // num_blocks: as many as there are
   const kernels::Program& encoder() const { return encoder_; }
   const kernels::Program& decoder() const { return decoder_; }
 
@@ -59,10 +66,11 @@ class Model {
   Model(const ModelSpec& spec, const ModelOptions& options) : spec_(spec), options_(options) {}
 
   absl::Status AllocateBuffers(kernels::Memory* memory);
+  absl::Status AllocateCaches(kernels::Memory* memory);
   absl::Status BuildPrograms();
 
   const ModelSpec spec_;
-  const ModelOptions options_;
+  ModelOptions options_;
   ModelWeights weights_;
   std::vector<kernels::PagedKv> caches_;  // one a decoder layer
   StackBuffers encoder_buffers_;

@@ -40,6 +40,9 @@ std::vector<size_t> GraphRows(size_t max_rows) {
   return sizes;
 }
 
+// Of a prefix in WarmUp: longer ones take time and other kernels no more.
+constexpr int32_t kLongestWarmPrefix = 256;
+
 // Whether the arrays lie where a graph for `padding` looks for them.
 bool HasShape(const kernels::DecoderInputs& inputs, const DecoderPadding& padding) {
   return inputs.num_rows == static_cast<int32_t>(padding.rows) &&
@@ -102,13 +105,11 @@ absl::StatusOr<std::unique_ptr<CudaRunner>> CudaRunner::Create(kernels::cuda::De
                                                                const Model* model,
                                                                const CudaRunnerLimits& limits) {
   std::unique_ptr<CudaRunner> runner(new CudaRunner(device, model, limits));
-  if (!device->ok()) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("no memory for the buffers of a GPU step: ", device->error()));
-  }
+  if (!device->ok()) return runner->status();
   runner->executor_.Prepare(model->encoder());
   runner->executor_.Prepare(model->decoder());
-  const absl::Status status = runner->RecordGraphs();
+  absl::Status status = runner->RecordGraphs();
+  if (status.ok()) status = runner->WarmUp();
   if (!status.ok()) return status;
   return runner;
 }
@@ -140,6 +141,37 @@ absl::Status CudaRunner::RecordGraphs() {
   spdlog::info("recorded {} decoder graphs of up to {} rows in {:.1f} s", graphs_.size(),
                model_.options().max_rows, Milliseconds(Clock::now() - start) / 1000);
   return absl::OkStatus();
+}
+
+// 1, 2, 4, ... source tokens, and prefixes, all written to the spare block.
+absl::Status CudaRunner::WarmUp() {
+  const TimePoint start = Clock::now();
+  const int32_t most = model_.options().max_encoder_tokens;
+  const int32_t block_size = model_.options().block_size;
+  const std::vector<TokenId> tokens(most);
+  const std::vector<BlockId> blocks(BlocksFor(most, block_size), model_.spare_block());
+  const DecodeParams params;
+  for (int32_t length = 1; device_.ok(); length = std::min(2 * length, most)) {
+    StepPlan plan;
+    for (int32_t left = length; left > 0; left -= limits_.max_source_tokens) {
+      const int32_t part = std::min(left, limits_.max_source_tokens);
+      const auto spare = absl::MakeConstSpan(blocks).first(BlocksFor(part, block_size));
+      plan.encode.push_back({absl::MakeConstSpan(tokens).first(part), spare});
+      plan.sources.push_back({spare, part});
+    }
+    const int32_t prefix = std::min({length, limits_.max_target_tokens, kLongestWarmPrefix});
+    RowPlan& row = plan.rows.emplace_back();
+    row.tokens = row.history = absl::MakeConstSpan(tokens).first(prefix);
+    row.blocks = absl::MakeConstSpan(blocks).first(BlocksFor(prefix, block_size));
+    row.params = &params;
+    device_inputs_.BeginStep();
+    Encode(plan);
+    if (absl::Status status = Decode(plan, &steps_[0]); !status.ok()) return status;
+    device_.Check(cudaStreamSynchronize(device_.stream()), "the first step of its kind");
+    if (length == most) break;
+  }
+  spdlog::info("ran the first steps in {:.1f} s", Milliseconds(Clock::now() - start) / 1000);
+  return status();
 }
 
 void CudaRunner::RunDecoder(const DeviceDecoderInputs& inputs) {

@@ -31,7 +31,8 @@ struct CudaRunnerLimits {
 // step waits for them. Used by one thread.
 class CudaRunner final : public Runner {
  public:
-  // Records the graphs. `device` and `model` must outlive the runner.
+  // Records the graphs, and runs every kind of step once. `device` and `model` must outlive the
+  // runner.
   static absl::StatusOr<std::unique_ptr<CudaRunner>> Create(kernels::cuda::Device* device,
                                                             const Model* model,
                                                             const CudaRunnerLimits& limits);
@@ -67,6 +68,9 @@ class CudaRunner final : public Runner {
 
   CudaRunner(kernels::cuda::Device* device, const Model* model, const CudaRunnerLimits& limits);
   absl::Status RecordGraphs();
+  // Runs a step of each kind that is no graph, so that no request waits for, and no step path has,
+  // what libraries load on first use.
+  absl::Status WarmUp();
   // The decoder program with what surrounds it, for arrays in these places.
   void RunDecoder(const DeviceDecoderInputs& inputs);
 

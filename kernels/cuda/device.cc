@@ -28,6 +28,7 @@ void Device::Initialize(int ordinal) {
     return;
   }
   name_ = properties.name;
+  total_memory_ = properties.totalGlobalMem;
   multiprocessors_ = properties.multiProcessorCount;
   architecture_ = 10 * properties.major + properties.minor;
   if (architecture_ < kOldestArchitecture) {
@@ -70,17 +71,23 @@ void Device::ReserveShared(const void* kernel, size_t bytes) {
 }
 
 bool Device::Check(cudaError_t result, const char* what) {
-  if (result != cudaSuccess && error_.empty()) {
-    error_ = std::string(what) + ": " + cudaGetErrorString(result);
+  if (result != cudaSuccess) {
+    Note(what, cudaGetErrorString(result), result == cudaErrorMemoryAllocation);
   }
   return ok();
 }
 
 bool Device::Check(cublasStatus_t result, const char* what) {
-  if (result != CUBLAS_STATUS_SUCCESS && error_.empty()) {
-    error_ = std::string(what) + ": " + cublasLtGetStatusString(result);
+  if (result != CUBLAS_STATUS_SUCCESS) {
+    Note(what, cublasLtGetStatusString(result), result == CUBLAS_STATUS_ALLOC_FAILED);
   }
   return ok();
+}
+
+void Device::Note(const char* what, const char* error, bool out_of_memory) {
+  if (!ok()) return;
+  error_ = std::string(what) + ": " + error;
+  out_of_memory_ = out_of_memory;
 }
 
 }  // namespace transept::kernels::cuda

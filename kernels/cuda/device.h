@@ -24,11 +24,13 @@ class Device {
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
 
-  // Notes the first failure. Returns whether all has been well so far.
+  // The one place that every result of CUDA and cuBLAS passes. Notes the first failure. Returns
+  // whether all has been well so far.
   bool Check(cudaError_t result, const char* what);
   bool Check(cublasStatus_t result, const char* what);
   bool ok() const { return error_.empty(); }
   const std::string& error() const { return error_; }
+  bool out_of_memory() const { return out_of_memory_; }  // whether that was the first failure
 
   cudaStream_t stream() const { return stream_; }
   cublasLtHandle_t blas() const { return blas_; }
@@ -36,6 +38,7 @@ class Device {
   int multiprocessors() const { return multiprocessors_; }
   // 10 * major + minor of the compute capability: 90 is Hopper.
   int architecture() const { return architecture_; }
+  size_t total_memory() const { return total_memory_; }
   // Bytes that can be allocated now.
   size_t AvailableMemory();
 
@@ -53,8 +56,12 @@ class Device {
   Device() = default;
   void Initialize(int ordinal);
 
+  void Note(const char* what, const char* error, bool out_of_memory);
+
   std::string error_;
+  bool out_of_memory_ = false;
   std::string name_;
+  size_t total_memory_ = 0;
   int multiprocessors_ = 0;
   int architecture_ = 0;
   cudaStream_t stream_ = nullptr;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <thread>
@@ -164,9 +165,22 @@ TEST(Server, ExplainsWhyItDoesNotStart) {
   expect({"--model-dir", "no/such/folder"}, "no/such/folder");
   expect({"--model-dir", kModel, "--device", "abacus"}, "abacus");
   expect({"--model-dir", kModel, "--device", "cuda"}, "device: 'cuda'");
+  expect({"--model-dir", kModel, "--set", "models.engine.gpu_memory_fraction=0"}, "out of range");
   expect({"--model-dir", kModel, "--set", "server.drain_seconds=-1"}, "out of range");
   const ServerProcess other({"--model-dir", kModel});
   expect({"--model-dir", kModel, "--listen", other.address()}, other.address());
+}
+
+// In builds without CUDA, without a driver, and with GPUs that the environment hides.
+TEST(Server, SaysInOneLineThatItHasNoGpu) {
+  setenv("CUDA_VISIBLE_DEVICES", "", 1);
+  const ProcessEnd end = RunServer({"--model-dir", kModel, "--device", "cuda"});
+  unsetenv("CUDA_VISIBLE_DEVICES");
+  EXPECT_EQ(end.exit_code, 1);
+  EXPECT_EQ(end.out, "");
+  EXPECT_THAT(end.err, StartsWith("transept-server: device: "));
+  EXPECT_THAT(end.err, HasSubstr("'cuda'"));
+  EXPECT_EQ(end.err.find('\n') + 1, end.err.size()) << end.err;
 }
 
 }  // namespace

@@ -300,7 +300,7 @@ TEST(EngineCreate, NamesTheSettingAtFault) {
   config.attention_backend = "flash";
   EXPECT_THAT(error(config), HasSubstr("attention_backend: 'flash'"));
   config = SmallConfig();
-  config.kv_cache_mib = 0;
+  config.block_size = 1 << 20;
   EXPECT_FALSE(Engine::Create(config, *checkpoint, nullptr).ok());
 }
 
