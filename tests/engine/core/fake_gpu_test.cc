@@ -1,0 +1,268 @@
+// The engine on a GPU that is none: what it takes of the memory, what becomes of it when calls
+// fail, and what it calls while it runs. Its outputs mean nothing.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
+
+#include <memory>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "engine/checkpoint/random_tensors.h"
+#include "engine/types/errors.h"
+#include "tests/engine/core/collecting_sink.h"
+#include "tests/engine/core/tiny_engine.h"
+#include "tests/support/fake_cuda.h"
+
+namespace transept {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr size_t kMib = size_t{1} << 20;
+// The device's own workspace, and what is kept back for a runner's inputs and graphs.
+constexpr size_t kAside = 320 * kMib;
+
+config::EngineConfig GpuConfig() {
+  config::EngineConfig config = SmallConfig();
+  config.device = "cuda";
+  config.dtype = "float32";
+  config.kv_cache_mib = 0;
+  return config;
+}
+
+absl::StatusOr<std::unique_ptr<Engine>> Create(const config::EngineConfig& config) {
+  const auto checkpoint = RandomCheckpoint(TinySpec(), kernels::DataType::kFloat32, 7);
+  return Engine::Create(config, *checkpoint, nullptr);
+}
+
+// A block of SmallConfig's 4 positions: two layers of keys and values of 36 float32 each.
+constexpr int64_t kBlockBytes = 4 * 2 * 2 * 36 * 4;
+
+class FakeGpu : public ::testing::Test {
+ protected:
+  FakeGpu() { fake_cuda::Reset(); }
+  ~FakeGpu() override { EXPECT_EQ(fake_cuda::held(), 0); }
+};
+
+using GpuMemory = FakeGpu;
+
+TEST_F(GpuMemory, BlocksTakeWhatTheFractionLeaves) {
+  for (const double fraction : {0.6, 0.9, 1.0}) {
+    const size_t total = 640 * kMib;
+    fake_cuda::Reset(total);
+    config::EngineConfig config = GpuConfig();
+    config.max_rows = 4096;
+    config.gpu_memory_fraction = fraction;
+    const auto engine = Create(config);
+    ASSERT_TRUE(engine.ok()) << engine.status();
+    EXPECT_LE(fake_cuda::used_memory(), fraction * total);
+    EXPECT_GE(fake_cuda::used_memory(), fraction * total - kAside);
+    // All but the buffers, a few MiB.
+    const int64_t bytes = (*engine)->Stats().blocks_total * kBlockBytes;
+    EXPECT_GE(bytes, fraction * total - kAside - 16 * kMib) << fraction;
+  }
+}
+
+TEST_F(GpuMemory, BlocksAreNoMoreThanTheLongestSequencesNeed) {
+  const config::EngineConfig config = GpuConfig();
+  const auto engine = Create(config);
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  // Decoder start and prefix as long as a source, and new tokens; the source.
+  EXPECT_EQ((*engine)->Stats().blocks_total, 8 * ((64 + 64) / 4 + 64 / 4));
+}
+
+TEST_F(GpuMemory, AnAskedForPoolIsWhatThereIs) {
+  config::EngineConfig config = GpuConfig();
+  config.kv_cache_mib = 3;
+  config.gpu_memory_fraction = 0.001;
+  const auto engine = Create(config);
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  EXPECT_EQ((*engine)->Stats().blocks_total, 3 * int64_t{kMib} / kBlockBytes);
+}
+
+// One line that names sizes, whatever does not fit.
+TEST_F(GpuMemory, WhatDoesNotFitEndsWithTheSizes) {
+  const auto expect = [](size_t total_mib, const config::EngineConfig& config,
+                         const std::string& what) {
+    fake_cuda::Reset(total_mib * kMib);
+    const absl::Status status = Create(config).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
+    EXPECT_THAT(std::string(status.message()),
+                AllOf(HasSubstr(what), HasSubstr(" MiB"), Not(HasSubstr("\n"))));
+    EXPECT_EQ(fake_cuda::held(), 0);
+  };
+  config::EngineConfig config = GpuConfig();
+  expect(256, config, "of the GPU's 256 MiB 191 were free at start-up");
+  expect(256, config, "no memory for weights");
+  config.kv_cache_mib = 4096;
+  expect(1024, config, "K/V blocks");
+  config.kv_cache_mib = 0;
+  config.max_new_tokens = 100'000;
+  expect(510, config, "(max_source_tokens) and a target of 100064 needs 25032");
+  config.max_new_tokens = 64;
+  config.max_encoder_tokens = 1'000'000;
+  expect(512, config, "no memory for the buffers of 1000000 encoder tokens");
+}
+
+TEST_F(GpuMemory, NoGpuIsSaidInOneLine) {
+  fake_cuda::Reset(0);
+  const absl::Status status = Create(GpuConfig()).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(std::string(status.message()),
+            "device: no usable GPU for 'cuda': looking for a GPU: no CUDA-capable device is "
+            "detected");
+}
+
+using GpuStart = FakeGpu;
+
+// Whichever allocation it is that fails: an error that says so, and nothing is kept.
+TEST_F(GpuStart, EveryAllocationMayFail) {
+  for (const char* call : {"cudaMalloc", "cudaHostAlloc"}) {
+    int64_t failures = 0;
+    for (bool fails = true; fails; ++failures) {
+      fake_cuda::Reset();
+      fake_cuda::Inject({call, failures, cudaErrorMemoryAllocation, /*lasting=*/false});
+      const absl::Status status = Create(GpuConfig()).status();
+      fails = !status.ok();
+      if (!fails) break;
+      EXPECT_TRUE(absl::IsResourceExhausted(status) || absl::IsFailedPrecondition(status))
+          << status;
+      EXPECT_THAT(std::string(status.message()), HasSubstr("memory")) << call << " " << failures;
+      ASSERT_EQ(fake_cuda::held(), 0) << call << " " << failures;
+    }
+    EXPECT_GT(failures, 3) << call;
+  }
+}
+
+// Whichever call it is after which the device is lost.
+TEST_F(GpuStart, EveryCallMayLoseTheDevice) {
+  ASSERT_TRUE(Create(GpuConfig()).ok());
+  int64_t calls = 0;
+  for (const auto& [name, count] : fake_cuda::Calls()) calls += count;
+  ASSERT_GT(calls, 100);
+  int64_t failures = 0;
+  for (int64_t after = 0; after < calls; after += after < 200 ? 1 : 29) {
+    fake_cuda::Reset();
+    fake_cuda::Inject({"", after, cudaErrorIllegalAddress});
+    const absl::Status status = Create(GpuConfig()).status();
+    ASSERT_EQ(fake_cuda::held(), 0) << after;
+    if (status.ok()) continue;  // the engine was ready before
+    ++failures;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("illegal memory access")) << after;
+  }
+  EXPECT_GT(failures, 100);
+}
+
+// More of them than fit into a batch, with all that makes a step special.
+std::vector<Request> MixedRequests() {
+  std::vector<Request> requests(12);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    Request& request = requests[i];
+    for (size_t token = 0; token <= 3 * i; ++token) request.source.push_back(2 + token + i);
+    if (i % 3 == 0) request.target_prefix = {5, 6, 7};
+    request.params.min_new_tokens = request.params.max_new_tokens = 30;
+    request.params.eos_tokens = {1};
+    request.params.do_sample = i % 4 == 1;
+    request.params.num_sequences = i % 4 == 1 ? 2 : 1;
+    request.params.top_logprobs = i % 5 == 0 ? 3 : 0;
+  }
+  return requests;
+}
+
+std::vector<std::shared_ptr<CollectingSink>> SubmitAll(Engine* engine) {
+  std::vector<std::shared_ptr<CollectingSink>> sinks;
+  for (const Request& request : MixedRequests()) {
+    sinks.push_back(std::make_shared<CollectingSink>());
+    const auto id = engine->Submit(request, sinks.back());
+    EXPECT_TRUE(id.ok()) << id.status();
+  }
+  return sinks;
+}
+
+using GpuSteps = FakeGpu;
+
+// Nothing is allocated or freed, and nobody waits for the whole device or stream: a step launches,
+// copies without waiting, and waits for the event at the end of a step.
+TEST_F(GpuSteps, CallOnlyWhatNeitherAllocatesNorWaits) {
+  const std::set<std::string> allowed = {"cudaLaunchKernelExC",  "cudaGraphLaunch",
+                                         "cudaMemcpyAsync",      "cudaMemsetAsync",
+                                         "cudaEventRecord",      "cudaEventSynchronize",
+                                         "cudaEventElapsedTime", "cudaFuncSetAttribute",
+                                         "cublasLtMatmul",       "cublasLtMatmulAlgoGetHeuristic"};
+  const auto engine = Create(GpuConfig());
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  fake_cuda::ForgetCalls();
+  for (const auto& sink : SubmitAll(engine->get())) {
+    const auto result = sink->Wait();
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_EQ(result->hypotheses[0].tokens.size(), 30u);
+  }
+  const std::map<std::string, int64_t> calls = fake_cuda::Calls();
+  for (const auto& [name, count] : calls) {
+    EXPECT_TRUE(allowed.contains(name)) << name << " was called " << count << " times";
+  }
+  EXPECT_GT(calls.at("cudaGraphLaunch"), 30);
+  EXPECT_GT(calls.at("cudaLaunchKernelExC"), 30);
+  EXPECT_EQ(BlocksHeld(**engine), 0);
+}
+
+// What is logged while it lives, from warnings on.
+class LogCapture {
+ public:
+  LogCapture() : previous_(spdlog::default_logger()) {
+    auto logger = std::make_shared<spdlog::logger>(
+        "capture", std::make_shared<spdlog::sinks::ostream_sink_mt>(text_));
+    logger->set_level(spdlog::level::warn);
+    logger->set_pattern("%l: %v");
+    spdlog::set_default_logger(std::move(logger));
+  }
+  ~LogCapture() { spdlog::set_default_logger(previous_); }
+
+  std::string text() const { return text_.str(); }
+
+ private:
+  std::ostringstream text_;
+  const std::shared_ptr<spdlog::logger> previous_;
+};
+
+// The call that fails, in the middle of the requests.
+class GpuLoss : public FakeGpu, public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(GpuLoss, EndsAllRequestsAndRefusesLaterOnes) {
+  auto created = Create(GpuConfig());
+  ASSERT_TRUE(created.ok()) << created.status();
+  const std::unique_ptr<Engine> engine = *std::move(created);
+  const LogCapture log;
+  fake_cuda::Inject({GetParam(), 5, cudaErrorIllegalAddress});
+  for (const auto& sink : SubmitAll(engine.get())) {
+    const absl::Status status = sink->Wait().status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+    EXPECT_TRUE(RetryAfterOf(status).has_value());
+  }
+  EXPECT_EQ(engine->Health().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(engine->Stats().blocks_used, 0);
+  EXPECT_EQ(engine->Stats().rows_running, 0);
+  fake_cuda::ForgetCalls();
+  const absl::Status late = RunAlone(engine.get(), MixedRequests().front()).status();
+  EXPECT_EQ(late.code(), absl::StatusCode::kUnavailable);
+  engine->Drain(Clock::now() + std::chrono::minutes(1));
+  EXPECT_TRUE(fake_cuda::Calls().empty());  // the device is left alone
+  EXPECT_THAT(log.text(), HasSubstr("critical: the device is lost, all requests end: "));
+  EXPECT_THAT(log.text(), HasSubstr("an illegal memory access was encountered"));
+  EXPECT_EQ(log.text().find('\n') + 1, log.text().size()) << "one line:\n" << log.text();
+}
+
+INSTANTIATE_TEST_SUITE_P(At, GpuLoss,
+                         ::testing::Values("cudaLaunchKernelExC", "cudaGraphLaunch",
+                                           "cudaMemcpyAsync", "cudaEventRecord",
+                                           "cudaEventSynchronize", "cublasLtMatmul"),
+                         [](const auto& info) { return std::string(info.param); });
+
+}  // namespace
+}  // namespace transept

@@ -1,0 +1,193 @@
+// Random requests that join, leave, are cancelled, expire and are preempted at all times, against
+// the same requests run alone. For as many seconds as TRANSEPT_TEST_SECONDS says.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "engine/checkpoint/random_tensors.h"
+#include "tests/engine/core/collecting_sink.h"
+#include "tests/engine/core/tiny_engine.h"
+
+namespace transept {
+namespace {
+
+constexpr char kDevice[] = TRANSEPT_TEST_DEVICE;
+constexpr int kRequests = 40;  // different ones
+constexpr int kClients = 40;   // at a time
+
+std::chrono::duration<double> TestTime() {
+  const char* const seconds = std::getenv("TRANSEPT_TEST_SECONDS");
+  return std::chrono::duration<double>(seconds ? std::atof(seconds) : 1.5);
+}
+
+int Draw(std::mt19937* random, int low, int high) {
+  return low + static_cast<int>((*random)() % static_cast<unsigned>(high - low + 1));
+}
+
+Request RandomRequest(std::mt19937* random) {
+  Request request;
+  request.source.resize(Draw(random, 1, 48));
+  for (TokenId& token : request.source) token = Draw(random, 2, 96);
+  request.target_prefix.resize(Draw(random, 0, 3) == 0 ? Draw(random, 1, 6) : 0);
+  for (TokenId& token : request.target_prefix) token = Draw(random, 2, 96);
+  DecodeParams& params = request.params;
+  params.max_new_tokens = Draw(random, 1, 60);
+  params.min_new_tokens = Draw(random, 0, params.max_new_tokens);
+  params.eos_tokens = {1};
+  params.top_logprobs = Draw(random, 0, 3) == 0 ? 2 : 0;
+  if (Draw(random, 0, 3) == 0) params.repetition_penalty = 1.5f;
+  if (Draw(random, 0, 3) == 0) params.no_repeat_ngram_size = 2;
+  if (Draw(random, 0, 2) == 0) {
+    params.do_sample = true;
+    params.seed = Draw(random, 0, 1 << 30);
+    params.num_sequences = Draw(random, 1, 3);
+  }
+  return request;
+}
+
+config::EngineConfig DeviceConfig() {
+  config::EngineConfig config = SmallConfig();
+  config.device = kDevice;
+  config.dtype = "float32";
+  return config;
+}
+
+std::unique_ptr<Engine> MakeEngine(const config::EngineConfig& config) {
+  const auto checkpoint = RandomCheckpoint(TinySpec(), kernels::DataType::kFloat32, 7);
+  auto engine = Engine::Create(config, *checkpoint, nullptr);
+  EXPECT_TRUE(engine.ok()) << engine.status();
+  return engine.ok() ? *std::move(engine) : nullptr;
+}
+
+// The last bits of a GPU's logits may depend on how many rows there are, so a greedy choice between
+// two tokens that are all but equal proves nothing.
+bool HasNearTie(const Request& request, const Result& result) {
+  if (request.params.do_sample) return false;
+  for (const GeneratedToken& token : result.hypotheses[0].tokens) {
+    if (token.top[0].logprob - token.top[1].logprob < 1e-3f) return true;
+  }
+  return false;
+}
+
+struct Case {
+  Request request;
+  std::vector<std::vector<TokenId>> expected;  // by hypothesis, when run alone
+};
+
+std::vector<Case> MakeCases(uint32_t seed) {
+  std::vector<Case> cases;
+  const std::unique_ptr<Engine> engine = MakeEngine(DeviceConfig());
+  if (engine == nullptr) return cases;
+  std::mt19937 random(seed);
+  while (cases.size() < kRequests && !::testing::Test::HasFailure()) {
+    const Request request = RandomRequest(&random);
+    Request alone = request;
+    alone.params.top_logprobs = 2;
+    const auto result = RunAlone(engine.get(), alone);
+    EXPECT_TRUE(result.ok()) << result.status();
+    if (!result.ok() || HasNearTie(request, *result)) continue;
+    cases.push_back({request, AllTokens(*result)});
+  }
+  return cases;
+}
+
+struct World {
+  std::string name;
+  config::EngineConfig config;
+  bool preempts = false;
+};
+
+// In the first, requests outgrow the blocks: 1820 positions for 32 rows of up to 67, and sources.
+std::vector<World> Worlds() {
+  World cramped{"Cramped", DeviceConfig(), /*preempts=*/true};
+  cramped.config.block_size = 1;
+  cramped.config.max_rows = 32;
+  World narrow{"Narrow", DeviceConfig()};
+  narrow.config.max_encoder_tokens = 16;
+  narrow.config.max_rows = 3;
+  narrow.config.source_cache = false;
+  World wide{"Wide", DeviceConfig()};
+  wide.config.block_size = 16;
+  wide.config.max_rows = 64;
+  wide.config.max_encoder_tokens = 256;
+  wide.config.kv_cache_mib = 64;
+  return {cramped, narrow, wide};
+}
+
+class RandomLoad : public ::testing::TestWithParam<World> {
+ protected:
+  // One client: request after request, until the time is over or something is wrong.
+  void RunClient(uint32_t seed, TimePoint end) {
+    std::mt19937 random(seed);
+    while (Clock::now() < end && !HasFailure()) {
+      const Case& c = cases_[random() % cases_.size()];
+      Request request = c.request;
+      request.priority = Draw(&random, -1, 1);
+      if (random() % 16 == 0) request.deadline = Clock::now() + std::chrono::milliseconds(5);
+      auto sink = std::make_shared<CollectingSink>();
+      const auto id = engine_->Submit(request, sink);
+      ASSERT_TRUE(id.ok()) << id.status();
+      const bool cancelled = random() % 4 == 0;
+      if (cancelled) {
+        if (random() % 2 == 0) sink->WaitForToken();
+        engine_->Cancel(*id);
+      }
+      Check(c, sink->Wait(), cancelled, request.deadline.has_value());
+    }
+  }
+
+  void Check(const Case& c, const absl::StatusOr<Result>& result, bool cancelled, bool expires) {
+    if (result.ok()) {
+      EXPECT_EQ(AllTokens(*result), c.expected) << "request " << &c - cases_.data();
+      ++compared_;
+      return;
+    }
+    const absl::StatusCode code = result.status().code();
+    EXPECT_TRUE((cancelled && code == absl::StatusCode::kCancelled) ||
+                (expires && code == absl::StatusCode::kDeadlineExceeded))
+        << result.status();
+  }
+
+  std::vector<Case> cases_;
+  std::unique_ptr<Engine> engine_;
+  std::atomic<int> compared_ = 0;
+};
+
+TEST_P(RandomLoad, GivesEachRequestWhatItGetsAlone) {
+  cases_ = MakeCases(/*seed=*/1);
+  ASSERT_EQ(cases_.size(), kRequests);
+  engine_ = MakeEngine(GetParam().config);
+  ASSERT_NE(engine_, nullptr);
+  const TimePoint end =
+      Clock::now() + std::chrono::duration_cast<Duration>(TestTime() / Worlds().size());
+  std::vector<std::thread> clients;
+  for (uint32_t i = 0; i < kClients; ++i) {
+    clients.emplace_back([this, i, end] { RunClient(100 + i, end); });
+  }
+  for (std::thread& client : clients) client.join();
+
+  const EngineStats stats = engine_->Stats();
+  EXPECT_EQ(BlocksHeld(*engine_), 0);
+  EXPECT_EQ(stats.rows_running, 0);
+  EXPECT_EQ(stats.requests_submitted, stats.requests_finished + stats.requests_failed);
+  EXPECT_GT(compared_, kClients / 2);
+  if (GetParam().preempts) {
+    EXPECT_GT(stats.preemptions, 0u);
+  }
+  RecordProperty("compared", compared_);
+  RecordProperty("preemptions", static_cast<int>(stats.preemptions));
+}
+
+INSTANTIATE_TEST_SUITE_P(Worlds, RandomLoad, ::testing::ValuesIn(Worlds()),
+                         [](const auto& info) { return info.param.name; });
+
+}  // namespace
+}  // namespace transept

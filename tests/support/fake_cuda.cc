@@ -1,0 +1,387 @@
+#include "tests/support/fake_cuda.h"
+
+#include <cublasLt.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+
+namespace transept::fake_cuda {
+namespace {
+
+struct Gpu {
+  std::mutex mu;
+  size_t total = 0;
+  size_t used = 0;
+  std::map<void*, size_t> device;  // allocations
+  int64_t others = 0;              // of pinned memory, streams, events, graphs, handles
+  std::map<std::string, int64_t> calls;
+  Failure failure;
+  int64_t until_failure = -1;  // -1 = none is to come
+  cudaError_t lost = cudaSuccess;
+};
+
+Gpu& TheGpu() {
+  static Gpu gpu;
+  return gpu;
+}
+
+// Counts a call and says whether it fails. What it does is done under the lock.
+class Call {
+ public:
+  explicit Call(const char* name) : lock_(TheGpu().mu) {
+    Gpu& gpu = TheGpu();
+    ++gpu.calls[name];
+    result = gpu.lost;
+    if (gpu.until_failure < 0) return;
+    if (!gpu.failure.call.empty() && gpu.failure.call != name) return;
+    if (gpu.until_failure-- > 0) return;
+    result = gpu.failure.error;
+    if (gpu.failure.lasting) gpu.lost = result;
+  }
+
+  bool ok() const { return result == cudaSuccess; }
+  Gpu& gpu() { return TheGpu(); }
+
+  cudaError_t result = cudaSuccess;
+
+ private:
+  const std::lock_guard<std::mutex> lock_;
+};
+
+// Makes something that has no more to it than that it must be destroyed.
+template <typename Handle>
+cudaError_t Make(const char* name, Handle* handle) {
+  Call call(name);
+  if (!call.ok()) return call.result;
+  *handle = reinterpret_cast<Handle>(std::malloc(1));
+  ++call.gpu().others;
+  return cudaSuccess;
+}
+
+// Also when the device is lost: what the process holds of it goes.
+template <typename Handle>
+cudaError_t Destroy(const char* name, Handle handle) {
+  Call call(name);
+  if (handle == nullptr) return cudaErrorInvalidValue;
+  std::free(reinterpret_cast<void*>(handle));
+  --call.gpu().others;
+  return call.result;
+}
+
+cudaError_t Nothing(const char* name) {
+  return Call(name).result;
+}
+
+cublasStatus_t BlasStatus(cudaError_t result) {
+  if (result == cudaErrorMemoryAllocation) return CUBLAS_STATUS_ALLOC_FAILED;
+  return result == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
+}
+
+cudaError_t Copy(const char* name, void* to, const void* from, size_t bytes) {
+  const Call call(name);
+  if (call.ok()) std::memcpy(to, from, bytes);
+  return call.result;
+}
+
+}  // namespace
+
+void Reset(size_t total_memory) {
+  Gpu& gpu = TheGpu();
+  const std::lock_guard lock(gpu.mu);
+  gpu.total = total_memory;
+  gpu.calls.clear();
+  gpu.until_failure = -1;
+  gpu.lost = cudaSuccess;
+}
+
+void Inject(const Failure& failure) {
+  Gpu& gpu = TheGpu();
+  const std::lock_guard lock(gpu.mu);
+  gpu.failure = failure;
+  gpu.until_failure = failure.after;
+}
+
+std::map<std::string, int64_t> Calls() {
+  const std::lock_guard lock(TheGpu().mu);
+  return TheGpu().calls;
+}
+
+void ForgetCalls() {
+  const std::lock_guard lock(TheGpu().mu);
+  TheGpu().calls.clear();
+}
+
+size_t used_memory() {
+  const std::lock_guard lock(TheGpu().mu);
+  return TheGpu().used;
+}
+
+int64_t held() {
+  const std::lock_guard lock(TheGpu().mu);
+  return static_cast<int64_t>(TheGpu().device.size()) + TheGpu().others;
+}
+
+}  // namespace transept::fake_cuda
+
+using transept::fake_cuda::BlasStatus;
+using transept::fake_cuda::Call;
+using transept::fake_cuda::Copy;
+using transept::fake_cuda::Destroy;
+using transept::fake_cuda::Make;
+using transept::fake_cuda::Nothing;
+
+extern "C" {
+
+// The device.
+
+cudaError_t cudaGetDeviceCount(int* count) {
+  Call call("cudaGetDeviceCount");
+  *count = call.gpu().total > 0 ? 1 : 0;
+  if (*count == 0) return cudaErrorNoDevice;
+  return call.result;
+}
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
+  Call call("cudaGetDeviceProperties");
+  *properties = {};
+  std::strcpy(properties->name, "a GPU that is none");
+  properties->major = 9;
+  properties->multiProcessorCount = 132;
+  properties->totalGlobalMem = call.gpu().total;
+  return call.result;
+}
+
+cudaError_t cudaMemGetInfo(size_t* available, size_t* total) {
+  Call call("cudaMemGetInfo");
+  *total = call.gpu().total;
+  *available = call.gpu().total - call.gpu().used;
+  return call.result;
+}
+
+cudaError_t cudaSetDevice(int) {
+  return Nothing("cudaSetDevice");
+}
+
+cudaError_t cudaGetLastError() {
+  return cudaSuccess;
+}
+
+const char* cudaGetErrorString(cudaError_t error) {
+  switch (error) {
+    case cudaErrorMemoryAllocation: return "out of memory";
+    case cudaErrorNoDevice: return "no CUDA-capable device is detected";
+    case cudaErrorIllegalAddress: return "an illegal memory access was encountered";
+    default: return "some other error";
+  }
+}
+
+// Memory. The device's is the host's, mapped so that what nobody touches takes no room.
+
+cudaError_t cudaMalloc(void** data, size_t bytes) {
+  Call call("cudaMalloc");
+  *data = nullptr;
+  if (!call.ok()) return call.result;
+  if (bytes > call.gpu().total - call.gpu().used) return cudaErrorMemoryAllocation;
+  *data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+               -1, 0);
+  if (*data == MAP_FAILED) std::abort();
+  call.gpu().device.emplace(*data, bytes);
+  call.gpu().used += bytes;
+  return cudaSuccess;
+}
+
+cudaError_t cudaFree(void* data) {
+  Call call("cudaFree");
+  if (data == nullptr) return call.result;
+  const auto allocation = call.gpu().device.find(data);
+  if (allocation == call.gpu().device.end()) return cudaErrorInvalidValue;
+  munmap(data, allocation->second);
+  call.gpu().used -= allocation->second;
+  call.gpu().device.erase(allocation);
+  return call.result;
+}
+
+cudaError_t cudaHostAlloc(void** data, size_t bytes, unsigned) {
+  Call call("cudaHostAlloc");
+  *data = call.ok() ? std::calloc(bytes, 1) : nullptr;
+  if (call.ok()) ++call.gpu().others;
+  return call.result;
+}
+
+cudaError_t cudaMallocHost(void** data, size_t bytes) {
+  return cudaHostAlloc(data, bytes, 0);
+}
+
+cudaError_t cudaFreeHost(void* data) {
+  return Destroy("cudaFreeHost", data);
+}
+
+cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind) {
+  return Copy("cudaMemcpy", to, from, bytes);
+}
+
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind,
+                            cudaStream_t) {
+  return Copy("cudaMemcpyAsync", to, from, bytes);
+}
+
+// Memory that is fresh is zero already, and must not be touched.
+cudaError_t cudaMemsetAsync(void* data, int value, size_t bytes, cudaStream_t) {
+  Call call("cudaMemsetAsync");
+  const auto allocation = call.gpu().device.find(data);
+  const bool whole = allocation != call.gpu().device.end() && allocation->second == bytes;
+  if (!call.ok()) return call.result;
+  if (value == 0 && whole) {
+    madvise(data, bytes, MADV_DONTNEED);
+  } else {
+    std::memset(data, value, bytes);
+  }
+  return cudaSuccess;
+}
+
+// Streams and events. Everything has happened when it was asked for.
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  return Make("cudaStreamCreateWithFlags", stream);
+}
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  return Destroy("cudaStreamDestroy", stream);
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t) {
+  return Nothing("cudaStreamSynchronize");
+}
+cudaError_t cudaEventCreate(cudaEvent_t* event) {
+  return Make("cudaEventCreate", event);
+}
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  return Make("cudaEventCreateWithFlags", event);
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  return Destroy("cudaEventDestroy", event);
+}
+cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) {
+  return Nothing("cudaEventRecord");
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t) {
+  return Nothing("cudaEventSynchronize");
+}
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t, cudaEvent_t) {
+  *milliseconds = 1.0f;
+  return Nothing("cudaEventElapsedTime");
+}
+
+// Kernels and graphs.
+
+cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t*, const void*, void**) {
+  return Nothing("cudaLaunchKernelExC");
+}
+cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute, int) {
+  return Nothing("cudaFuncSetAttribute");
+}
+cudaError_t cudaStreamBeginCapture(cudaStream_t, cudaStreamCaptureMode) {
+  return Nothing("cudaStreamBeginCapture");
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t* graph) {
+  return Make("cudaStreamEndCapture", graph);
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* graph, cudaGraph_t, unsigned long long) {
+  return Make("cudaGraphInstantiate", graph);
+}
+cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) {
+  return Nothing("cudaGraphUpload");
+}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t, cudaStream_t) {
+  return Nothing("cudaGraphLaunch");
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  return Destroy("cudaGraphDestroy", graph);
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) {
+  return Destroy("cudaGraphExecDestroy", graph);
+}
+
+// What nvcc's code calls when the program starts.
+
+void** __cudaRegisterFatBinary(void*) {
+  static void* handle = nullptr;
+  return &handle;
+}
+void __cudaRegisterFatBinaryEnd(void**) {}
+void __cudaUnregisterFatBinary(void**) {}
+void __cudaRegisterFunction(void**, const char*, char*, const char*, int, uint3*, uint3*, dim3*,
+                            dim3*, int*) {}
+void __cudaRegisterVar(void**, char*, char*, const char*, int, size_t, int, int) {}
+cudaError_t __cudaGetKernel(cudaKernel_t*, const void*) {
+  return cudaSuccess;
+}
+cudaError_t __cudaLaunchKernel(cudaKernel_t, dim3, dim3, void**, size_t, cudaStream_t) {
+  return cudaSuccess;
+}
+cudaError_t __cudaPopCallConfiguration(dim3*, dim3*, size_t*, void*) {
+  return cudaSuccess;
+}
+
+// cuBLASLt.
+
+cublasStatus_t cublasLtCreate(cublasLtHandle_t* handle) {
+  return BlasStatus(Make("cublasLtCreate", handle));
+}
+cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle) {
+  return BlasStatus(Destroy("cublasLtDestroy", handle));
+}
+const char* cublasLtGetStatusString(cublasStatus_t) {
+  return "an illegal memory access was encountered, says cuBLAS";
+}
+cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDesc_t,
+                                              cublasLtMatrixLayout_t, cublasLtMatrixLayout_t,
+                                              cublasLtMatrixLayout_t, cublasLtMatrixLayout_t,
+                                              cublasLtMatmulPreference_t, int,
+                                              cublasLtMatmulHeuristicResult_t results[],
+                                              int* count) {
+  results[0] = {};
+  *count = 1;
+  return BlasStatus(Nothing("cublasLtMatmulAlgoGetHeuristic"));
+}
+cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t, const void*, const void*,
+                              cublasLtMatrixLayout_t, const void*, cublasLtMatrixLayout_t,
+                              const void*, const void*, cublasLtMatrixLayout_t, void*,
+                              cublasLtMatrixLayout_t, const cublasLtMatmulAlgo_t*, void*, size_t,
+                              cudaStream_t) {
+  return BlasStatus(Nothing("cublasLtMatmul"));
+}
+
+// Descriptions of products are no more than host memory: here nothing at all.
+cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t*, cublasComputeType_t,
+                                        cudaDataType_t) {
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t, cublasLtMatmulDescAttributes_t,
+                                              const void*, size_t) {
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t) {
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t*, cudaDataType, uint64_t, uint64_t,
+                                          int64_t) {
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t) {
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t*) {
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t,
+                                                    cublasLtMatmulPreferenceAttributes_t,
+                                                    const void*, size_t) {
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t) {
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+}  // extern "C"

@@ -1,0 +1,41 @@
+// A CUDA runtime and cuBLASLt without a GPU: a program that is linked with it believes it has one.
+// Its kernels do nothing; all else a host can see works: memory has a size, copies copy, calls can
+// be counted and made to fail, and what was not given back shows.
+//
+// It defines every function of both libraries that the product calls, so that nothing of the true
+// runtime is linked. One that is missing brings that in, and the linker complains of duplicates.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+
+namespace transept::fake_cuda {
+
+// A new GPU with so much memory: 0 takes it out of the machine. Counts start at 0, failures are
+// forgotten. Nothing may be held.
+void Reset(size_t total_memory = size_t{8} << 30);
+
+struct Failure {
+  std::string call;   // the function's name; empty = any that can fail
+  int64_t after = 0;  // so many more of these calls succeed
+  cudaError_t error = cudaErrorIllegalAddress;
+  bool lasting = true;  // all calls fail from then on, as when a device is lost
+};
+
+// Replaces what was injected before. Thread-safe, like all that follows.
+void Inject(const Failure& failure);
+
+// The calls since Reset or ForgetCalls, by the function's name.
+std::map<std::string, int64_t> Calls();
+void ForgetCalls();
+
+// Bytes of device memory that are allocated.
+size_t used_memory();
+// How many allocations, pinned ones included, streams, events, graphs and handles there are.
+int64_t held();
+
+}  // namespace transept::fake_cuda
