@@ -294,9 +294,6 @@ TEST(EngineCreate, NamesTheSettingAtFault) {
   config.device = "tpu";
   EXPECT_THAT(error(config), HasSubstr("device: 'tpu'"));
   config = SmallConfig();
-  config.device = "cuda";
-  EXPECT_THAT(error(config), HasSubstr("device: 'cuda'"));
-  config = SmallConfig();
   config.attention_backend = "flash";
   EXPECT_THAT(error(config), HasSubstr("attention_backend: 'flash'"));
   config = SmallConfig();

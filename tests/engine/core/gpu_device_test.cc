@@ -94,7 +94,9 @@ TEST(GpuDevice, GivesItsMemoryBack) {
     }
     require(absl::IsUnavailable(sinks.back()->Wait().status()), "the last one fails");
     require(absl::IsUnavailable(engine->Health()), "the engine says that it is lost");
-    require(absl::IsUnavailable(RunAlone(engine.get(), Request{.source = {5}}).status()),
+    Request late;
+    late.source = {5};
+    require(absl::IsUnavailable(RunAlone(engine.get(), late).status()),
             "later requests are refused");
     require(engine->Stats().blocks_used == 0, "no block is held");
   }

@@ -2,10 +2,12 @@
 // the same requests run alone. For as many seconds as TRANSEPT_TEST_SECONDS says.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <random>
 #include <string>
 #include <thread>
@@ -20,12 +22,12 @@ namespace transept {
 namespace {
 
 constexpr char kDevice[] = TRANSEPT_TEST_DEVICE;
-constexpr int kRequests = 40;  // different ones
-constexpr int kClients = 40;   // at a time
+constexpr int kRequests = 80;  // different ones
+constexpr int kClients = 96;   // at a time
 
 std::chrono::duration<double> TestTime() {
   const char* const seconds = std::getenv("TRANSEPT_TEST_SECONDS");
-  return std::chrono::duration<double>(seconds ? std::atof(seconds) : 1.5);
+  return std::chrono::duration<double>(seconds ? std::atof(seconds) : 1.2);
 }
 
 int Draw(std::mt19937* random, int low, int high) {
@@ -39,7 +41,7 @@ Request RandomRequest(std::mt19937* random) {
   request.target_prefix.resize(Draw(random, 0, 3) == 0 ? Draw(random, 1, 6) : 0);
   for (TokenId& token : request.target_prefix) token = Draw(random, 2, 96);
   DecodeParams& params = request.params;
-  params.max_new_tokens = Draw(random, 1, 60);
+  params.max_new_tokens = Draw(random, 10, 60);
   params.min_new_tokens = Draw(random, 0, params.max_new_tokens);
   params.eos_tokens = {1};
   params.top_logprobs = Draw(random, 0, 3) == 0 ? 2 : 0;
@@ -71,10 +73,12 @@ std::unique_ptr<Engine> MakeEngine(const config::EngineConfig& config) {
 // two tokens that are all but equal proves nothing.
 bool HasNearTie(const Request& request, const Result& result) {
   if (request.params.do_sample) return false;
-  for (const GeneratedToken& token : result.hypotheses[0].tokens) {
-    if (token.top[0].logprob - token.top[1].logprob < 1e-3f) return true;
-  }
-  return false;
+  const auto near = [](const GeneratedToken& token) {
+    return token.top[0].logprob - token.top[1].logprob < 1e-3f;
+  };
+  const Hypothesis& hypothesis = result.hypotheses[0];
+  return std::any_of(hypothesis.tokens.begin(), hypothesis.tokens.end(), near) ||
+         (hypothesis.eos && near(*hypothesis.eos));
 }
 
 struct Case {
@@ -105,11 +109,15 @@ struct World {
   bool preempts = false;
 };
 
-// In the first, requests outgrow the blocks: 1820 positions for 32 rows of up to 67, and sources.
+void PrintTo(const World& world, std::ostream* out) {
+  *out << world.name;
+}
+
+// In the first, requests outgrow the blocks: 1820 positions for 64 rows of up to 67, and sources.
 std::vector<World> Worlds() {
   World cramped{"Cramped", DeviceConfig(), /*preempts=*/true};
   cramped.config.block_size = 1;
-  cramped.config.max_rows = 32;
+  cramped.config.max_rows = 64;
   World narrow{"Narrow", DeviceConfig()};
   narrow.config.max_encoder_tokens = 16;
   narrow.config.max_rows = 3;
