@@ -12,7 +12,7 @@ namespace transept {
 struct EngineOptions {
   ModelOptions model;
   SchedulerOptions scheduler;
-  int threads = 1;  // of the CPU kernels
+  int threads = 1;                   // of the CPU kernels
   double gpu_memory_fraction = 0.9;  // bounds the model on a GPU if model.fit_blocks
   // The longest sequences that requests may have: encoder positions; decoder start, prefix and
   // generated tokens.
