@@ -37,6 +37,11 @@ absl::Status CheckRequest(const Request& request, const RequestLimits& limits) {
                       absl::StrCat(request.params.max_new_tokens, " is outside [1, ",
                                    limits.max_new_tokens, "]"));
   }
+  if (request.params.top_logprobs < 0 || request.params.top_logprobs > kMaxTopLogprobs) {
+    return FieldError(
+        "output.top_logprobs",
+        absl::StrCat(request.params.top_logprobs, " is outside [0, ", kMaxTopLogprobs, "]"));
+  }
   absl::Status status = CheckTokens("source", request.source, limits.vocab_size);
   status.Update(CheckTokens("target_prefix", request.target_prefix, limits.vocab_size));
   return status;

@@ -10,10 +10,6 @@
 
 namespace transept {
 
-// Most alternatives a request may ask for with each token (DecodeParams::top_logprobs, which
-// ResolveOptions leaves at 0: it is not a generation option).
-inline constexpr int32_t kMaxTopLogprobs = 20;
-
 inline constexpr int32_t kMaxStopSequences = 16;
 inline constexpr int32_t kMaxStopSequenceBytes = 256;
 
@@ -44,6 +40,7 @@ struct OptionContext {
 // model is loaded to see it there.
 //
 // Sampling options without do_sample are checked and then ignored, as transformers does.
+// top_logprobs, which is not a generation option, stays 0.
 absl::StatusOr<DecodeParams> ResolveOptions(const GenerationOptions& request,
                                             absl::Span<const GenerationOptions* const> defaults,
                                             const OptionLimits& limits,

@@ -11,6 +11,9 @@
 
 namespace transept {
 
+// Most alternatives that can be reported with each token.
+inline constexpr int32_t kMaxTopLogprobs = 20;
+
 // Options as somebody gave them: each may be unset. Layers of them (the request, the server's
 // configuration, the checkpoint's generation_config.json) are merged by ResolveOptions
 // (engine/decode/options.h) into DecodeParams.
@@ -57,7 +60,7 @@ struct DecodeParams {
   std::vector<std::string> stop_sequences;
   std::optional<TokenId> forced_bos_token;
   std::optional<TokenId> forced_eos_token;
-  int32_t top_logprobs = 0;  // alternatives reported for each token
+  int32_t top_logprobs = 0;  // alternatives reported for each token, at most kMaxTopLogprobs
 };
 
 }  // namespace transept

@@ -208,9 +208,12 @@ TEST(Engine, RefusesWhatCannotRun) {
   request.params.max_new_tokens = 65;
   EXPECT_EQ(FieldOf(RunAlone(engine.get(), request).status()), "options.max_new_tokens");
   request.params.max_new_tokens = 1;
+  request.params.top_logprobs = kMaxTopLogprobs + 1;
+  EXPECT_EQ(FieldOf(RunAlone(engine.get(), request).status()), "output.top_logprobs");
+  request.params.top_logprobs = 0;
   request.source.assign(100000, 5);
   EXPECT_EQ(RunAlone(engine.get(), request).status().code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(engine->Stats().requests_rejected, 5u);
+  EXPECT_EQ(engine->Stats().requests_rejected, 6u);
 }
 
 TEST(Engine, RefusesWhenTheQueueIsFullAndSaysWhenToRetry) {
