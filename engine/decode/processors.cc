@@ -21,7 +21,7 @@ void Force(TokenId token, absl::Span<float> scores) {
 
 // Every token of the history once, however often it occurs: all scores are read before the first is
 // written.
-bool RepetitionPenaltyApplies(const DecodeParams& params, const DecodeContext&) {
+bool RepetitionPenaltyApplies(const DecodeParams& params, const RowPosition&) {
   return params.repetition_penalty != 1.0f;
 }
 void RepetitionPenalty(const DecodeParams& params, const DecodeContext& context,
@@ -36,8 +36,8 @@ void RepetitionPenalty(const DecodeParams& params, const DecodeContext& context,
   for (size_t i = 0; i < penalized.size(); ++i) scores[context.history[i]] = penalized[i];
 }
 
-bool NoRepeatNgramApplies(const DecodeParams& params, const DecodeContext& context) {
-  return params.no_repeat_ngram_size > 0 && context.length() >= params.no_repeat_ngram_size;
+bool NoRepeatNgramApplies(const DecodeParams& params, const RowPosition& position) {
+  return params.no_repeat_ngram_size > 0 && position.length >= params.no_repeat_ngram_size;
 }
 // Bans the last token of every n-gram of the history that begins with its last n-1 tokens.
 void NoRepeatNgram(const DecodeParams& params, const DecodeContext& context,
@@ -52,29 +52,29 @@ void NoRepeatNgram(const DecodeParams& params, const DecodeContext& context,
   }
 }
 
-bool MinNewTokensApplies(const DecodeParams& params, const DecodeContext& context) {
-  return context.generated() < params.min_new_tokens;
+bool MinNewTokensApplies(const DecodeParams& params, const RowPosition& position) {
+  return position.generated() < params.min_new_tokens;
 }
 void MinNewTokens(const DecodeParams& params, const DecodeContext&, absl::Span<float> scores) {
   Ban(params.eos_tokens, scores);
 }
 
 // A target prefix takes the place of the forced first token.
-bool ForcedBosApplies(const DecodeParams& params, const DecodeContext& context) {
-  return params.forced_bos_token.has_value() && context.length() == 1;
+bool ForcedBosApplies(const DecodeParams& params, const RowPosition& position) {
+  return params.forced_bos_token.has_value() && position.length == 1;
 }
 void ForcedBos(const DecodeParams& params, const DecodeContext&, absl::Span<float> scores) {
   Force(*params.forced_bos_token, scores);
 }
 
-bool ForcedEosApplies(const DecodeParams& params, const DecodeContext& context) {
-  return params.forced_eos_token.has_value() && context.generated() == params.max_new_tokens - 1;
+bool ForcedEosApplies(const DecodeParams& params, const RowPosition& position) {
+  return params.forced_eos_token.has_value() && position.generated() == params.max_new_tokens - 1;
 }
 void ForcedEos(const DecodeParams& params, const DecodeContext&, absl::Span<float> scores) {
   Force(*params.forced_eos_token, scores);
 }
 
-bool SuppressTokensApplies(const DecodeParams& params, const DecodeContext&) {
+bool SuppressTokensApplies(const DecodeParams& params, const RowPosition&) {
   return !params.suppress_tokens.empty();
 }
 void SuppressTokens(const DecodeParams& params, const DecodeContext&, absl::Span<float> scores) {
@@ -82,9 +82,9 @@ void SuppressTokens(const DecodeParams& params, const DecodeContext&, absl::Span
 }
 
 // At the first token that is free to choose: the second when the first is forced.
-bool BeginSuppressApplies(const DecodeParams& params, const DecodeContext& context) {
-  const bool first_is_forced = params.forced_bos_token.has_value() && context.prompt_length == 1;
-  return !params.begin_suppress_tokens.empty() && context.generated() == (first_is_forced ? 1 : 0);
+bool BeginSuppressApplies(const DecodeParams& params, const RowPosition& position) {
+  const bool first_is_forced = params.forced_bos_token.has_value() && position.prompt_length == 1;
+  return !params.begin_suppress_tokens.empty() && position.generated() == (first_is_forced ? 1 : 0);
 }
 void BeginSuppress(const DecodeParams& params, const DecodeContext&, absl::Span<float> scores) {
   Ban(params.begin_suppress_tokens, scores);
@@ -94,13 +94,14 @@ void BeginSuppress(const DecodeParams& params, const DecodeContext&, absl::Span<
 // encoder_repetition_penalty before the first of these; encoder_no_repeat_ngram_size and
 // bad_words_ids before the minimum length; exponential_decay_length_penalty after the forced EOS.
 constexpr LogitsProcessor kChain[] = {
-    {"repetition_penalty", RepetitionPenaltyApplies, RepetitionPenalty},
-    {"no_repeat_ngram_size", NoRepeatNgramApplies, NoRepeatNgram},
-    {"min_new_tokens", MinNewTokensApplies, MinNewTokens},
-    {"forced_bos_token_id", ForcedBosApplies, ForcedBos},
-    {"forced_eos_token_id", ForcedEosApplies, ForcedEos},
-    {"suppress_tokens", SuppressTokensApplies, SuppressTokens},
-    {"begin_suppress_tokens", BeginSuppressApplies, BeginSuppress},
+    {Processor::kRepetitionPenalty, "repetition_penalty", RepetitionPenaltyApplies,
+     RepetitionPenalty},
+    {Processor::kNoRepeatNgram, "no_repeat_ngram_size", NoRepeatNgramApplies, NoRepeatNgram},
+    {Processor::kMinNewTokens, "min_new_tokens", MinNewTokensApplies, MinNewTokens},
+    {Processor::kForcedBos, "forced_bos_token_id", ForcedBosApplies, ForcedBos},
+    {Processor::kForcedEos, "forced_eos_token_id", ForcedEosApplies, ForcedEos},
+    {Processor::kSuppressTokens, "suppress_tokens", SuppressTokensApplies, SuppressTokens},
+    {Processor::kBeginSuppressTokens, "begin_suppress_tokens", BeginSuppressApplies, BeginSuppress},
 };
 
 }  // namespace
@@ -112,7 +113,7 @@ absl::Span<const LogitsProcessor> LogitsProcessors() {
 void ProcessLogits(const DecodeParams& params, const DecodeContext& context,
                    absl::Span<float> scores) {
   for (const LogitsProcessor& processor : kChain) {
-    if (processor.applies(params, context)) processor.apply(params, context, scores);
+    if (processor.applies(params, context.position())) processor.apply(params, context, scores);
   }
 }
 

@@ -10,22 +10,40 @@
 
 namespace transept {
 
-// Where a row stands when it chooses its next token. The spans are borrowed for the call.
+// How far a row is when it chooses its next token.
+struct RowPosition {
+  int32_t length = 1;         // tokens: decoder start, target prefix, generated
+  int32_t prompt_length = 1;  // of these, decoder start and target prefix
+
+  int32_t generated() const { return length - prompt_length; }
+};
+
+// What else of a row its choice depends on. The span is borrowed for the call.
 struct DecodeContext {
   absl::Span<const TokenId> history;  // decoder start, target prefix, generated; never empty
-  int32_t prompt_length = 1;          // of these, decoder start and target prefix
-  int32_t hypothesis = 0;             // row number within the request
+  int32_t prompt_length = 1;
+  int32_t hypothesis = 0;  // row number within the request
 
-  int32_t length() const { return static_cast<int32_t>(history.size()); }
-  int32_t generated() const { return length() - prompt_length; }
+  RowPosition position() const { return {static_cast<int32_t>(history.size()), prompt_length}; }
+};
+
+enum class Processor : uint8_t {
+  kRepetitionPenalty,
+  kNoRepeatNgram,
+  kMinNewTokens,
+  kForcedBos,
+  kForcedEos,
+  kSuppressTokens,
+  kBeginSuppressTokens,
 };
 
 // One link. `scores` holds one value for each token of the vocabulary: logits, or log-probabilities
 // in beam search. Every id in params and history is a valid index into it. A banned token's score
-// is -infinity.
+// is -infinity. Another device has its own `apply` (kernels/cuda/process_logits.cuh).
 struct LogitsProcessor {
+  Processor id;
   std::string_view name;  // transformers' option
-  bool (*applies)(const DecodeParams& params, const DecodeContext& context);
+  bool (*applies)(const DecodeParams& params, const RowPosition& position);
   void (*apply)(const DecodeParams& params, const DecodeContext& context, absl::Span<float> scores);
 };
 

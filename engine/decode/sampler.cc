@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "engine/decode/distribution.h"
-#include "engine/decode/philox.h"
+#include "kernels/philox.h"
 
 namespace transept {
 namespace {
@@ -176,7 +176,8 @@ std::vector<Candidate> KeepCandidates(const DecodeParams& params, absl::Span<con
 // random number for this position. `max` is finite.
 TokenId Sample(const DecodeParams& params, const DecodeContext& context,
                absl::Span<const float> scores, float max) {
-  const double uniform = SamplingUniform(params.seed, context.hypothesis, context.length());
+  const double uniform =
+      kernels::SamplingUniform(params.seed, context.hypothesis, context.position().length);
   if (params.top_k == 0 && params.top_p >= 1.0f && params.min_p <= 0.0f) {
     return DrawFromAll(scores, max, params.temperature, uniform);
   }

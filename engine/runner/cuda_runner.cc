@@ -8,15 +8,15 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/cache/kv_cache_spec.h"
-#include "engine/decode/sampler.h"
 #include "engine/runner/device_choice.h"
 #include "engine/types/require.h"
 
 namespace transept {
 namespace {
 
-using kernels::cuda::Choice;
-using kernels::cuda::kMaxBans;
+using kernels::cuda::kMaxTopTokens;
+using kernels::cuda::RowChoice;
+using kernels::cuda::ScoredToken;
 
 // Bytes that a run's arrays take, with room for their alignment.
 size_t InputBytes(const ModelOptions& model, const CudaRunnerLimits& limits) {
@@ -27,7 +27,7 @@ size_t InputBytes(const ModelOptions& model, const CudaRunnerLimits& limits) {
   constexpr int64_t kArrays = 16;
   constexpr int64_t kSlack = 64;  // offsets have one element more, and every array is aligned
   return tokens * (3 * sizeof(int32_t) + sizeof(int64_t)) +
-         rows * (4 + kMaxBans + tables) * sizeof(int32_t) + kArrays * kSlack;
+         rows * ((4 + tables) * sizeof(int32_t) + sizeof(RowChoice)) + kArrays * kSlack;
 }
 
 // The numbers of rows that graphs are made for: close together where a step costs the same for all.
@@ -68,15 +68,21 @@ CudaRunner::CudaRunner(kernels::cuda::Device* device, const Model* model,
       executor_(device),
       inputs_(model->options().block_size),
       device_inputs_(device, InputBytes(model->options(), limits), /*runs=*/4),
-      host_tokens_(model->options().max_rows) {
+      token_sets_(device, model->options().max_rows, model->logits().width) {
   const size_t rows = model->options().max_rows;
-  device_.Check(cudaMalloc(&choices_, rows * sizeof(Choice)), "allocating choices");
-  device_.Check(cudaMalloc(&last_tokens_, (rows + 1) * sizeof(int32_t)), "allocating tokens");
-  device_.Check(cudaMallocHost(&slot_tokens_, rows * sizeof(int32_t)), "allocating tokens");
-  device_.Check(cudaMallocHost(&logits_, rows * model_.logits().width * sizeof(float)),
-                "allocating logits");
+  // A row's last token is appended too, though nothing will be fed it.
+  slots_ = {.history_stride = std::max(limits.max_target_tokens, 1) + 1,
+            .token_sets = token_sets_.masks(),
+            .set_words = token_sets_.words()};
+  device_.Check(cudaMalloc(&slots_.history, (rows + 1) * slots_.history_stride * sizeof(int32_t)),
+                "allocating histories");
+  device_.Check(cudaMalloc(&chosen_, rows * sizeof(ScoredToken)), "allocating choices");
+  device_.Check(cudaMalloc(&top_, rows * kMaxTopTokens * sizeof(ScoredToken)),
+                "allocating choices");
   for (InFlight& step : steps_) {
-    device_.Check(cudaMallocHost(&step.choices, rows * sizeof(Choice)), "allocating choices");
+    device_.Check(cudaMallocHost(&step.chosen, rows * sizeof(ScoredToken)), "allocating choices");
+    device_.Check(cudaMallocHost(&step.top, rows * kMaxTopTokens * sizeof(ScoredToken)),
+                  "allocating choices");
     for (cudaEvent_t* event : {&step.begin, &step.encoded, &step.end}) {
       device_.Check(cudaEventCreate(event), "creating an event");
     }
@@ -88,12 +94,12 @@ CudaRunner::~CudaRunner() {
   graphs_.clear();
   for (InFlight& step : steps_) {
     for (cudaEvent_t event : {step.begin, step.encoded, step.end}) cudaEventDestroy(event);
-    cudaFreeHost(step.choices);
+    cudaFreeHost(step.top);
+    cudaFreeHost(step.chosen);
   }
-  cudaFreeHost(logits_);
-  cudaFreeHost(slot_tokens_);
-  cudaFree(last_tokens_);
-  cudaFree(choices_);
+  cudaFree(top_);
+  cudaFree(chosen_);
+  cudaFree(slots_.history);
 }
 
 absl::Status CudaRunner::status() const {
@@ -119,8 +125,7 @@ DecoderPadding CudaRunner::PaddingFor(size_t rows) const {
   return {.rows = rows,
           .block_table_stride = BlocksFor(limits_.max_target_tokens, options.block_size),
           .cross_block_table_stride = BlocksFor(limits_.max_source_tokens, options.block_size),
-          .slot = int64_t{model_.spare_block()} * options.block_size,
-          .row_slot = options.max_rows};
+          .slot = int64_t{model_.spare_block()} * options.block_size};
 }
 
 absl::Status CudaRunner::RecordGraphs() {
@@ -130,7 +135,7 @@ absl::Status CudaRunner::RecordGraphs() {
     device_inputs_.BeginStep();
     inputs_.BuildDecoder(nothing, {}, {}, PaddingFor(rows));
     const DeviceDecoderInputs inputs =
-        device_inputs_.Send(inputs_.decoder(), inputs_.row_slots(), BansOf(nothing, {}));
+        device_inputs_.Send(inputs_.decoder(), SendRows(nothing, {}));
     RunDecoder(inputs);  // once as it is: what libraries load on first use can't be recorded
     device_.Check(cudaStreamSynchronize(device_.stream()), "the first decoder step");
     graphs_.emplace(rows, kernels::cuda::Graph(&device_, [&] { RunDecoder(inputs); }));
@@ -175,29 +180,34 @@ absl::Status CudaRunner::WarmUp() {
 }
 
 void CudaRunner::RunDecoder(const DeviceDecoderInputs& inputs) {
-  kernels::cuda::ResolveTokens(inputs.token_ids, inputs.inputs.num_tokens, last_tokens_, device_);
+  kernels::cuda::FeedTokens({.token_ids = inputs.token_ids,
+                             .positions = inputs.inputs.positions,
+                             .query_offsets = inputs.inputs.query_offsets,
+                             .rows = inputs.rows,
+                             .num_rows = inputs.inputs.num_rows,
+                             .slots = slots_},
+                            device_);
   executor_.Run(model_.decoder(), inputs.inputs);
-  kernels::cuda::ChooseGreedy({.logits = model_.logits(),
-                               .rows = inputs.inputs.num_rows,
-                               .bans = inputs.bans,
-                               .slots = inputs.row_slots,
-                               .choices = choices_,
-                               .last_tokens = last_tokens_},
+  kernels::cuda::ChooseTokens({.logits = model_.logits(),
+                               .rows = inputs.rows,
+                               .num_rows = inputs.inputs.num_rows,
+                               .slots = slots_,
+                               .chosen = chosen_,
+                               .top = top_},
                               device_);
 }
 
-absl::Span<const int32_t> CudaRunner::BansOf(const StepPlan& plan, RowRange range) {
-  bans_.clear();
+absl::Span<const RowChoice> CudaRunner::SendRows(const StepPlan& plan, RowRange range) {
+  rows_.clear();
   for (size_t i = range.begin; i < range.end; ++i) {
     const RowPlan& row = plan.rows[i];
-    if (ChoosesOnDevice(*row.params, kMaxBans)) {
-      AppendBans(row, kMaxBans, &bans_);
-    } else {
-      bans_.resize(bans_.size() + kMaxBans, -1);
-    }
+    rows_.push_back(ChoiceOf(row));
+    Require(rows_.back().length < slots_.history_stride, "a row is longer than was planned for");
+    if (row.first_position == 0) token_sets_.Send(row.slot, *row.params);
   }
-  bans_.resize(inputs_.row_slots().size() * kMaxBans, -1);
-  return bans_;
+  const int32_t spare = model_.options().max_rows;
+  rows_.resize(inputs_.decoder().num_rows, {.slot = spare});
+  return rows_;
 }
 
 void CudaRunner::Encode(const StepPlan& plan) {
@@ -205,26 +215,21 @@ void CudaRunner::Encode(const StepPlan& plan) {
   executor_.Run(model_.encoder(), device_inputs_.Send(inputs_.encoder()));
 }
 
-void CudaRunner::NoteHostRows(const StepPlan& plan, RowRange range, InFlight* step) {
-  for (size_t i = range.begin; i < range.end; ++i) {
-    const RowPlan& row = plan.rows[i];
-    if (ChoosesOnDevice(*row.params, kMaxBans)) continue;
-    step->host_rows.push_back({.index = i,
-                               .params = *row.params,
-                               .history = {row.history.begin(), row.history.end()},
-                               .prompt_length = row.prompt_length,
-                               .hypothesis = row.hypothesis,
-                               .slot = row.slot});
-    if (row.tokens.empty()) {
-      step->host_rows.back().history.push_back(host_tokens_[row.slot]);
-    }
-    const kernels::Activations& logits = model_.logits();
-    device_.Check(
-        cudaMemcpyAsync(logits_ + i * logits.width,
-                        static_cast<const float*>(logits.data) + (i - range.begin) * logits.stride,
-                        logits.width * sizeof(float), cudaMemcpyDeviceToHost, device_.stream()),
-        "reading logits");
+void CudaRunner::FetchChoices(RowRange range, InFlight* step) {
+  const size_t count = range.end - range.begin;
+  device_.Check(cudaMemcpyAsync(step->chosen + range.begin, chosen_, count * sizeof(ScoredToken),
+                                cudaMemcpyDeviceToHost, device_.stream()),
+                "reading choices");
+  bool reports_top = false;
+  for (size_t i = 0; i < count; ++i) {
+    step->top_tokens.push_back(rows_[i].top_tokens);
+    reports_top = reports_top || rows_[i].top_tokens > 0;
   }
+  if (!reports_top) return;
+  device_.Check(cudaMemcpyAsync(step->top + range.begin * kMaxTopTokens, top_,
+                                count * kMaxTopTokens * sizeof(ScoredToken), cudaMemcpyDeviceToHost,
+                                device_.stream()),
+                "reading choices");
 }
 
 absl::Status CudaRunner::Decode(const StepPlan& plan, InFlight* step) {
@@ -246,31 +251,24 @@ absl::Status CudaRunner::Decode(const StepPlan& plan, InFlight* step) {
       inputs_.BuildDecoder(plan, range, {}, PaddingFor(graph->first));
       Require(HasShape(inputs_.decoder(), PaddingFor(graph->first)),
               "a step is larger than the graphs were made for");
-      device_inputs_.Send(inputs_.decoder(), inputs_.row_slots(), BansOf(plan, range));
+      device_inputs_.Send(inputs_.decoder(), SendRows(plan, range));
       graph->second.Replay();
     } else {
       inputs_.BuildDecoder(plan, range, {});
-      RunDecoder(device_inputs_.Send(inputs_.decoder(), inputs_.row_slots(), BansOf(plan, range)));
+      RunDecoder(device_inputs_.Send(inputs_.decoder(), SendRows(plan, range)));
     }
-    device_.Check(cudaMemcpyAsync(step->choices + range.begin, choices_,
-                                  (range.end - range.begin) * sizeof(Choice),
-                                  cudaMemcpyDeviceToHost, device_.stream()),
-                  "reading choices");
-    NoteHostRows(plan, range, step);
+    FetchChoices(range, step);
   }
   return absl::OkStatus();
 }
 
 absl::StatusOr<Ticket> CudaRunner::Launch(const StepPlan& plan) {
-  InFlight& previous = steps_[(launched_ + 1) % 2];
-  if (!previous.host_rows_done) ChooseOnHost(&previous);
   InFlight& step = steps_[launched_ % 2];
   step.id = plan.id;
-  step.num_rows = plan.rows.size();
   step.encodes = !plan.encode.empty();
-  step.host_rows.clear();
-  step.host_choices.clear();
+  step.top_tokens.clear();
   device_inputs_.BeginStep();
+  token_sets_.BeginStep();
   device_.Check(cudaEventRecord(step.begin, device_.stream()), "recording an event");
   if (step.encodes) Encode(plan);
   device_.Check(cudaEventRecord(step.encoded, device_.stream()), "recording an event");
@@ -280,27 +278,9 @@ absl::StatusOr<Ticket> CudaRunner::Launch(const StepPlan& plan) {
     return decoded;
   }
   device_.Check(cudaEventRecord(step.end, device_.stream()), "recording an event");
-  step.host_rows_done = step.host_rows.empty();
   if (!device_.ok()) return status();
   ++launched_;
   return Ticket{plan.id};
-}
-
-void CudaRunner::ChooseOnHost(InFlight* step) {
-  step->host_rows_done = true;
-  if (!device_.Check(cudaEventSynchronize(step->end), "a decoder step")) return;
-  const int64_t vocab = model_.logits().width;
-  for (const HostRow& row : step->host_rows) {
-    const DecodeContext context{
-        .history = row.history, .prompt_length = row.prompt_length, .hypothesis = row.hypothesis};
-    step->host_choices.push_back(
-        ChooseToken(row.params, context, absl::MakeSpan(logits_ + row.index * vocab, vocab)));
-    host_tokens_[row.slot] = step->host_choices.back().token;
-    slot_tokens_[row.slot] = host_tokens_[row.slot];
-    device_.Check(cudaMemcpyAsync(last_tokens_ + row.slot, slot_tokens_ + row.slot, sizeof(int32_t),
-                                  cudaMemcpyHostToDevice, device_.stream()),
-                  "sending a token");
-  }
 }
 
 absl::StatusOr<StepResult> CudaRunner::Collect(Ticket ticket) {
@@ -310,17 +290,18 @@ absl::StatusOr<StepResult> CudaRunner::Collect(Ticket ticket) {
   }
   ++collected_;
   device_.Check(cudaEventSynchronize(step.end), "a decoder step");
-  if (!step.host_rows_done) ChooseOnHost(&step);
   if (!device_.ok()) return status();
 
   StepResult result;
   result.id = step.id;
-  for (size_t i = 0; i < step.num_rows; ++i) {
-    result.rows.push_back(
-        {.token = step.choices[i].token, .logprob = step.choices[i].logprob, .top = {}});
-  }
-  for (size_t i = 0; i < step.host_rows.size(); ++i) {
-    result.rows[step.host_rows[i].index] = std::move(step.host_choices[i]);
+  for (size_t i = 0; i < step.top_tokens.size(); ++i) {
+    GeneratedToken& chosen = result.rows.emplace_back();
+    chosen.token = step.chosen[i].token;
+    chosen.logprob = step.chosen[i].logprob;
+    const ScoredToken* const top = step.top + i * kMaxTopTokens;
+    for (int32_t j = 0; j < step.top_tokens[i] && top[j].token >= 0; ++j) {
+      chosen.top.push_back({top[j].token, top[j].logprob});
+    }
   }
   if (step.encodes) result.encode_time = TimeBetween(step.begin, step.encoded);
   result.step_time = TimeBetween(step.begin, step.end);

@@ -1,28 +1,77 @@
 #include "engine/runner/device_choice.h"
 
-namespace transept {
+#include "engine/decode/processors.h"
+#include "engine/types/require.h"
 
-bool ChoosesOnDevice(const DecodeParams& params, int64_t max_bans) {
-  const size_t bans = params.suppress_tokens.size() + params.begin_suppress_tokens.size() +
-                      (params.min_new_tokens > 0 ? params.eos_tokens.size() : 0);
-  return !params.do_sample && params.repetition_penalty == 1.0f &&
-         params.no_repeat_ngram_size == 0 && !params.forced_bos_token.has_value() &&
-         !params.forced_eos_token.has_value() && params.top_logprobs == 0 &&
-         static_cast<int64_t>(bans) <= max_bans;
+namespace transept {
+namespace {
+
+using kernels::cuda::BitOf;
+using kernels::cuda::kMaxTopTokens;
+using kernels::cuda::RowChoice;
+using kernels::cuda::TokenSet;
+
+static_assert(kMaxTopTokens == kMaxTopLogprobs);
+
+// Has the device run a link of the chain (LogitsProcessors).
+void Add(Processor processor, const DecodeParams& params, RowChoice* choice) {
+  switch (processor) {
+    case Processor::kRepetitionPenalty:
+      choice->repetition_penalty = params.repetition_penalty;
+      return;
+    case Processor::kNoRepeatNgram:
+      choice->no_repeat_ngram_size = params.no_repeat_ngram_size;
+      return;
+    case Processor::kMinNewTokens: choice->banned_sets |= BitOf(TokenSet::kEos); return;
+    // What is forced undoes the bans in front of it.
+    case Processor::kForcedBos:
+      choice->forced_token = *params.forced_bos_token;
+      choice->banned_sets = 0;
+      return;
+    case Processor::kForcedEos:
+      choice->forced_token = *params.forced_eos_token;
+      choice->banned_sets = 0;
+      return;
+    case Processor::kSuppressTokens: choice->banned_sets |= BitOf(TokenSet::kSuppressed); return;
+    case Processor::kBeginSuppressTokens:
+      choice->banned_sets |= BitOf(TokenSet::kBeginSuppressed);
+      return;
+  }
 }
 
-void AppendBans(const RowPlan& row, int64_t max_bans, std::vector<int32_t>* bans) {
+}  // namespace
+
+RowChoice ChoiceOf(const RowPlan& row) {
   const DecodeParams& params = *row.params;
-  const size_t end = bans->size() + max_bans;
+  Require(params.top_logprobs <= kMaxTopTokens, "more alternatives than there is room for");
   const size_t pending = row.tokens.empty() ? 1 : 0;
-  const auto generated = static_cast<int32_t>(row.history.size() + pending) - row.prompt_length;
-  const auto add = [&](const std::vector<TokenId>& tokens) {
-    bans->insert(bans->end(), tokens.begin(), tokens.end());
-  };
-  add(params.suppress_tokens);
-  if (generated == 0) add(params.begin_suppress_tokens);
-  if (generated < params.min_new_tokens) add(params.eos_tokens);
-  bans->resize(end, -1);
+  const RowPosition position{.length = static_cast<int32_t>(row.history.size() + pending),
+                             .prompt_length = row.prompt_length};
+  RowChoice choice{.slot = row.slot,
+                   .length = position.length,
+                   .top_tokens = params.top_logprobs,
+                   .sample = params.do_sample,
+                   .temperature = params.temperature,
+                   .top_k = params.top_k,
+                   .top_p = params.top_p,
+                   .min_p = params.min_p,
+                   .seed = params.seed,
+                   .hypothesis = static_cast<uint32_t>(row.hypothesis)};
+  for (const LogitsProcessor& link : LogitsProcessors()) {
+    if (link.applies(params, position)) Add(link.id, params, &choice);
+  }
+  return choice;
+}
+
+absl::Span<const TokenId> TokensOf(const DecodeParams& params, TokenSet set) {
+  switch (set) {
+    case TokenSet::kEos:
+      if (params.min_new_tokens == 0) return {};
+      return params.eos_tokens;
+    case TokenSet::kSuppressed: return params.suppress_tokens;
+    case TokenSet::kBeginSuppressed: return params.begin_suppress_tokens;
+  }
+  return {};
 }
 
 }  // namespace transept

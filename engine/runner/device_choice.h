@@ -1,19 +1,15 @@
-// Which rows can choose their token on the GPU, and what they must not choose.
+// What a planned row asks of the GPU when it chooses its token.
 #pragma once
 
-#include <cstdint>
-#include <vector>
-
 #include "engine/types/batch.h"
-#include "engine/types/generation.h"
+#include "kernels/cuda/choice.h"
 
 namespace transept {
 
-// Whether a greedy choice with at most `max_bans` tokens denied is all that `params` ask for.
-bool ChoosesOnDevice(const DecodeParams& params, int64_t max_bans);
+// How `row` chooses in its step. The sets of tokens that it may ban must be on the device already.
+kernels::cuda::RowChoice ChoiceOf(const RowPlan& row);
 
-// Appends the tokens that `row` must not choose in this step, filled up with -1 to `max_bans`. For
-// rows that choose on the device.
-void AppendBans(const RowPlan& row, int64_t max_bans, std::vector<int32_t>* bans);
+// The tokens of `params` that make up a set; empty when no step can ban them.
+absl::Span<const TokenId> TokensOf(const DecodeParams& params, kernels::cuda::TokenSet set);
 
 }  // namespace transept

@@ -59,8 +59,7 @@ kernels::EncoderInputs DeviceInputs::Send(const kernels::EncoderInputs& host) {
 }
 
 DeviceDecoderInputs DeviceInputs::Send(const kernels::DecoderInputs& host,
-                                       absl::Span<const int32_t> row_slots,
-                                       absl::Span<const int32_t> bans) {
+                                       absl::Span<const kernels::cuda::RowChoice> rows) {
   DeviceDecoderInputs sent;
   kernels::DecoderInputs& inputs = sent.inputs;
   inputs = host;
@@ -75,8 +74,7 @@ DeviceDecoderInputs DeviceInputs::Send(const kernels::DecoderInputs& host,
       Put(host.cross_block_tables, host.num_sources * host.cross_block_table_stride);
   inputs.cross_lengths = Put(host.cross_lengths, host.num_sources);
   sent.token_ids = const_cast<int32_t*>(inputs.token_ids);
-  sent.row_slots = Put(row_slots.data(), row_slots.size());
-  sent.bans = Put(bans.data(), bans.size());
+  sent.rows = Put(rows.data(), rows.size());
   Copy();
   return sent;
 }

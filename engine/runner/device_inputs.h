@@ -6,6 +6,7 @@
 
 #include "absl/types/span.h"
 #include "engine/runner/step_inputs.h"
+#include "kernels/cuda/choice.h"
 #include "kernels/cuda/device.h"
 #include "kernels/inputs.h"
 
@@ -14,9 +15,8 @@ namespace transept {
 // A decoder step's arrays in device memory.
 struct DeviceDecoderInputs {
   kernels::DecoderInputs inputs;
-  int32_t* token_ids = nullptr;        // inputs.token_ids: negative ids are still to be resolved
-  const int32_t* row_slots = nullptr;  // [num_rows]
-  const int32_t* bans = nullptr;       // [num_rows, kernels::cuda::kMaxBans]
+  int32_t* token_ids = nullptr;  // inputs.token_ids: negative ones are not known yet
+  const kernels::cuda::RowChoice* rows = nullptr;  // [num_rows]
 };
 
 // Packs arrays into pinned host memory and sends them as one copy on the device's stream. Equal
@@ -38,8 +38,8 @@ class DeviceInputs {
 
   // Where the arrays of a run will be, valid for the launches until the next Send.
   kernels::EncoderInputs Send(const kernels::EncoderInputs& host);
-  DeviceDecoderInputs Send(const kernels::DecoderInputs& host, absl::Span<const int32_t> row_slots,
-                           absl::Span<const int32_t> bans);
+  DeviceDecoderInputs Send(const kernels::DecoderInputs& host,
+                           absl::Span<const kernels::cuda::RowChoice> rows);
 
  private:
   template <typename T>

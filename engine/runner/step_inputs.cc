@@ -40,7 +40,6 @@ void StepInputs::BuildDecoder(const StepPlan& plan, RowRange range,
   positions_.clear();
   self_slots_.clear();
   query_offsets_.assign(1, 0);
-  row_slots_.clear();
   for (size_t r = range.begin; r < range.end; ++r) AddRow(plan.rows[r], pending);
   BuildTables(plan, range, padding);
   Pad(padding);
@@ -57,7 +56,6 @@ void StepInputs::AddRow(const RowPlan& row, absl::Span<const TokenId> pending) {
     positions_.push_back(row.first_position + static_cast<int32_t>(i));
   }
   query_offsets_.push_back(static_cast<int32_t>(tokens_.size()));
-  row_slots_.push_back(row.slot);
   AppendSlots({.blocks = row.blocks,
                .first = row.first_position,
                .count = static_cast<int32_t>(fed.size())},
@@ -95,14 +93,13 @@ void StepInputs::BuildTables(const StepPlan& plan, RowRange range, const Decoder
 }
 
 void StepInputs::Pad(const DecoderPadding& padding) {
-  while (row_slots_.size() < padding.rows) {
+  while (query_offsets_.size() - 1 < padding.rows) {
     tokens_.push_back(0);
     positions_.push_back(0);
     self_slots_.push_back(padding.slot);
     query_offsets_.push_back(static_cast<int32_t>(tokens_.size()));
-    row_slots_.push_back(padding.row_slot);
   }
-  block_tables_.resize(row_slots_.size() * block_table_stride_, 0);
+  block_tables_.resize((query_offsets_.size() - 1) * block_table_stride_, 0);
   // As many sources as rows: one for each filling row, then sources of no rows.
   while (cross_lengths_.size() < padding.rows) {
     source_offsets_.push_back(

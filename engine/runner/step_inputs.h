@@ -26,14 +26,12 @@ struct RunLimits {
 RowRange NextRange(const StepPlan& plan, size_t begin, const RunLimits& limits);
 
 // The shape that a decoder step is filled up to, so that its arrays always lie in the same places.
-// Filling rows are fed token 0 at position 0, write to `slot`, have a source of no tokens, and
-// `row_slot` as their place in persistent state.
+// Filling rows are fed token 0 at position 0, write to `slot`, and have a source of no tokens.
 struct DecoderPadding {
   size_t rows = 0;
   int64_t block_table_stride = 0;
   int64_t cross_block_table_stride = 0;
   int64_t slot = 0;
-  int32_t row_slot = 0;
 };
 
 // Host arrays that keep their capacity from step to step. Not thread-safe.
@@ -53,8 +51,6 @@ class StepInputs {
   // Views of the arrays, valid until the next Build.
   kernels::EncoderInputs encoder() const;
   kernels::DecoderInputs decoder() const;
-  // [decoder().num_rows] RowPlan::slot of each row.
-  absl::Span<const int32_t> row_slots() const { return row_slots_; }
 
  private:
   void AddRow(const RowPlan& row, absl::Span<const TokenId> pending);
@@ -73,7 +69,6 @@ class StepInputs {
   std::vector<int32_t> positions_;      // [query tokens]
   std::vector<int64_t> self_slots_;     // [query tokens]
   std::vector<int32_t> query_offsets_;  // [rows + 1]
-  std::vector<int32_t> row_slots_;      // [rows]
   std::vector<int32_t> block_tables_;   // [rows, block_table_stride_]
   int64_t block_table_stride_ = 0;
 

@@ -1,37 +1,53 @@
-// Greedy choice on the GPU, and the tokens that never leave it.
+// Choosing each row's next token on the GPU, and the tokens that need not leave it.
 #pragma once
 
 #include <cstdint>
 
+#include "kernels/cuda/choice.h"
 #include "kernels/cuda/device.h"
 #include "kernels/tensor.h"
 
 namespace transept::kernels::cuda {
 
-// A row's next token and its natural log-probability.
-struct Choice {
-  int32_t token;
-  float logprob;
+// What rows keep on the device from step to step, by slot. Filling rows share one.
+struct RowSlots {
+  int32_t* history = nullptr;  // [slots, history_stride]: the target's tokens by position
+  int64_t history_stride = 0;
+  // [slots, kTokenSets, set_words]: token i is bit i % 32 of word i / 32.
+  const uint32_t* token_sets = nullptr;
+  int64_t set_words = 0;
 };
 
-// Replaces every negative id -1 - slot of token_ids [count] by last_tokens[slot].
-void ResolveTokens(int32_t* token_ids, int64_t count, const int32_t* last_tokens, Device& device);
+// The tokens that a decoder step is fed (DecoderInputs).
+struct TokenFeed {
+  int32_t* token_ids = nullptr;            // [query tokens]; negative = only the device knows it
+  const int32_t* positions = nullptr;      // [query tokens]
+  const int32_t* query_offsets = nullptr;  // [rows + 1]
+  const RowChoice* rows = nullptr;         // [num_rows]
+  int64_t num_rows = 0;
+  RowSlots slots;
+};
+// Writes the tokens that the host knows to their rows' histories, and takes the others from there:
+// a row that starts, or resumes, with its whole history leaves it on the device for its next steps.
+void FeedTokens(const TokenFeed& feed, Device& device);
 
-// How many tokens a row may be denied.
-inline constexpr int64_t kMaxBans = 8;
-
-// For each of `rows` rows of float32 `logits`, where banned tokens become -infinity: choices[row]
-// is the most likely token, the lowest id among equals, and last_tokens[slots[row]] becomes that
-// token. NaN counts as -infinity; a row of nothing else chooses token 0 with log-probability
-// -infinity.
-struct GreedyChoice {
+// For each row of float32 `logits`, which become scratch: runs the logits processors, chooses a
+// token as engine/decode's ChooseToken does, and appends it to the row's history.
+//
+// The same token as there, for equal logits, unless a sampled row's uniform number lies within 1e-5
+// of where two tokens' shares of the probability meet, or top-p's or min-p's bound that close to a
+// token's: sums and exponentials round in other places. A row's token depends on nothing else of
+// the batch.
+struct TokenChoice {
   Activations logits;
-  int64_t rows = 0;
-  const int32_t* bans = nullptr;   // [rows, kMaxBans] token ids; negative = none
-  const int32_t* slots = nullptr;  // [rows]
-  Choice* choices = nullptr;       // [rows]
-  int32_t* last_tokens = nullptr;
+  const RowChoice* rows = nullptr;  // [num_rows]
+  int64_t num_rows = 0;
+  RowSlots slots;
+  ScoredToken* chosen = nullptr;  // [num_rows]
+  // [num_rows, kMaxTopTokens]: the first top_tokens of a row are written, best first, up to and
+  // with the first that there is none for.
+  ScoredToken* top = nullptr;
 };
-void ChooseGreedy(const GreedyChoice& choice, Device& device);
+void ChooseTokens(const TokenChoice& choice, Device& device);
 
 }  // namespace transept::kernels::cuda

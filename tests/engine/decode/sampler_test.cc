@@ -9,7 +9,7 @@
 #include <random>
 #include <vector>
 
-#include "engine/decode/philox.h"
+#include "kernels/philox.h"
 #include "tests/engine/decode/golden_cases.h"
 
 namespace transept {
@@ -141,7 +141,7 @@ TEST(SamplingTest, DrawsFromTransformersDistribution) {
     DecodeParams params = golden.params;
     params.do_sample = true;
     for (params.seed = 0; params.seed < 300; ++params.seed) {
-      const double uniform = SamplingUniform(params.seed, 0, golden.history.size());
+      const double uniform = kernels::SamplingUniform(params.seed, 0, golden.history.size());
       TokenId expected = -1;
       double sum = 0.0;
       double margin = 1.0;  // between the draw and the nearest boundary

@@ -3,68 +3,114 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <vector>
+
 namespace transept {
 namespace {
 
+using kernels::cuda::BitOf;
+using kernels::cuda::RowChoice;
+using kernels::cuda::TokenSet;
 using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 
-DecodeParams Greedy() {
-  DecodeParams params;
-  params.eos_tokens = {1, 2};
-  return params;
+constexpr uint32_t kEos = BitOf(TokenSet::kEos), kSuppressed = BitOf(TokenSet::kSuppressed),
+                   kBegin = BitOf(TokenSet::kBeginSuppressed);
+
+class DeviceChoice : public ::testing::Test {
+ protected:
+  DeviceChoice() { params_.eos_tokens = {1, 2}; }
+
+  // After `known` tokens that the host knows, all of them fed or, if one more is pending, none.
+  RowChoice At(int32_t known, bool pending = false) {
+    history_.assign(known, 5);
+    RowPlan row;
+    row.slot = 3;
+    row.hypothesis = 2;
+    row.params = &params_;
+    row.prompt_length = prompt_length_;
+    row.history = history_;
+    if (!pending) row.tokens = row.history;
+    return ChoiceOf(row);
+  }
+
+  DecodeParams params_;
+  int32_t prompt_length_ = 1;
+  std::vector<TokenId> history_;
+};
+
+TEST_F(DeviceChoice, ByDefaultIsPlainGreedy) {
+  const RowChoice choice = At(4);
+  EXPECT_EQ(choice.slot, 3);
+  EXPECT_EQ(choice.length, 4);
+  EXPECT_EQ(choice.repetition_penalty, 1.0f);
+  EXPECT_EQ(choice.no_repeat_ngram_size, 0);
+  EXPECT_LT(choice.forced_token, 0);
+  EXPECT_EQ(choice.banned_sets, 0u);
+  EXPECT_EQ(choice.top_tokens, 0);
+  EXPECT_FALSE(choice.sample);
 }
 
-TEST(DeviceChoice, PlainGreedyRowsStayOnTheDevice) {
-  EXPECT_TRUE(ChoosesOnDevice(Greedy(), 4));
-  DecodeParams params = Greedy();
-  params.do_sample = true;
-  EXPECT_FALSE(ChoosesOnDevice(params, 4));
-  params = Greedy();
-  params.repetition_penalty = 1.2f;
-  EXPECT_FALSE(ChoosesOnDevice(params, 4));
-  params = Greedy();
-  params.top_logprobs = 1;
-  EXPECT_FALSE(ChoosesOnDevice(params, 4));
-  params = Greedy();
-  params.forced_eos_token = 2;
-  EXPECT_FALSE(ChoosesOnDevice(params, 4));
+TEST_F(DeviceChoice, CarriesWhatSamplingNeeds) {
+  params_.do_sample = true;
+  params_.temperature = 0.5f;
+  params_.top_k = 7;
+  params_.top_p = 0.75f;
+  params_.min_p = 0.25f;
+  params_.seed = uint64_t{1} << 40;
+  params_.top_logprobs = 6;
+  const RowChoice choice = At(4, /*pending=*/true);
+  EXPECT_TRUE(choice.sample);
+  EXPECT_EQ(choice.length, 5);
+  EXPECT_EQ(choice.hypothesis, 2u);
+  EXPECT_EQ(choice.temperature, 0.5f);
+  EXPECT_EQ(choice.top_k, 7);
+  EXPECT_EQ(choice.top_p, 0.75f);
+  EXPECT_EQ(choice.min_p, 0.25f);
+  EXPECT_EQ(choice.seed, uint64_t{1} << 40);
+  EXPECT_EQ(choice.top_tokens, 6);
 }
 
-TEST(DeviceChoice, AsManyBansAsFit) {
-  DecodeParams params = Greedy();
-  params.min_new_tokens = 3;
-  params.suppress_tokens = {7};
-  params.begin_suppress_tokens = {8};
-  EXPECT_TRUE(ChoosesOnDevice(params, 4));
-  EXPECT_FALSE(ChoosesOnDevice(params, 3));
+TEST_F(DeviceChoice, BansFollowTheLengthWithThePendingToken) {
+  params_.min_new_tokens = 2;
+  params_.suppress_tokens = {7};
+  params_.begin_suppress_tokens = {8};
+  EXPECT_EQ(At(1).banned_sets, kSuppressed | kBegin | kEos);
+  EXPECT_EQ(At(1, /*pending=*/true).banned_sets, kSuppressed | kEos);
+  EXPECT_EQ(At(3).banned_sets, kSuppressed);
+  prompt_length_ = 3;
+  EXPECT_EQ(At(3).banned_sets, kSuppressed | kBegin | kEos);
 }
 
-TEST(DeviceChoice, BansDependOnWhatTheRowHasGenerated) {
-  DecodeParams params = Greedy();
-  params.min_new_tokens = 2;
-  params.suppress_tokens = {7};
-  params.begin_suppress_tokens = {8};
-  const std::vector<TokenId> history = {0, 5, 6};
-  RowPlan row;
-  row.params = &params;
-  row.prompt_length = 1;
-  std::vector<int32_t> bans;
+TEST_F(DeviceChoice, NgramsWaitForAHistoryAsLong) {
+  params_.no_repeat_ngram_size = 3;
+  params_.repetition_penalty = 1.5f;
+  EXPECT_EQ(At(2).no_repeat_ngram_size, 0);
+  EXPECT_EQ(At(2, /*pending=*/true).no_repeat_ngram_size, 3);
+  EXPECT_EQ(At(2).repetition_penalty, 1.5f);
+}
 
-  row.history = absl::MakeConstSpan(history).first(1);
-  row.tokens = row.history;
-  AppendBans(row, 5, &bans);
-  EXPECT_THAT(bans, ElementsAre(7, 8, 1, 2, -1));
+TEST_F(DeviceChoice, ForcedTokensUndoTheBansInFrontOfThem) {
+  params_.max_new_tokens = 4;
+  params_.min_new_tokens = 4;
+  params_.suppress_tokens = {7};
+  params_.forced_bos_token = 9;
+  params_.forced_eos_token = 2;
+  EXPECT_EQ(At(1).forced_token, 9);
+  EXPECT_EQ(At(1).banned_sets, kSuppressed);
+  EXPECT_LT(At(2).forced_token, 0);
+  EXPECT_EQ(At(2).banned_sets, kSuppressed | kEos);
+  EXPECT_EQ(At(4).forced_token, 2);
+  EXPECT_EQ(At(4).banned_sets, kSuppressed);
+}
 
-  bans.clear();
-  row.tokens = {};  // one token is chosen, but still on the device
-  AppendBans(row, 5, &bans);
-  EXPECT_THAT(bans, ElementsAre(7, 1, 2, -1, -1));
-
-  bans.clear();
-  row.history = history;
-  row.tokens = absl::MakeConstSpan(history).last(1);
-  AppendBans(row, 5, &bans);
-  EXPECT_THAT(bans, ElementsAre(7, -1, -1, -1, -1));
+TEST_F(DeviceChoice, SetsThatNoStepBansAreEmpty) {
+  EXPECT_THAT(TokensOf(params_, TokenSet::kEos), IsEmpty());
+  params_.min_new_tokens = 1;
+  params_.suppress_tokens = {7};
+  EXPECT_THAT(TokensOf(params_, TokenSet::kEos), ElementsAre(1, 2));
+  EXPECT_THAT(TokensOf(params_, TokenSet::kSuppressed), ElementsAre(7));
+  EXPECT_THAT(TokensOf(params_, TokenSet::kBeginSuppressed), IsEmpty());
 }
 
 }  // namespace

@@ -105,7 +105,7 @@ TEST_F(DecoderInputs, ARangeOfRowsBringsItsOwnSources) {
 TEST_F(DecoderInputs, FillsUpToAFixedShape) {
   StepInputs inputs(/*block_size=*/2);
   const DecoderPadding padding{
-      .rows = 5, .block_table_stride = 7, .cross_block_table_stride = 4, .slot = 90, .row_slot = 9};
+      .rows = 5, .block_table_stride = 7, .cross_block_table_stride = 4, .slot = 90};
   std::vector<RowPlan> rows(plan_.rows.begin() + 1, plan_.rows.end());
   plan_.rows = rows;
   inputs.BuildDecoder(plan_, {0, 2}, {}, padding);
@@ -121,7 +121,6 @@ TEST_F(DecoderInputs, FillsUpToAFixedShape) {
   EXPECT_THAT(Values(view.query_offsets, 6), ElementsAre(0, 1, 2, 3, 4, 5));
   EXPECT_THAT(Values(view.source_offsets, 6), ElementsAre(0, 1, 2, 3, 4, 5));
   EXPECT_THAT(Values(view.cross_lengths + 2, 3), ElementsAre(0, 0, 0));
-  EXPECT_THAT(inputs.row_slots(), ElementsAre(0, 2, 9, 9, 9));
 }
 
 }  // namespace

@@ -1,10 +1,5 @@
-// GPU operations on single rows, and the greedy choice.
-#include <algorithm>
-#include <cmath>
-#include <limits>
-
+// GPU operations on single rows.
 #include "kernels/cpu/reference.h"
-#include "kernels/cuda/select.h"
 #include "tests/kernels/cuda/gpu.h"
 #include "tests/kernels/support.h"
 
@@ -95,85 +90,6 @@ INSTANTIATE_TEST_SUITE_P(Types, CudaRowsTest,
                          testing::Values(DataType::kFloat32, DataType::kBFloat16,
                                          DataType::kFloat16),
                          NameOf);
-
-class CudaGreedyTest : public GpuTest {};
-
-TEST_P(CudaGreedyTest, TakesTheFirstOfTheLargest) {
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  constexpr int64_t kVocab = 5003;
-  for (const int64_t rows : {6, 200}) {
-    Tensor logits = MakeTensor(rows, kVocab, DataType::kFloat32, 1, Extent::kRows);
-    const auto at = [&](int64_t row, int64_t i) -> float& {
-      return logits.values[row * kVocab + i];
-    };
-    at(1, 4000) = at(1, 17) = 5.0f;
-    at(2, 5002) = 9.0f;
-    at(3, 0) = std::nanf("");
-    for (int64_t i = 0; i < kVocab; ++i) at(4, i) = -kInfinity;
-    at(5, 77) = kInfinity;
-    std::vector<float> padded(rows * logits.device.stride);
-    for (int64_t row = 0; row < rows; ++row) {
-      std::copy_n(&at(row, 0), kVocab, padded.data() + row * logits.device.stride);
-    }
-    logits.device.data = Upload(padded);
-    // Row 2 may not take what is largest.
-    std::vector<int32_t> bans(rows * kMaxBans, -1);
-    bans[2 * kMaxBans + 3] = 5002;
-    std::vector<int32_t> slots(rows);
-    for (int64_t row = 0; row < rows; ++row) slots[row] = static_cast<int32_t>(rows - 1 - row);
-    GreedyChoice choice{.logits = logits.device,
-                        .rows = rows,
-                        .bans = Upload(bans),
-                        .slots = Upload(slots),
-                        .choices = Upload(std::vector<Choice>(rows)),
-                        .last_tokens = Upload(std::vector<int32_t>(rows, -5))};
-    Finish();
-    ChooseGreedy(choice, device());
-    Finish();
-    std::vector<Choice> choices(rows);
-    std::vector<int32_t> last(rows);
-    cudaMemcpy(choices.data(), choice.choices, rows * sizeof(Choice), cudaMemcpyDeviceToHost);
-    cudaMemcpy(last.data(), choice.last_tokens, rows * sizeof(int32_t), cudaMemcpyDeviceToHost);
-    at(2, 5002) = -kInfinity;
-    for (int64_t row = 0; row < rows; ++row) {
-      SCOPED_TRACE(row);
-      int32_t best = 0;
-      float largest = -kInfinity;
-      for (int64_t i = 0; i < kVocab; ++i) {
-        if (at(row, i) > largest) {
-          largest = at(row, i);
-          best = static_cast<int32_t>(i);
-        }
-      }
-      double sum = 0;
-      for (int64_t i = 0; i < kVocab; ++i) {
-        if (!std::isnan(at(row, i))) sum += std::exp(double{at(row, i)} - largest);
-      }
-      EXPECT_EQ(choices[row].token, best);
-      EXPECT_EQ(last[rows - 1 - row], best);
-      if (row == 4) {
-        EXPECT_EQ(choices[row].logprob, -kInfinity);
-      } else if (row == 5) {
-        EXPECT_EQ(choices[row].logprob, 0.0f);
-      } else {
-        EXPECT_NEAR(choices[row].logprob, -std::log(sum), 1e-4);
-      }
-    }
-  }
-}
-
-TEST_P(CudaGreedyTest, ResolvesTokensThatOnlyTheDeviceKnows) {
-  int32_t* ids = Upload(std::vector<int32_t>{5, -1, -3, 0});
-  const int32_t* last = Upload(std::vector<int32_t>{70, 71, 72});
-  Finish();
-  ResolveTokens(ids, 4, last, device());
-  Finish();
-  std::vector<int32_t> resolved(4);
-  cudaMemcpy(resolved.data(), ids, 4 * sizeof(int32_t), cudaMemcpyDeviceToHost);
-  EXPECT_EQ(resolved, (std::vector<int32_t>{5, 70, 72, 0}));
-}
-
-INSTANTIATE_TEST_SUITE_P(Types, CudaGreedyTest, testing::Values(DataType::kFloat32), NameOf);
 
 }  // namespace
 }  // namespace transept::kernels::cuda

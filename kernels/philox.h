@@ -1,12 +1,12 @@
 // The counter-based generator Philox4x32-10 of Salmon, Moraes, Dror and Shaw, "Parallel Random
 // Numbers: As Easy as 1, 2, 3" (SC 2011): a pure function of key and counter, so that any row of
-// any batch on any device finds its random number without state.
+// any batch on any device finds its random number without state. Compiled for GPUs too.
 #pragma once
 
 #include <array>
 #include <cstdint>
 
-namespace transept {
+namespace transept::kernels {
 
 using PhiloxCounter = std::array<uint32_t, 4>;
 using PhiloxKey = std::array<uint32_t, 2>;
@@ -38,4 +38,4 @@ constexpr double SamplingUniform(uint64_t seed, uint32_t hypothesis, uint32_t po
   return static_cast<double>(word >> 11) * 0x1.0p-53;
 }
 
-}  // namespace transept
+}  // namespace transept::kernels

@@ -1,10 +1,10 @@
-#include "engine/decode/philox.h"
+#include "kernels/philox.h"
 
 #include <gtest/gtest.h>
 
 #include <set>
 
-namespace transept {
+namespace transept::kernels {
 namespace {
 
 // The known answers that the paper's authors publish with their implementation.
@@ -33,4 +33,4 @@ TEST(PhiloxTest, SeedHypothesisAndPositionGiveDifferentDraws) {
 }
 
 }  // namespace
-}  // namespace transept
+}  // namespace transept::kernels

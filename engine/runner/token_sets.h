@@ -1,0 +1,42 @@
+// The sets of tokens that rows may ban, on the GPU.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/types/generation.h"
+#include "kernels/cuda/device.h"
+
+namespace transept {
+
+// A set is a bit mask, so that it may have any size (kernels::cuda::RowSlots). Pinned host memory
+// is used in turn by two steps: before the next but one begins, the copies of this one must have
+// ended. Not thread-safe.
+class TokenSets {
+ public:
+  // For as many rows as `slots`. `device` must outlive this object; errors go to it.
+  TokenSets(kernels::cuda::Device* device, int64_t slots, int64_t vocab_size);
+  ~TokenSets();
+
+  TokenSets(const TokenSets&) = delete;
+  TokenSets& operator=(const TokenSets&) = delete;
+
+  void BeginStep() { step_ = 1 - step_; }
+  // Sends the sets that `params` have on the device's stream, for a row that starts at `slot`; once
+  // a step and slot.
+  void Send(int32_t slot, const DecodeParams& params);
+
+  // In device memory [slots, kTokenSets, words]; a set that was not sent is undefined.
+  const uint32_t* masks() const { return masks_; }
+  int64_t words() const { return words_; }
+
+ private:
+  kernels::cuda::Device& device_;
+  const int64_t slots_;
+  const int64_t words_;        // of a set
+  uint32_t* masks_ = nullptr;  // device
+  uint32_t* host_ = nullptr;   // pinned [2, slots, kTokenSets, words]
+  int step_ = 0;
+};
+
+}  // namespace transept
