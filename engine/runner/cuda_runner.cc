@@ -114,8 +114,10 @@ absl::StatusOr<std::unique_ptr<CudaRunner>> CudaRunner::Create(kernels::cuda::De
   if (!device->ok()) return runner->status();
   runner->executor_.Prepare(model->encoder());
   runner->executor_.Prepare(model->decoder());
+  runner->executor_.set_measuring(true);
   absl::Status status = runner->RecordGraphs();
   if (status.ok()) status = runner->WarmUp();
+  runner->executor_.set_measuring(false);
   if (!status.ok()) return status;
   return runner;
 }

@@ -338,11 +338,11 @@ const char* cublasLtGetStatusString(cublasStatus_t) {
 cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDesc_t,
                                               cublasLtMatrixLayout_t, cublasLtMatrixLayout_t,
                                               cublasLtMatrixLayout_t, cublasLtMatrixLayout_t,
-                                              cublasLtMatmulPreference_t, int,
+                                              cublasLtMatmulPreference_t, int requested,
                                               cublasLtMatmulHeuristicResult_t results[],
                                               int* count) {
-  results[0] = {};
-  *count = 1;
+  *count = std::min(requested, 2);
+  std::fill_n(results, *count, cublasLtMatmulHeuristicResult_t{});
   return BlasStatus(Nothing("cublasLtMatmulAlgoGetHeuristic"));
 }
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t, const void*, const void*,
