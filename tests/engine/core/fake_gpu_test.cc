@@ -114,9 +114,9 @@ TEST_F(GpuMemory, NoGpuIsSaidInOneLine) {
   fake_cuda::Reset(0);
   const absl::Status status = Create(GpuConfig()).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(std::string(status.message()),
-            "device: no usable GPU for 'cuda': looking for a GPU: no CUDA-capable device is "
-            "detected");
+  EXPECT_EQ(
+      std::string(status.message()),
+      "device: 'cuda' has no usable GPU: looking for a GPU: no CUDA-capable device is detected");
 }
 
 using GpuStart = FakeGpu;

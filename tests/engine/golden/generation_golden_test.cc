@@ -164,8 +164,8 @@ class GenerationGoldenTest : public ::testing::TestWithParam<std::tuple<std::str
 
 // Asks for the log-probabilities of the most likely tokens, which are their logits but for one
 // number a row, then for those of the most likely of the rest, and so on. Single precision's
-// rounding grows from step to step in models that decide by little, so later steps cannot be held to
-// its last digits; rounding_golden_test.cc has them.
+// rounding grows from step to step in models that decide by little, so later steps cannot be held
+// to its last digits; rounding_golden_test.cc has them.
 constexpr size_t kExactSteps = 3;
 
 TEST_P(GenerationGoldenTest, StepLogits) {

@@ -14,6 +14,7 @@
 #include "engine/engine_options.h"
 #include "engine/loaded_model.h"
 #include "tests/engine/golden/golden_variant.h"
+#include "tests/engine/golden/logits.h"
 
 namespace transept {
 namespace {
@@ -75,7 +76,6 @@ class RoundingGoldenTest : public ::testing::TestWithParam<std::tuple<std::strin
                        .blocks = TakeBlocks(steps.tokens.size())});
       rows_.back().fed.insert(rows_.back().fed.end(), steps.tokens.begin(), steps.tokens.end());
     }
-    params_.top_logprobs = static_cast<int32_t>(golden_.steps[0].logits[0].size());
   }
 
   std::vector<BlockId> TakeBlocks(size_t positions) {
@@ -110,9 +110,9 @@ class RoundingGoldenTest : public ::testing::TestWithParam<std::tuple<std::strin
     EXPECT_TRUE(result.ok()) << result.status();
     if (!result.ok()) return {};
     std::vector<std::vector<float>> all;
-    for (const GeneratedToken& chosen : result->rows) {
-      all.emplace_back(params_.top_logprobs);
-      for (const TokenLogprob& entry : chosen.top) all.back()[entry.token] = entry.logprob;
+    for (const std::vector<float>& logits :
+         ReadLogits(loaded_.model->logits(), static_cast<int64_t>(rows_.size()))) {
+      all.push_back(LogSoftmax(logits));
     }
     return all;
   }
