@@ -5,17 +5,10 @@
 #include "kernels/cpu/step.h"
 #include "kernels/cpu/thread_pool.h"
 #include "kernels/inputs.h"
+#include "kernels/observer.h"
 #include "kernels/operation.h"
 
 namespace transept::kernels::cpu {
-
-// Told before and after every operation of a run, on the thread that runs it: for timing.
-class Observer {
- public:
-  virtual ~Observer() = default;
-  virtual void Begin(const Operation& operation) = 0;
-  virtual void End(const Operation& operation) = 0;
-};
 
 // Not thread-safe: one run at a time. All activations must be float32. A row's results do not
 // depend, to the last bit, on the number of threads nor on what else is in the step (the

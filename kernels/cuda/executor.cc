@@ -31,6 +31,7 @@ void Executor::Run(const Program& program, const Step& step) {
   const bool fused = step.num_tokens <= kMaxSkinnyRows;
   for (const PlannedOperation& planned : plans_.at(&program)) {
     if (fused && planned.absorbed) continue;
+    if (observer_) observer_->Begin(*planned.operation);
     const NormNeighbours norms = fused ? planned.norms : NormNeighbours{};
     std::visit(
         [&](const auto& op) {
@@ -41,6 +42,7 @@ void Executor::Run(const Program& program, const Step& step) {
           }
         },
         *planned.operation);
+    if (observer_) observer_->End(*planned.operation);
   }
 }
 

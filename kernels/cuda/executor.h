@@ -8,6 +8,7 @@
 #include "kernels/cuda/fusion.h"
 #include "kernels/cuda/operations.h"
 #include "kernels/inputs.h"
+#include "kernels/observer.h"
 #include "kernels/operation.h"
 
 namespace transept::kernels::cuda {
@@ -37,11 +38,16 @@ class Executor {
   void Run(const Program& program, const EncoderInputs& inputs) { Run(program, Step(inputs)); }
   void Run(const Program& program, const DecoderInputs& inputs) { Run(program, Step(inputs)); }
 
+  // Null for none. Must outlive the runs that follow. Norms that their neighbours took over are not
+  // reported.
+  void set_observer(Observer* observer) { observer_ = observer; }
+
  private:
   void Run(const Program& program, const Step& step);
 
   Resources resources_;
   std::map<const Program*, std::vector<PlannedOperation>> plans_;
+  Observer* observer_ = nullptr;
 };
 
 }  // namespace transept::kernels::cuda
