@@ -1,27 +1,52 @@
-// Times generation in process on the shared workloads, and prints one JSON line.
+// Times generation in process on the shared workloads, and prints one JSON line a measurement.
 //
 //   transept-bench --workload t5b-128-64 --batch 8 [--dtype bfloat16] [--threads 2] [--runs 3]
 //
 // All requests of a batch are submitted at once; each run waits for the last. The figures are the
 // median run's, with the fields of the scripts that time the peers; "outside_steps" is the fraction
 // of the time that is not the runner's: scheduling and delivery.
+//
+//   transept-bench --arrivals poisson --rate 20,inf [--requests 1000] [--seed 1] --batch 32
+//
+// An open loop: requests arrive as a Poisson process, with sources of 16 to 512 tokens and 8 to 256
+// tokens to generate, on an engine of --batch rows that takes them as it can. One line for each
+// rate, in requests a second; "inf" has all arrive at once, which saturates the engine; "auto" is
+// that, then 0.5, 0.8 and 0.95 of what it completed. As many requests as there are rows arrive
+// before and after those that count. Latencies are percentiles: of the requests that count, from
+// the arrival that was drawn ("first_token"), and of the gaps between a request's deliveries,
+// divided by the tokens that came ("inter_token").
+//
+//   transept-bench --trace out.json ...
+//
+// Writes a timeline of the run for ui.perfetto.dev as well, and of the operations of one encoder
+// batch and one decoder step, measured apart afterwards (trace.h, operation_timer.h). A decoder
+// step is the one in the middle of a generation, of all rows.
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <condition_variable>
+#include <cmath>
 #include <cstdio>
+#include <limits>
 #include <memory>
-#include <mutex>
 #include <nlohmann/json.hpp>
-#include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "engine/checkpoint/random_tensors.h"
 #include "engine/engine.h"
+#include "engine/engine_options.h"
+#include "engine/loaded_model.h"
+#include "engine/start_engine.h"
+#include "tests/bench/fixed_batch.h"
+#include "tests/bench/open_loop.h"
+#include "tests/bench/trace.h"
+#include "tests/bench/trace_operations.h"
 #include "tests/bench/workloads.h"
 
 ABSL_FLAG(std::string, workload, "t5b-128-64", "name of a workload");
@@ -32,80 +57,39 @@ ABSL_FLAG(std::string, dtype, "float32", "weights: float32, bfloat16 or float16"
 ABSL_FLAG(std::string, attention_backend, "auto", "attention backend");
 ABSL_FLAG(int, threads, 0, "CPU threads, 0 = one a core");
 ABSL_FLAG(int, runs, 3, "timed runs after one warm-up");
+ABSL_FLAG(int, max_encoder_tokens, 0, "source tokens encoded in one step, 0 = automatic");
+ABSL_FLAG(std::string, arrivals, "together", "how requests arrive: together or poisson");
+ABSL_FLAG(std::vector<std::string>, rate, {"auto"}, "poisson: requests a second, inf, or auto");
+ABSL_FLAG(int, requests, 0, "poisson: requests that count, 0 = 256 or eight times the batch");
+ABSL_FLAG(int, seed, 1, "poisson: of all that is random");
+ABSL_FLAG(int, max_queue, 0, "poisson: requests that may wait, 0 = all");
+ABSL_FLAG(std::string, trace, "", "file to write a timeline to");
 
 namespace transept::bench {
 namespace {
 
-// Counts the ends of a batch's requests.
-class Countdown {
- public:
-  explicit Countdown(int count) : left_(count) {}
-
-  void Done(const absl::Status& status) {
-    const std::lock_guard lock(mu_);
-    if (!status.ok()) status_ = status;
-    if (--left_ == 0) done_.notify_one();
-  }
-  absl::Status Wait() {
-    std::unique_lock lock(mu_);
-    done_.wait(lock, [this] { return left_ == 0; });
-    return status_;
-  }
-
- private:
-  std::mutex mu_;
-  std::condition_variable done_;
-  int left_;
-  absl::Status status_;
-};
-
-class CountdownSink final : public ResultSink {
- public:
-  explicit CountdownSink(Countdown* countdown) : countdown_(*countdown) {}
-  void OnTokens(int, absl::Span<const GeneratedToken>) override {}
-  void OnFinish(absl::StatusOr<Result> result) override { countdown_.Done(result.status()); }
-
- private:
-  Countdown& countdown_;
-};
-
-struct RunTimes {
-  double total_ms = 0;
-  double encoder_ms = 0;
-  double outside_steps_ms = 0;  // total less the runner's steps: scheduling and delivery
-};
-
-// Sources differ from run to run, so that none is found in the source cache.
-std::vector<TokenId> RandomSource(const Workload& workload, std::mt19937* random) {
-  std::uniform_int_distribution<TokenId> token(5, std::min(workload.model.vocab_size, 30000) - 1);
-  std::vector<TokenId> source(workload.source_tokens);
-  for (TokenId& id : source) id = token(*random);
-  return source;
+bool IsPoisson() {
+  return absl::GetFlag(FLAGS_arrivals) == "poisson";
 }
 
-absl::StatusOr<RunTimes> RunBatch(const Workload& workload, int batch, Engine* engine,
-                                  std::mt19937* random) {
-  Countdown countdown(batch);
-  const EngineStats before = engine->Stats();
-  const TimePoint start = Clock::now();
-  for (int i = 0; i < batch; ++i) {
-    Request request;
-    request.source = RandomSource(workload, random);
-    request.params.max_new_tokens = workload.new_tokens;
-    request.params.min_new_tokens = workload.new_tokens;
-    request.params.eos_tokens = workload.model.eos_tokens;
-    const absl::StatusOr<RequestId> id =
-        engine->Submit(std::move(request), std::make_shared<CountdownSink>(&countdown));
-    if (!id.ok()) countdown.Done(id.status());
-  }
-  if (absl::Status status = countdown.Wait(); !status.ok()) return status;
-  const double total_ms = Milliseconds(Clock::now() - start);
-  const EngineStats after = engine->Stats();
-  return RunTimes{.total_ms = total_ms,
-                  .encoder_ms = after.encode_ms - before.encode_ms,
-                  .outside_steps_ms = total_ms - (after.step_ms - before.step_ms)};
+int CountedRequests(int batch) {
+  const int requests = absl::GetFlag(FLAGS_requests);
+  return requests > 0 ? requests : std::max(256, 8 * batch);
 }
 
+int QueueFor(int batch) {
+  if (!IsPoisson()) return batch;
+  const int queue = absl::GetFlag(FLAGS_max_queue);
+  return queue > 0 ? queue : CountedRequests(batch) + 2 * batch;
+}
+
+int EncoderTokensFor(const Workload& workload, int batch) {
+  if (const int tokens = absl::GetFlag(FLAGS_max_encoder_tokens); tokens > 0) return tokens;
+  if (IsPoisson()) return config::EngineConfig().max_encoder_tokens;
+  return std::min(batch * workload.source_tokens, 8192);
+}
+
+// `workload` has the longest lengths of all requests.
 config::EngineConfig ConfigFor(const Workload& workload, int batch) {
   config::EngineConfig config;
   config.device = absl::GetFlag(FLAGS_device);
@@ -113,10 +97,10 @@ config::EngineConfig ConfigFor(const Workload& workload, int batch) {
   config.attention_backend = absl::GetFlag(FLAGS_attention_backend);
   config.threads = absl::GetFlag(FLAGS_threads);
   config.max_rows = batch;
-  config.max_queue = batch;
+  config.max_queue = QueueFor(batch);
   config.max_source_tokens = workload.source_tokens;
   config.max_new_tokens = workload.new_tokens;
-  config.max_encoder_tokens = std::min(batch * workload.source_tokens, 8192);
+  config.max_encoder_tokens = EncoderTokensFor(workload, batch);
   config.source_cache = false;
   const int64_t positions = (workload.source_tokens + workload.new_tokens + 32) * int64_t{batch};
   const StackSpec& decoder = workload.model.decoder;
@@ -133,7 +117,7 @@ kernels::DataType StoredDtype() {
   return DataType::kFloat32;
 }
 
-// The workload of --workload, on the checkpoint of --model-dir if there is one.
+// The workload of --workload, on the checkpoint of --model_dir if there is one.
 struct Subject {
   Workload workload;
   std::unique_ptr<Checkpoint> checkpoint;
@@ -157,39 +141,137 @@ absl::StatusOr<Subject> MakeSubject() {
   return subject;
 }
 
-void Print(const Workload& workload, int batch, const RunTimes& median) {
-  const nlohmann::ordered_json line = {
-      {"peer", "transept-" + absl::GetFlag(FLAGS_dtype) + "-" + absl::GetFlag(FLAGS_device)},
-      {"workload", workload.name},
-      {"batch", batch},
-      {"encoder_ms", median.encoder_ms},
-      {"total_ms", median.total_ms},
-      {"step_ms", (median.total_ms - median.encoder_ms) / workload.new_tokens},
-      {"tokens_per_s", batch * workload.new_tokens / median.total_ms * 1e3},
-      {"outside_steps", median.outside_steps_ms / median.total_ms},
-  };
+// What every line says of the run.
+nlohmann::ordered_json LineFor(const Workload& workload, int batch) {
+  return {{"peer", "transept-" + absl::GetFlag(FLAGS_dtype) + "-" + absl::GetFlag(FLAGS_device)},
+          {"workload", workload.name},
+          {"batch", batch}};
+}
+
+void Print(const nlohmann::ordered_json& line) {
   std::puts(line.dump().c_str());
+  std::fflush(stdout);
+}
+
+absl::Status BenchTogether(const Workload& workload, int batch, Engine* engine) {
+  const auto median = RunBatches(workload, batch, absl::GetFlag(FLAGS_runs), engine);
+  if (!median.ok()) return median.status();
+  nlohmann::ordered_json line = LineFor(workload, batch);
+  line["encoder_ms"] = median->encoder_ms;
+  line["total_ms"] = median->total_ms;
+  line["step_ms"] = (median->total_ms - median->encoder_ms) / workload.new_tokens;
+  line["tokens_per_s"] = batch * workload.new_tokens / median->total_ms * 1e3;
+  line["outside_steps"] = median->outside_steps_ms / median->total_ms;
+  Print(line);
+  return absl::OkStatus();
+}
+
+// Runs and prints one rate. Returns the requests that were completed in a second.
+absl::StatusOr<double> BenchRate(const Workload& workload, int batch, double rate, Engine* engine) {
+  const LoadOptions options{.rate = rate,
+                            .requests = CountedRequests(batch),
+                            .settle = batch,
+                            .seed = static_cast<uint32_t>(absl::GetFlag(FLAGS_seed))};
+  const absl::StatusOr<LoadFigures> figures = RunLoad(options, engine);
+  if (!figures.ok()) return figures.status();
+  nlohmann::ordered_json line = LineFor(workload, batch);
+  line["arrivals"] = "poisson";
+  line["requests"] = options.requests;
+  line["seed"] = options.seed;
+  if (std::isinf(rate)) {
+    line["rate"] = "inf";
+  } else {
+    line["rate"] = rate;
+    line["offered_per_s"] = figures->offered_per_s;
+  }
+  line["completed_per_s"] = figures->completed_per_s;
+  line["tokens_per_s"] = figures->tokens_per_s;
+  line["first_token_p50_ms"] = figures->first_token_p50_ms;
+  line["first_token_p99_ms"] = figures->first_token_p99_ms;
+  line["inter_token_p50_ms"] = figures->inter_token_p50_ms;
+  line["inter_token_p99_ms"] = figures->inter_token_p99_ms;
+  line["rejected"] = figures->rejected;
+  Print(line);
+  return figures->completed_per_s;
+}
+
+absl::Status BenchAutomaticRates(const Workload& workload, int batch, Engine* engine) {
+  constexpr double kSaturating = std::numeric_limits<double>::infinity();
+  const absl::StatusOr<double> most = BenchRate(workload, batch, kSaturating, engine);
+  if (!most.ok()) return most.status();
+  for (const double fraction : {0.5, 0.8, 0.95}) {
+    const auto completed = BenchRate(workload, batch, fraction * *most, engine);
+    if (!completed.ok()) return completed.status();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status BenchPoisson(const Workload& workload, int batch, Engine* engine) {
+  for (const std::string& word : absl::GetFlag(FLAGS_rate)) {
+    double rate = 0;
+    absl::Status status;
+    if (word == "auto") {
+      status = BenchAutomaticRates(workload, batch, engine);
+    } else if (absl::SimpleAtod(word, &rate) && rate > 0) {
+      status = BenchRate(workload, batch, rate, engine).status();
+    } else {
+      status = absl::InvalidArgumentError(
+          absl::StrCat("--rate: '", word, "' is neither a positive number nor inf nor auto"));
+    }
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckFlags() {
+  if (absl::GetFlag(FLAGS_batch) < 1) {
+    return absl::InvalidArgumentError("--batch must be at least 1");
+  }
+  if (absl::GetFlag(FLAGS_runs) < 1) return absl::InvalidArgumentError("--runs must be at least 1");
+  const std::string arrivals = absl::GetFlag(FLAGS_arrivals);
+  if (arrivals != "together" && arrivals != "poisson") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--arrivals: '", arrivals, "' is neither together nor poisson"));
+  }
+  return absl::OkStatus();
+}
+
+// Runs the benchmark on an engine which is gone afterwards. `timeline` may be null.
+absl::Status Bench(const config::EngineConfig& config, const EngineOptions& options,
+                   const Subject& subject, Timeline* timeline) {
+  absl::StatusOr<LoadedModel> loaded = LoadModel(options, *subject.checkpoint);
+  if (!loaded.ok()) return loaded.status();
+  if (timeline) loaded->runner = TraceRunner(std::move(loaded->runner), timeline);
+  const std::unique_ptr<Engine> engine =
+      StartEngine(config, options, *std::move(loaded), /*tokenizer=*/nullptr);
+  const int batch = config.max_rows;
+  return IsPoisson() ? BenchPoisson(subject.workload, batch, engine.get())
+                     : BenchTogether(subject.workload, batch, engine.get());
 }
 
 absl::Status Main() {
-  const int batch = absl::GetFlag(FLAGS_batch);
-  if (batch < 1) return absl::InvalidArgumentError("--batch must be at least 1");
-  const absl::StatusOr<Subject> subject = MakeSubject();
+  if (absl::Status status = CheckFlags(); !status.ok()) return status;
+  absl::StatusOr<Subject> subject = MakeSubject();
   if (!subject.ok()) return subject.status();
-  const Workload& workload = subject->workload;
-  auto engine = Engine::Create(ConfigFor(workload, batch), *subject->checkpoint, nullptr);
-  if (!engine.ok()) return engine.status();
-  std::mt19937 random(1);
-  std::vector<RunTimes> runs;
-  for (int i = 0; i <= absl::GetFlag(FLAGS_runs); ++i) {
-    const auto times = RunBatch(workload, batch, engine->get(), &random);
-    if (!times.ok()) return times.status();
-    if (i > 0) runs.push_back(*times);
+  Workload& workload = subject->workload;
+  StepShape shape{.rows = absl::GetFlag(FLAGS_batch),
+                  .source_tokens = workload.source_tokens,
+                  .position = workload.new_tokens / 2};
+  if (IsPoisson()) {
+    workload.source_tokens = kMaxSourceTokens;
+    workload.new_tokens = kMaxNewTokens;
+    shape.source_tokens = (kMinSourceTokens + kMaxSourceTokens) / 2;
+    shape.position = (kMinNewTokens + kMaxNewTokens) / 4;
   }
-  std::sort(runs.begin(), runs.end(),
-            [](const RunTimes& a, const RunTimes& b) { return a.total_ms < b.total_ms; });
-  Print(workload, batch, runs[runs.size() / 2]);
-  return absl::OkStatus();
+  const config::EngineConfig config = ConfigFor(workload, shape.rows);
+  const absl::StatusOr<EngineOptions> options = ResolveEngineOptions(config, workload.model);
+  if (!options.ok()) return options.status();
+  const std::string trace = absl::GetFlag(FLAGS_trace);
+  if (trace.empty()) return Bench(config, *options, *subject, nullptr);
+  Timeline timeline;
+  absl::Status status = Bench(config, *options, *subject, &timeline);
+  if (status.ok()) status = TraceOperations(*options, *subject->checkpoint, shape, &timeline);
+  return status.ok() ? timeline.Write(trace) : status;
 }
 
 }  // namespace

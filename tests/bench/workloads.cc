@@ -1,5 +1,7 @@
 #include "tests/bench/workloads.h"
 
+#include <algorithm>
+
 namespace transept::bench {
 namespace {
 
@@ -46,6 +48,18 @@ const std::vector<Workload>& Workloads() {
        512, 128},
   };
   return workloads;
+}
+
+Request RandomRequest(const ModelSpec& model, int32_t source_tokens, int32_t new_tokens,
+                      std::mt19937* random) {
+  std::uniform_int_distribution<TokenId> token(5, std::min(model.vocab_size, 30000) - 1);
+  Request request;
+  request.source.resize(source_tokens);
+  for (TokenId& id : request.source) id = token(*random);
+  request.params.max_new_tokens = new_tokens;
+  request.params.min_new_tokens = new_tokens;
+  request.params.eos_tokens = model.eos_tokens;
+  return request;
 }
 
 }  // namespace transept::bench

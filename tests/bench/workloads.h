@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <random>
 #include <string>
 #include <vector>
 
 #include "engine/types/model_spec.h"
+#include "engine/types/request.h"
 
 namespace transept::bench {
 
@@ -19,5 +21,9 @@ struct Workload {
 
 // Every workload, in the order of the tables in docs/performance.md.
 const std::vector<Workload>& Workloads();
+
+// A request for exactly `new_tokens` tokens, with a source of random tokens.
+Request RandomRequest(const ModelSpec& model, int32_t source_tokens, int32_t new_tokens,
+                      std::mt19937* random);
 
 }  // namespace transept::bench
