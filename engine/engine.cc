@@ -111,6 +111,7 @@ class EngineImpl final : public Engine {
 RequestLimits LimitsOf(const config::EngineConfig& config, const ModelSpec& spec) {
   RequestLimits limits;
   limits.vocab_size = spec.vocab_size;
+  limits.source_vocab_size = spec.source_vocab_size();
   limits.max_source_tokens = config.max_source_tokens;
   if (spec.max_source_positions > 0) {
     limits.max_source_tokens = std::min(limits.max_source_tokens, spec.max_source_positions);

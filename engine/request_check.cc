@@ -42,7 +42,7 @@ absl::Status CheckRequest(const Request& request, const RequestLimits& limits) {
         "output.top_logprobs",
         absl::StrCat(request.params.top_logprobs, " is outside [0, ", kMaxTopLogprobs, "]"));
   }
-  absl::Status status = CheckTokens("source", request.source, limits.vocab_size);
+  absl::Status status = CheckTokens("source", request.source, limits.source_vocab_size);
   status.Update(CheckTokens("target_prefix", request.target_prefix, limits.vocab_size));
   return status;
 }

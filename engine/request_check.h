@@ -10,7 +10,8 @@
 namespace transept {
 
 struct RequestLimits {
-  int32_t vocab_size = 0;
+  int32_t vocab_size = 0;  // of the target
+  int32_t source_vocab_size = 0;
   int32_t max_source_tokens = 0;  // the server's limit and the model's, whichever is lower
   int32_t max_prefix_tokens = 0;  // target prefix
   int32_t max_new_tokens = 0;

@@ -1,9 +1,8 @@
 // The operations a model is made of, as data.
 //
-// A forward pass is a Program: a list of typed operations built once at load. Every pointer in it
-// (weights, activation buffers, caches) is fixed; what changes from step to step is in
-// EncoderInputs / DecoderInputs (kernels/inputs.h). A device may run the list one operation at a
-// time (kernels/cpu), capture it in a graph, or hand it whole to one persistent kernel.
+// A forward pass is a Program: a list of operations built once at load. Every pointer in it is
+// fixed; what changes from step to step is in EncoderInputs / DecoderInputs (kernels/inputs.h). A
+// device may run the list one by one, capture it in a graph, or hand it to one persistent kernel.
 //
 // Shapes: T = query tokens in the step, R = decoder rows, M = T or R by the buffer's `extent`.
 #pragma once
@@ -27,6 +26,7 @@ enum class ActivationFunction : uint8_t {
 enum class NormKind : uint8_t {
   kRms,    // x / √(mean(x²) + eps) * weight
   kLayer,  // (x - mean) / √(var + eps) * weight + bias
+  kNone,   // x: converts, no more
 };
 
 // Which implementation of an attention operation runs; chosen by an engine/attention backend.
@@ -56,22 +56,23 @@ struct AttentionShape {
 // out[t] = table[token_ids[t]] * scale + positions[position[t] + position_offset]
 struct EmbedOp {
   Matrix table;      // [vocab, d_model]
-  Matrix positions;  // [max_positions, d_model]; null data = none
+  Matrix positions;  // [max_positions, d_model] float32; null data = none
   int32_t position_offset = 0;
   float scale = 1.0f;
   Activations out;  // [T, d_model]
 };
 
 // out = norm(in) * output_scale, perhaps in place. A linear layer behind it that reads `out` is its
-// only reader: a device may fuse the two.
+// only reader if `stream` is absent: a device may fuse the two then.
 struct NormOp {
   NormKind kind = NormKind::kRms;
-  Vector weight;  // [width]
+  Vector weight;  // [width]; kNone: absent
   Vector bias;    // [width] or absent; kLayer only
   float eps = 1e-6f;
   float output_scale = 1.0f;
   Activations in;
   Activations out;
+  Activations stream;  // float32, another copy of the result; may be `in`; null data = none
 };
 
 // out = activation(in * weightᵀ + bias) + residual. `residual` may be `out` itself; `in` may not.
@@ -102,9 +103,8 @@ struct EncoderAttentionOp {
   Activations out;  // [T, num_heads * head_size]
 };
 
-// Causal self-attention of the decoder. First writes the K/V of all T query tokens to self_slots,
-// then each query token at position p reads positions 0..p of its row through the block tables and
-// the ancestry.
+// Causal self-attention of the decoder. First writes the K/V of all T query tokens to self_slots;
+// then a token at position p reads 0..p of its row through the block tables and the ancestry.
 struct SelfAttentionOp {
   AttentionKernel kernel = AttentionKernel::kReference;
   AttentionShape shape;

@@ -21,11 +21,10 @@ std::string NameOf(const config::ModelConfig& config) {
   return (folder.has_filename() ? folder : folder.parent_path()).filename().string();
 }
 
-// Null if the folder has none: the model then takes token ids only.
-absl::StatusOr<std::shared_ptr<const Tokenizer>> LoadTokenizerIfAny(const Checkpoint& checkpoint) {
+// Null if the folder has none that can be read: the model then takes token ids only.
+std::shared_ptr<const Tokenizer> LoadTokenizerIfAny(const Checkpoint& checkpoint) {
   auto tokenizer = LoadTokenizer(checkpoint.folder(), checkpoint.spec());
-  if (tokenizer.ok()) return std::shared_ptr<const Tokenizer>(*std::move(tokenizer));
-  if (!absl::IsNotFound(tokenizer.status())) return tokenizer.status();
+  if (tokenizer.ok()) return *std::move(tokenizer);
   spdlog::warn("{}; the model takes token ids only", std::string(tokenizer.status().message()));
   return nullptr;
 }
@@ -47,16 +46,15 @@ absl::Status CheckDefaults(const Model& model) {
 absl::StatusOr<Model> LoadModel(const config::ModelConfig& config) {
   const auto checkpoint = Checkpoint::Open(config.path);
   if (!checkpoint.ok()) return checkpoint.status();
-  auto tokenizer = LoadTokenizerIfAny(**checkpoint);
-  if (!tokenizer.ok()) return tokenizer.status();
-  auto engine = Engine::Create(config.engine, **checkpoint, *tokenizer);
+  const std::shared_ptr<const Tokenizer> tokenizer = LoadTokenizerIfAny(**checkpoint);
+  auto engine = Engine::Create(config.engine, **checkpoint, tokenizer);
   if (!engine.ok()) return engine.status();
 
   Model model;
   model.name = NameOf(config);
   model.config = config.engine;
   model.engine = *std::move(engine);
-  model.tokenizer = *std::move(tokenizer);
+  model.tokenizer = tokenizer;
   model.server_defaults = FromConfig(config.generation);
   model.checkpoint_defaults = (*checkpoint)->generation();
   if (absl::Status status = CheckDefaults(model); !status.ok()) return status;

@@ -165,7 +165,8 @@ absl::StatusOr<std::vector<TokenId>> ReadText(const std::string& text, std::stri
 
 absl::StatusOr<std::vector<TokenId>> ReadTokens(const v1::TokenIds& tokens, std::string_view field,
                                                 const Model& model) {
-  const int32_t vocab_size = model.engine->spec().vocab_size;
+  const ModelSpec& spec = model.engine->spec();
+  const int32_t vocab_size = field == "source.tokens" ? spec.source_vocab_size() : spec.vocab_size;
   const auto& ids = tokens.ids();
   const auto bad =
       std::find_if(ids.begin(), ids.end(), [=](TokenId id) { return id < 0 || id >= vocab_size; });

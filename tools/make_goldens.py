@@ -1,5 +1,6 @@
 """Writes tests/data/goldens/<variant>/: a tiny random checkpoint of every T5 variant as it lies on
-disk, and cases.json with what transformers makes of it (fp32, CPU).
+disk, and cases.json with what transformers makes of it (fp32, CPU). make_bart_goldens.py does the
+same for the families after BART.
 
     python3 -m pip install -r tools/requirements-golden.txt
     python3 tools/make_goldens.py [VARIANT...]
@@ -197,22 +198,21 @@ def rounded(tensor):
     return [float(f"{value:.6g}") for value in tensor.reshape(-1).tolist()]
 
 
-def load(variant, folder, dtype):
+def load(model_class, folder, dtype):
     # Eager: with the default (sdpa) 5.17's UMT5 leaves out the causal mask when it is fed more than
     # one decoder token.
-    model_class = CLASSES[variant.family][1]
     return model_class.from_pretrained(folder, dtype=dtype, attn_implementation="eager").eval()
 
 
 @torch.no_grad()
-def rounding(variant, folder, name, steps):
+def rounding(recorder, folder, name, steps):
     """The error that transformers makes by computing `steps` in the half-precision type `name`."""
-    model = load(variant, folder, HALF_TYPES[name])
+    model = load(recorder.model_class, folder, HALF_TYPES[name])
     errors = []
     for case in steps:
         logits = model(
             torch.tensor([case["source"]]),
-            decoder_input_ids=torch.tensor([[0] + case["tokens"][:-1]]),
+            decoder_input_ids=torch.tensor([[recorder.start] + case["tokens"][:-1]]),
             use_cache=False,
         ).logits[0]
         expected = torch.tensor(case["logits"])
@@ -226,19 +226,32 @@ def rounding(variant, folder, name, steps):
 
 
 class Recorder:
-    """Runs one checkpoint, loaded from its folder as anyone would."""
+    """Runs one checkpoint, loaded from its folder as anyone would. `source_range` and
+    `target_range` are the tokens without a meaning of their own."""
 
-    def __init__(self, variant, folder, seed):
-        self.model = load(variant, folder, torch.float32)
+    def __init__(self, model_class, folder, seed, source_range=None, target_range=None):
+        self.model_class = model_class
+        self.model = load(model_class, folder, torch.float32)
         # transformers refuses its cache when the decoder is deeper than the encoder.
-        config = self.model.config
-        self.use_cache = config.num_decoder_layers <= config.num_layers
+        layers = [len(stack.layers if hasattr(stack, "layers") else stack.block)
+                  for stack in (self.model.get_encoder(), self.model.get_decoder())]
+        self.use_cache = layers[1] <= layers[0]
         self.rng = random.Random(seed)
+        generation = self.model.generation_config
+        self.start = generation.decoder_start_token_id
+        if self.start is None:
+            self.start = generation.bos_token_id
+        self.eos = self.model.config.eos_token_id
+        self.source_range = source_range or range(2, self.model.config.vocab_size)
+        self.target_range = target_range or self.source_range
+
+    def tokens(self, choice, length):
+        return [self.rng.randrange(choice.start, choice.stop) for _ in range(length)]
 
     def source(self, length):
-        tokens = [self.rng.randrange(2, self.model.config.vocab_size) for _ in range(length)]
+        tokens = self.tokens(self.source_range, length)
         if length > 1:
-            tokens[-1] = 1
+            tokens[-1] = self.eos
         return tokens
 
     @torch.no_grad()
@@ -261,7 +274,7 @@ class Recorder:
         return self.model.generate(
             torch.tensor([source]),
             attention_mask=torch.ones(1, len(source), dtype=torch.long),
-            decoder_input_ids=torch.tensor([[0] + prefix]),
+            decoder_input_ids=torch.tensor([[self.start] + prefix]),
             do_sample=False,
             num_beams=1,
             use_cache=self.use_cache,
@@ -284,19 +297,20 @@ class Recorder:
     def generation(self, length, options, prefix_length=0):
         for attempt in range(200):
             source = self.source(length)
-            prefix = self.source(prefix_length + 1)[:-1]
+            prefix = self.tokens(self.target_range, prefix_length + 1)[:-1]
             output = self.generate(source, prefix, options)
             scores = torch.stack(output.scores)[:, 0]
             tokens = output.sequences[0, 1 + prefix_length:]
             best = scores.topk(2).values
-            margin = float((best[:, 0] - best[:, 1]).min())
+            # JSON has no infinity, which the margin of a forced token is.
+            margin = min(float((best[:, 0] - best[:, 1]).min()), 1e9)
             varied = len(set(tokens.tolist())) >= min(len(tokens), 5)
             if margin >= MIN_MARGIN and (varied or attempt >= 100):
                 break
         else:
             raise RuntimeError(f"no good source of {length} tokens for {options}")
         log_probs = scores.log_softmax(-1).gather(1, tokens[:, None])
-        eos = options.get("eos_token_ids", [1])
+        eos = options.get("eos_token_ids", [self.eos])
         ended = int(tokens[-1]) in eos
         return {
             "source": source,
@@ -312,8 +326,8 @@ class Recorder:
 def generations(recorder):
     """Greedy at every length, then each option, alone and in company, with and without prefix."""
     make = recorder.generation
-    vocab = recorder.model.config.vocab_size
-    some = lambda count: recorder.rng.sample(range(2, vocab), count)
+    eos = recorder.eos
+    some = lambda count: recorder.rng.sample(recorder.target_range, count)
     cases = [make(length, {"max_new_tokens": 24}) for length in (1, 2, 3, 7, 16, 17, 33, 64, 200)]
     # Past the largest relative distance, and across many cache blocks.
     cases.append(make(129, {"max_new_tokens": 150, "min_new_tokens": 150}))
@@ -331,10 +345,10 @@ def generations(recorder):
     cases.append(make(9, {"max_new_tokens": 24, "suppress_tokens": some(40)}))
     cases.append(make(9, {"max_new_tokens": 24, "begin_suppress_tokens": some(60)}))
     cases.append(make(9, {"max_new_tokens": 24, "begin_suppress_tokens": some(60)}, 2))
-    cases.append(make(9, {"max_new_tokens": 24, "eos_token_ids": [1] + some(9)}))
+    cases.append(make(9, {"max_new_tokens": 24, "eos_token_ids": [eos] + some(9)}))
     cases.append(make(6, {"max_new_tokens": 10, "forced_bos_token_id": some(1)[0]}))
     cases.append(make(6, {"max_new_tokens": 10, "forced_bos_token_id": some(1)[0]}, 2))
-    cases.append(make(6, {"max_new_tokens": 6, "forced_eos_token_id": 1}))
+    cases.append(make(6, {"max_new_tokens": 6, "forced_eos_token_id": eos}))
     picked = some(13)  # transformers refuses to force a token that is suppressed
     cases.append(
         make(
@@ -347,8 +361,8 @@ def generations(recorder):
                 "suppress_tokens": picked[:5],
                 "begin_suppress_tokens": picked[5:10],
                 "forced_bos_token_id": picked[10],
-                "forced_eos_token_id": 1,
-                "eos_token_ids": [1] + picked[11:],
+                "forced_eos_token_id": eos,
+                "eos_token_ids": [eos] + picked[11:],
             },
         )
     )
@@ -372,17 +386,26 @@ def compact(cases):
 
 def make(variant, seed):
     """Writes the variant's folder; returns its cases."""
+    folder = new_folder(variant)
+    build(variant, folder, seed)
+    return record(Recorder(CLASSES[variant.family][1], folder, seed), folder)
+
+
+def new_folder(variant):
     folder = GOLDENS / variant.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    build(variant, folder, seed)
-    recorder = Recorder(variant, folder, seed)
+    return folder
+
+
+def record(recorder, folder):
+    """Adds cases.json to the folder; returns the cases."""
     encodings = [recorder.encoding(length) for length in (1, 3, 30, 200)]
     steps = [recorder.steps(length) for length in (1, 14, 150)]
     cases = {
         "encodings": encodings,
         "steps": steps,
-        "rounding": [rounding(variant, folder, name, steps) for name in HALF_TYPES],
+        "rounding": [rounding(recorder, folder, name, steps) for name in HALF_TYPES],
         "generations": generations(recorder),
     }
     (folder / "cases.json").write_text(compact(cases))
@@ -390,16 +413,18 @@ def make(variant, seed):
         path.chmod(0o644)
     size = sum(path.stat().st_size for path in folder.iterdir())
     ends = [case["finish"] for case in cases["generations"]]
-    print(f"{variant.name}: {size // 1000} kB, {ends.count('eos')} of {len(ends)} end with EOS")
+    print(f"{folder.name}: {size // 1000} kB, {ends.count('eos')} of {len(ends)} end with EOS")
     return cases
 
 
-def main():
+def main(variants, make):
+    """Makes the variants that the command line names, or all: make(variant, seed) with one seed
+    after the other until outputs vary."""
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     chosen = sys.argv[1:]
-    for number, variant in enumerate(VARIANTS):
+    for number, variant in enumerate(variants):
         if not chosen or variant.name in chosen:
             seeds = range(number, number + 1000, 100)
             if not any(varied(make(variant, seed)) for seed in seeds):
@@ -407,4 +432,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(VARIANTS, make)

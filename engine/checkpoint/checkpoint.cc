@@ -1,5 +1,6 @@
 #include "engine/checkpoint/checkpoint.h"
 
+#include <string_view>
 #include <utility>
 
 #include "engine/checkpoint/config_fields.h"
@@ -36,6 +37,12 @@ absl::Status ReadGeneration(const std::string& folder, const JsonView& config, M
 }
 
 }  // namespace
+
+std::string BiasName(const std::string& weight) {
+  constexpr std::string_view kSuffix = "weight";
+  if (weight.size() < kSuffix.size()) return "";
+  return weight.substr(0, weight.size() - kSuffix.size()) + "bias";
+}
 
 Checkpoint::Checkpoint(std::string folder, ModelSpec spec, GenerationOptions generation,
                        TensorNames names, std::unique_ptr<TensorSource> tensors)

@@ -39,7 +39,11 @@ class TensorSource {
 
 // The names a checkpoint gives the tensors of one layer: complete, as TensorSource::Find wants them
 // ("encoder.block.0.layer.0.SelfAttention.q.weight"). Those the layer does not have are empty.
-// Linear weights are [out, in].
+// Linear weights are [out, in]. Biases have BiasName of the weight.
+//
+// self_norm, cross_norm and ffn_norm are the norms whose result the self-attention, the
+// cross-attention and the feed-forward block read. With NormPlacement::kAfter these belong to the
+// block before; the first layer's self_norm is then that of the embedding, or empty.
 struct LayerTensorNames {
   std::string self_norm, self_q, self_k, self_v, self_o;
   std::string relative_bias;                                   // embedding [num_buckets, num_heads]
@@ -47,14 +51,24 @@ struct LayerTensorNames {
   std::string ffn_norm, ffn_gate, ffn_up, ffn_down;            // ffn_gate: gated models only
 };
 
-struct TensorNames {
-  std::string embedding;  // shared by encoder and decoder
-  std::string output;     // equals `embedding` when tied
-  std::string encoder_norm;
-  std::string decoder_norm;
-  std::vector<LayerTensorNames> encoder;
-  std::vector<LayerTensorNames> decoder;
+// Those the stack does not have are empty.
+struct StackTensorNames {
+  std::string embedding;       // [vocab, d_model]; may be the other stack's
+  std::string positions;       // [offset + max positions, d_model]; empty where they are computed
+  std::string embedding_norm;  // unless it is the first layer's self_norm
+  std::vector<LayerTensorNames> layers;
+  std::string norm;  // of the stack's result
 };
+
+struct TensorNames {
+  StackTensorNames encoder;
+  StackTensorNames decoder;
+  std::string output;       // [vocab, d_model]; equals decoder.embedding when tied
+  std::string output_bias;  // [1, vocab]; empty where there is none
+};
+
+// "X.bias" of "X.weight"; empty for an empty name.
+std::string BiasName(const std::string& weight);
 
 // An opened checkpoint. Immutable and thread-safe.
 class Checkpoint {

@@ -1,5 +1,5 @@
 // Model families as data: how each turns its config.json and tensor names into a ModelSpec and
-// TensorNames. One file a family; the table is in family.cc.
+// TensorNames. One file a family.
 #pragma once
 
 #include <string>
@@ -26,6 +26,15 @@ struct Family {
   // last word, such as whether the output projection is tied.
   absl::Status (*settle_tensors)(const TensorSource& tensors, ModelSpec& spec, TensorNames& names);
 };
+
+extern const Family kT5, kMt5, kUmt5;  // t5.cc; Flan-T5, ByT5 and MADLAD are "t5" by model_type
+extern const Family kBart;
+extern const Family kBlenderbot;
+extern const Family kM2m100;  // NLLB too
+extern const Family kMarian;
+extern const Family kMbart;
+extern const Family kPegasus;
+extern const Family kPlbart;
 
 // The family of a model_type; null when there is none.
 const Family* FindFamily(std::string_view model_type);

@@ -129,8 +129,8 @@ float InverseRoot(int64_t n) {
   return 1.0f / std::sqrt(static_cast<float>(n));
 }
 
-void AddStack(const ModelSpec& spec, const StackSpec& stack,
-              const std::vector<LayerTensorNames>& layers, Distributions& all) {
+void AddStack(const ModelSpec& spec, const StackSpec& stack, const StackTensorNames& names,
+              Distributions& all) {
   const Distribution norm = {.mean = 1.0f, .deviation = 0.1f};
   const Distribution from_model = {.deviation = InverseRoot(spec.d_model)};
   const Distribution from_heads = {.deviation = InverseRoot(stack.inner_size())};
@@ -138,7 +138,10 @@ void AddStack(const ModelSpec& spec, const StackSpec& stack,
   // Scores are q·k * attention_scale: of order 1 when the query makes up for what the scale leaves.
   const float score_deviation = stack.attention_scale * std::sqrt(float(stack.head_size));
   const Distribution query = {.deviation = InverseRoot(spec.d_model) / score_deviation};
-  for (const LayerTensorNames& layer : layers) {
+  all[names.embedding] = {.deviation = 1.0f};
+  all[names.positions] = {.deviation = 0.5f};
+  all[names.embedding_norm] = all[names.norm] = norm;
+  for (const LayerTensorNames& layer : names.layers) {
     all[layer.self_norm] = all[layer.cross_norm] = all[layer.ffn_norm] = norm;
     all[layer.self_q] = all[layer.cross_q] = query;
     all[layer.self_k] = all[layer.cross_k] = from_model;
@@ -154,9 +157,15 @@ Distributions DistributionsOf(const ModelSpec& spec, const TensorNames& names) {
   Distributions all;
   AddStack(spec, spec.encoder, names.encoder, all);
   AddStack(spec, spec.decoder, names.decoder, all);
-  all[names.encoder_norm] = all[names.decoder_norm] = {.mean = 1.0f, .deviation = 0.1f};
-  all[names.output] = {.deviation = InverseRoot(spec.d_model)};
-  all[names.embedding] = {.deviation = 1.0f};
+  if (spec.biases) {
+    for (const auto& [name, distribution] : Distributions(all)) {
+      all[BiasName(name)] = {.deviation = 0.1f};
+    }
+  }
+  if (names.output != names.decoder.embedding) {
+    all[names.output] = {.deviation = InverseRoot(spec.d_model)};
+  }
+  all[names.output_bias] = {.deviation = 0.1f};
   all.erase("");  // tensors that the model does not have
   return all;
 }

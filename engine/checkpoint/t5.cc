@@ -1,26 +1,26 @@
-#include "engine/checkpoint/t5.h"
-
+// The T5 family: T5, T5 v1.1, Flan-T5, ByT5 ("t5"), mT5 ("mt5") and UMT5 ("umt5").
+//
+// Follows transformers 5.17, also in what differs from transformers 4:
+//                            t5                        mt5      umt5
+//   relative position bias   first layer's, shared     as t5    one in each layer
+//   output scaled by         if scale_decoder_outputs  never    always
+//     1/√d_model             (*)
+// (*) Absent from files of transformers 4, which say the same with tie_word_embeddings: unscaled if
+// it is false. The flag says nothing about the tensors: the output projection is lm_head.weight if
+// there is one, else the embedding.
 #include <cmath>
-#include <cstring>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "engine/checkpoint/family.h"
+#include "engine/checkpoint/family_config.h"
 
 namespace transept {
 namespace {
 
-using kernels::ActivationFunction;
-
-constexpr Range<int32_t> kWidth = {1, 1 << 16};
-constexpr Range<int32_t> kFfnWidth = {1, 1 << 20};
-constexpr Range<int32_t> kHeads = {1, 1024};
-constexpr Range<int32_t> kHeadSize = {1, 1024};
-constexpr Range<int32_t> kLayers = {1, 1024};
-constexpr Range<int32_t> kVocabulary = {2, 10'000'000};  // at least padding and end
 // Fewer than 4 leave a bidirectional side without the exact bucket that the formula divides by.
 constexpr Range<int32_t> kBuckets = {4, 1 << 16};
 constexpr Range<int32_t> kDistance = {1, 1 << 24};
@@ -36,37 +36,6 @@ struct Defaults {
 };
 constexpr Defaults kT5Defaults = {32128, 2048, 6, 8, "relu"};
 constexpr Defaults kMt5Defaults = {250112, 1024, 8, 6, "gated-gelu"};
-
-// A dimension that config.json may call by T5's name or by transformers' general one, which wins.
-int32_t ReadDimension(ConfigFields& config, std::string_view name, std::string_view general_name,
-                      Range<int32_t> range, int32_t fallback) {
-  const std::string_view used = config.Has(general_name) ? general_name : name;
-  return config.Int(used, range).value_or(fallback);
-}
-
-ActivationFunction ReadActivation(ConfigFields& config, std::string_view field,
-                                  std::string_view name) {
-  static constexpr std::pair<std::string_view, ActivationFunction> kFunctions[] = {
-      {"relu", ActivationFunction::kRelu},
-      {"gelu", ActivationFunction::kGelu},
-      {"gelu_python", ActivationFunction::kGelu},
-      {"gelu_new", ActivationFunction::kGeluTanh},
-      {"gelu_fast", ActivationFunction::kGeluTanh},
-      {"gelu_pytorch_tanh", ActivationFunction::kGeluTanh},
-      {"gelu_python_tanh", ActivationFunction::kGeluTanh},
-      {"gelu_accurate", ActivationFunction::kGeluTanh},
-      {"silu", ActivationFunction::kSilu},
-      {"swish", ActivationFunction::kSilu},
-      {"linear", ActivationFunction::kNone},
-  };
-  for (const auto& [known, function] : kFunctions) {
-    if (known == name) return function;
-  }
-  config.Reject(
-      field,
-      "must be one of relu, gelu, gelu_new, silu, swish and linear, perhaps with gated- in front");
-  return ActivationFunction::kNone;
-}
 
 // feed_forward_proj is "<function>" or "gated-<function>". "gated-gelu" alone means the tanh form
 // of gelu. transformers also writes what it made of that to dense_act_fn and is_gated_act, and when
@@ -107,41 +76,31 @@ void ReadTokens(ConfigFields& config, ModelSpec& spec) {
   if (spec.eos_tokens.empty()) config.Reject("eos_token_id", "must name a token");
 }
 
-// What transformers would honour and this family's reader does not.
-void RejectUnsupported(ConfigFields& config) {
-  for (const std::string_view field : {"quantization_config", "per_layer_config"}) {
-    if (config.Has(field)) config.Reject(field, "is not supported");
-  }
-  if (!config.Bool("is_encoder_decoder").value_or(true)) {
-    config.Reject("is_encoder_decoder", "must be true");
-  }
-}
-
 // All but what sets the three members of the family apart.
 ModelSpec ReadCommon(ConfigFields& config, const Defaults& defaults) {
   RejectUnsupported(config);
   ModelSpec spec;
-  spec.vocab_size = config.Int("vocab_size", kVocabulary).value_or(defaults.vocab_size);
-  spec.d_model = ReadDimension(config, "d_model", "hidden_size", kWidth, 512);
+  spec.vocab_size = config.Int("vocab_size", kVocabularyRange).value_or(defaults.vocab_size);
+  spec.d_model = ReadDimension(config, "d_model", "hidden_size", kWidthRange, 512);
   spec.norm_eps = config.Float("layer_norm_epsilon", kEpsilon).value_or(1e-6f);
   ReadFeedForward(config, defaults, spec);
   ReadTokens(config, spec);
 
   StackSpec stack;
   stack.num_heads =
-      ReadDimension(config, "num_heads", "num_attention_heads", kHeads, defaults.num_heads);
+      ReadDimension(config, "num_heads", "num_attention_heads", kHeadsRange, defaults.num_heads);
   stack.num_kv_heads = stack.num_heads;
-  stack.head_size = ReadDimension(config, "d_kv", "head_dim", kHeadSize, 64);
-  if (stack.inner_size() > kWidth.max) {
-    config.Reject("num_heads", absl::StrCat("times d_kv must be at most ", kWidth.max));
+  stack.head_size = ReadDimension(config, "d_kv", "head_dim", kHeadSizeRange, 64);
+  if (stack.inner_size() > kWidthRange.max) {
+    config.Reject("num_heads", absl::StrCat("times d_kv must be at most ", kWidthRange.max));
   }
-  stack.ffn_size = config.Int("d_ff", kFfnWidth).value_or(defaults.d_ff);
+  stack.ffn_size = config.Int("d_ff", kFfnWidthRange).value_or(defaults.d_ff);
   stack.relative_positions = ReadRelativePositions(config);
   spec.encoder = spec.decoder = stack;
   spec.encoder.num_layers =
-      ReadDimension(config, "num_layers", "num_hidden_layers", kLayers, defaults.num_layers);
+      ReadDimension(config, "num_layers", "num_hidden_layers", kLayersRange, defaults.num_layers);
   spec.decoder.num_layers =
-      config.Int("num_decoder_layers", kLayers).value_or(spec.encoder.num_layers);
+      config.Int("num_decoder_layers", kLayersRange).value_or(spec.encoder.num_layers);
   return spec;
 }
 
@@ -176,33 +135,20 @@ LayerTensorNames NameLayer(const std::string& prefix, const ModelSpec& spec, boo
   return names;
 }
 
-std::vector<LayerTensorNames> NameStack(const std::string& prefix, const ModelSpec& spec,
-                                        const StackSpec& stack, bool is_decoder) {
-  std::vector<LayerTensorNames> layers;
+StackTensorNames NameStack(const std::string& prefix, const ModelSpec& spec, const StackSpec& stack,
+                           bool is_decoder) {
+  StackTensorNames names;
+  names.embedding = "shared.weight";
   for (int32_t i = 0; i < stack.num_layers; ++i) {
     const bool has_bias_table = i == 0 || stack.relative_positions.per_layer;
-    layers.push_back(
+    names.layers.push_back(
         NameLayer(absl::StrCat(prefix, "block.", i, "."), spec, has_bias_table, is_decoder));
   }
-  return layers;
+  names.norm = prefix + "final_layer_norm.weight";
+  return names;
 }
 
-// Whether two [vocab_size, d_model] tensors are the same bytes.
-absl::StatusOr<bool> SameTable(const TensorSource& tensors, const ModelSpec& spec,
-                               const std::string& a, const std::string& b) {
-  const int64_t shape[] = {spec.vocab_size, spec.d_model};
-  const absl::StatusOr<TensorView> first = tensors.Find(a, shape);
-  if (!first.ok()) return first.status();
-  const absl::StatusOr<TensorView> second = tensors.Find(b, shape);
-  if (!second.ok()) return second.status();
-  if (first->dtype != second->dtype) return false;
-  const size_t bytes = SizeOf(first->dtype) * static_cast<size_t>(shape[0] * shape[1]);
-  return std::memcmp(first->data, second->data, bytes) == 0;
-}
-
-}  // namespace
-
-ModelSpec ReadT5Config(ConfigFields& config) {
+ModelSpec ReadT5(ConfigFields& config) {
   ModelSpec spec = ReadCommon(config, kT5Defaults);
   const bool tied_in_file = config.Bool("tie_word_embeddings").value_or(true);
   if (config.Bool("scale_decoder_outputs").value_or(tied_in_file)) {
@@ -211,11 +157,11 @@ ModelSpec ReadT5Config(ConfigFields& config) {
   return spec;
 }
 
-ModelSpec ReadMt5Config(ConfigFields& config) {
+ModelSpec ReadMt5(ConfigFields& config) {
   return ReadCommon(config, kMt5Defaults);
 }
 
-ModelSpec ReadUmt5Config(ConfigFields& config) {
+ModelSpec ReadUmt5(ConfigFields& config) {
   ModelSpec spec = ReadCommon(config, kMt5Defaults);
   spec.output_scale = InverseRoot(spec.d_model);
   spec.encoder.relative_positions.per_layer = true;
@@ -223,19 +169,17 @@ ModelSpec ReadUmt5Config(ConfigFields& config) {
   return spec;
 }
 
-TensorNames NameT5Tensors(const ModelSpec& spec) {
+TensorNames NameTensors(const ModelSpec& spec) {
   TensorNames names;
-  names.embedding = "shared.weight";
-  names.output = spec.tied_embeddings ? names.embedding : "lm_head.weight";
-  names.encoder_norm = "encoder.final_layer_norm.weight";
-  names.decoder_norm = "decoder.final_layer_norm.weight";
   names.encoder = NameStack("encoder.", spec, spec.encoder, /*is_decoder=*/false);
   names.decoder = NameStack("decoder.", spec, spec.decoder, /*is_decoder=*/true);
+  names.output = spec.tied_embeddings ? names.decoder.embedding : "lm_head.weight";
   return names;
 }
 
 // A file may hold the embedding under any of its three names, or under several.
-absl::Status SettleT5Tensors(const TensorSource& tensors, ModelSpec& spec, TensorNames& names) {
+absl::Status SettleTensors(const TensorSource& tensors, ModelSpec& spec, TensorNames& names) {
+  const int64_t shape[] = {spec.vocab_size, spec.d_model};
   const std::string output = "lm_head.weight";
   std::vector<std::string> tables;
   for (const char* name :
@@ -244,9 +188,9 @@ absl::Status SettleT5Tensors(const TensorSource& tensors, ModelSpec& spec, Tenso
   }
   // Tied tables are saved once, under a name that the writer chose.
   if (tables.empty() && tensors.Contains(output)) tables.push_back(output);
-  if (!tables.empty()) names.embedding = tables[0];
+  if (!tables.empty()) names.encoder.embedding = names.decoder.embedding = tables[0];
   for (size_t i = 1; i < tables.size(); ++i) {
-    const absl::StatusOr<bool> same = SameTable(tensors, spec, tables[0], tables[i]);
+    const absl::StatusOr<bool> same = SameTensor(tensors, shape, tables[0], tables[i]);
     if (!same.ok()) return same.status();
     if (*same) continue;
     return absl::InvalidArgumentError(absl::StrCat(tensors.Origin(tables[i]), ": tensor \"",
@@ -254,13 +198,19 @@ absl::Status SettleT5Tensors(const TensorSource& tensors, ModelSpec& spec, Tenso
                                                    "\": separate embeddings are not supported"));
   }
   spec.tied_embeddings = true;
-  if (tensors.Contains(output) && names.embedding != output) {
-    const absl::StatusOr<bool> same = SameTable(tensors, spec, names.embedding, output);
+  if (tensors.Contains(output) && names.decoder.embedding != output) {
+    const absl::StatusOr<bool> same = SameTensor(tensors, shape, names.decoder.embedding, output);
     if (!same.ok()) return same.status();
     spec.tied_embeddings = *same;
   }
-  names.output = spec.tied_embeddings ? names.embedding : output;
+  names.output = spec.tied_embeddings ? names.decoder.embedding : output;
   return absl::OkStatus();
 }
+
+}  // namespace
+
+const Family kT5 = {"t5", ReadT5, NameTensors, SettleTensors};
+const Family kMt5 = {"mt5", ReadMt5, NameTensors, SettleTensors};
+const Family kUmt5 = {"umt5", ReadUmt5, NameTensors, SettleTensors};
 
 }  // namespace transept

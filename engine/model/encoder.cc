@@ -8,18 +8,18 @@ kernels::Program BuildEncoder(const ModelSpec& spec, const ModelWeights& weights
                               kernels::Activations cross_scratch) {
   kernels::Program program;
   auto& operations = program.operations;
-  operations.push_back(Embed(spec, weights.embedding, buffers.hidden));
-  for (const LayerWeights& layer : weights.encoder) {
-    operations.push_back(Norm(spec, layer.self_norm, buffers.hidden, buffers.normed));
+  AppendEmbedding(spec, weights.encoder, buffers.hidden, &program);
+  for (const LayerWeights& layer : weights.encoder.layers) {
+    operations.push_back(BlockNorm(spec, layer.self_norm, buffers));
     operations.push_back(Project(layer.self_qkv, buffers.normed, buffers.qkv));
     operations.push_back(attention.Forward(BiasOf(spec.encoder, layer, /*bidirectional=*/true),
                                            buffers.qkv, buffers.attention));
     operations.push_back(ProjectResidual(layer.self_out, buffers.attention, buffers.hidden));
     AppendFeedForward(spec, layer, buffers, &program);
   }
-  operations.push_back(Norm(spec, weights.encoder_norm, buffers.hidden, buffers.normed));
-  operations.push_back(kernels::ProjectCrossKvOp{.weight = weights.cross_kv,
-                                                 .bias = {},
+  operations.push_back(Norm(spec, weights.encoder.norm, buffers.hidden, buffers.normed));
+  operations.push_back(kernels::ProjectCrossKvOp{.weight = weights.cross_kv.weight,
+                                                 .bias = weights.cross_kv.bias,
                                                  .caches = caches,
                                                  .in = buffers.normed,
                                                  .scratch = cross_scratch});

@@ -45,35 +45,47 @@ kernels::RelativeBias BiasOf(const StackSpec& stack, const LayerWeights& layer,
           .bidirectional = bidirectional};
 }
 
-kernels::EmbedOp Embed(const ModelSpec& spec, kernels::Matrix table, Activations hidden) {
-  kernels::EmbedOp op;
-  op.table = table;
-  op.scale = spec.embedding_scale;
-  op.out = hidden;
-  return op;
+void AppendEmbedding(const ModelSpec& spec, const StackWeights& weights, Activations hidden,
+                     kernels::Program* program) {
+  program->operations.push_back(kernels::EmbedOp{.table = weights.embedding,
+                                                 .positions = weights.positions,
+                                                 .position_offset = spec.positions.offset,
+                                                 .scale = spec.embedding_scale,
+                                                 .out = hidden});
+  if (weights.embedding_norm.weight.data == nullptr) return;
+  program->operations.push_back(Norm(spec, weights.embedding_norm, hidden, hidden));
 }
 
-kernels::NormOp Norm(const ModelSpec& spec, kernels::Vector weight, Activations in, Activations out,
-                     float output_scale) {
-  return {.kind = spec.norm,
-          .weight = weight,
-          .bias = {},
-          .eps = spec.norm_eps,
-          .output_scale = output_scale,
-          .in = in,
-          .out = out};
-}
-
-kernels::LinearOp Project(kernels::Matrix weight, Activations in, Activations out) {
-  kernels::LinearOp op;
-  op.weight = weight;
+kernels::NormOp Norm(const ModelSpec& spec, const NormWeights& norm, Activations in,
+                     Activations out) {
+  kernels::NormOp op;
+  op.kind = norm.weight.data ? spec.norm : kernels::NormKind::kNone;
+  op.weight = norm.weight;
+  op.bias = norm.bias;
+  op.eps = spec.norm_eps;
   op.in = in;
   op.out = out;
   return op;
 }
 
-kernels::LinearOp ProjectResidual(kernels::Matrix weight, Activations in, Activations hidden) {
-  kernels::LinearOp op = Project(weight, in, hidden);
+kernels::NormOp BlockNorm(const ModelSpec& spec, const NormWeights& norm,
+                          const StackBuffers& buffers) {
+  kernels::NormOp op = Norm(spec, norm, buffers.hidden, buffers.normed);
+  if (spec.norm_placement == NormPlacement::kAfter) op.stream = buffers.hidden;
+  return op;
+}
+
+kernels::LinearOp Project(const LinearWeights& linear, Activations in, Activations out) {
+  kernels::LinearOp op;
+  op.weight = linear.weight;
+  op.bias = linear.bias;
+  op.in = in;
+  op.out = out;
+  return op;
+}
+
+kernels::LinearOp ProjectResidual(const LinearWeights& linear, Activations in, Activations hidden) {
+  kernels::LinearOp op = Project(linear, in, hidden);
   op.residual = hidden;
   return op;
 }
@@ -81,9 +93,9 @@ kernels::LinearOp ProjectResidual(kernels::Matrix weight, Activations in, Activa
 void AppendFeedForward(const ModelSpec& spec, const LayerWeights& layer,
                        const StackBuffers& buffers, kernels::Program* program) {
   auto& operations = program->operations;
-  operations.push_back(Norm(spec, layer.ffn_norm, buffers.hidden, buffers.normed));
+  operations.push_back(BlockNorm(spec, layer.ffn_norm, buffers));
   if (spec.gated_ffn) {
-    operations.push_back(kernels::GatedLinearOp{.weight = layer.ffn_in,
+    operations.push_back(kernels::GatedLinearOp{.weight = layer.ffn_in.weight,
                                                 .activation = spec.activation,
                                                 .in = buffers.normed,
                                                 .scratch = buffers.gate_up,

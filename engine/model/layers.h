@@ -40,22 +40,28 @@ kernels::Activations Columns(const kernels::Activations& buffer, int64_t width);
 // What a stack's relative positions mean to an attention operation.
 kernels::RelativeBias BiasOf(const StackSpec& stack, const LayerWeights& layer, bool bidirectional);
 
-// hidden = the rows of `table` that the tokens name, scaled as the model wants
-kernels::EmbedOp Embed(const ModelSpec& spec, kernels::Matrix table, kernels::Activations hidden);
+// hidden = the embeddings of the tokens, with position and norm as the model has them
+void AppendEmbedding(const ModelSpec& spec, const StackWeights& weights,
+                     kernels::Activations hidden, kernels::Program* program);
 
-// out = norm(in) * output_scale, with the model's norm.
-kernels::NormOp Norm(const ModelSpec& spec, kernels::Vector weight, kernels::Activations in,
-                     kernels::Activations out, float output_scale = 1.0f);
+// out = norm(in), with the model's norm; a conversion where `norm` is empty.
+kernels::NormOp Norm(const ModelSpec& spec, const NormWeights& norm, kernels::Activations in,
+                     kernels::Activations out);
 
-// out = in * weightᵀ
-kernels::LinearOp Project(kernels::Matrix weight, kernels::Activations in,
+// normed = norm(hidden), what the next block reads. Where norms stand behind blocks, this one
+// belongs to the block before, and hidden becomes its result, too.
+kernels::NormOp BlockNorm(const ModelSpec& spec, const NormWeights& norm,
+                          const StackBuffers& buffers);
+
+// out = in * weightᵀ + bias
+kernels::LinearOp Project(const LinearWeights& linear, kernels::Activations in,
                           kernels::Activations out);
 
-// hidden += in * weightᵀ
-kernels::LinearOp ProjectResidual(kernels::Matrix weight, kernels::Activations in,
+// hidden += in * weightᵀ + bias
+kernels::LinearOp ProjectResidual(const LinearWeights& linear, kernels::Activations in,
                                   kernels::Activations hidden);
 
-// hidden += feed_forward(norm(hidden))
+// hidden += feed_forward(norm(hidden)); BlockNorm says what the norm is.
 void AppendFeedForward(const ModelSpec& spec, const LayerWeights& layer,
                        const StackBuffers& buffers, kernels::Program* program);
 

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/model/convert.h"
+#include "engine/model/sinusoid.h"
 
 namespace transept {
 namespace {
@@ -55,32 +56,54 @@ void ReadParallel(const TensorView& tensor, DataType type, size_t begin, size_t 
   for (std::thread& other : others) other.join();
 }
 
+// Rows of a weight that is stacked from several.
+struct Part {
+  std::string name;
+  int64_t rows;
+};
+
 // Copies tensors one after the other and keeps the first error, so that the code that names the
-// tensors reads like the model. After an error everything it returns is empty.
+// tensors reads like the model. After an error everything it returns is empty, and so is what has
+// no name.
 class Loader {
  public:
-  Loader(const TensorSource& source, DataType dtype, kernels::Memory* memory)
-      : source_(source), dtype_(dtype), memory_(*memory) {}
+  Loader(const TensorSource& source, DataType dtype, bool biases, kernels::Memory* memory)
+      : source_(source), dtype_(dtype), biases_(biases), memory_(*memory) {}
 
   const absl::Status& status() const { return status_; }
 
-  // The tensors `names`, each [rows[i], cols], stacked.
-  Matrix Stack(const std::vector<std::pair<std::string, int64_t>>& names, int64_t cols) {
-    int64_t rows = 0;
-    for (const auto& [name, count] : names) rows += count;
-    const size_t row_bytes = cols * kernels::SizeOf(dtype_);
-    char* data = static_cast<char*>(Allocate(rows * row_bytes));
-    char* next = data;
-    for (const auto& [name, count] : names) {
-      Copy(name, {count, cols}, dtype_, next);
-      next += count * row_bytes;
-    }
-    if (!status_.ok()) return {};
-    return {.data = data, .dtype = dtype_, .rows = rows, .cols = cols};
+  Matrix Table(const std::string& name, int64_t rows, int64_t cols) {
+    return StackMatrix({{name, rows}}, cols);
   }
 
-  Matrix Single(const std::string& name, int64_t rows, int64_t cols) {
+  // A position table, float32: the tensor `name`, or sinusoids where that is empty.
+  Matrix Positions(const std::string& name, PositionKind kind, int64_t rows, int64_t cols) {
+    void* data = nullptr;
+    if (name.empty()) {
+      data = Sinusoids(kind, rows, cols);
+    } else {
+      data = Allocate(rows * cols * sizeof(float));
+      Copy(name, {rows, cols}, DataType::kFloat32, data);
+    }
+    if (!status_.ok()) return {};
+    return {.data = data, .dtype = DataType::kFloat32, .rows = rows, .cols = cols};
+  }
+
+  // The weights of `parts`, each [rows, cols], stacked, and so their biases if the model has them.
+  LinearWeights Stack(const std::vector<Part>& parts, int64_t cols) {
+    LinearWeights linear = {.weight = StackMatrix(parts, cols), .bias = {}};
+    if (biases_) linear.bias = StackBiases(parts);
+    return linear;
+  }
+
+  LinearWeights Linear(const std::string& name, int64_t rows, int64_t cols) {
     return Stack({{name, rows}}, cols);
+  }
+
+  NormWeights Norm(const std::string& name, int64_t width) {
+    NormWeights norm = {.weight = Float32(name, {width}), .bias = {}};
+    if (biases_) norm.bias = Float32(BiasName(name), {width});
+    return norm;
   }
 
   Vector Float32(const std::string& name, const std::vector<int64_t>& shape) {
@@ -94,6 +117,44 @@ class Loader {
   }
 
  private:
+  Matrix StackMatrix(const std::vector<Part>& parts, int64_t cols) {
+    int64_t rows = 0;
+    for (const Part& part : parts) rows += part.rows;
+    const size_t row_bytes = cols * kernels::SizeOf(dtype_);
+    char* data = static_cast<char*>(Allocate(rows * row_bytes));
+    char* next = data;
+    for (const Part& part : parts) {
+      Copy(part.name, {part.rows, cols}, dtype_, next);
+      next += part.rows * row_bytes;
+    }
+    if (!status_.ok()) return {};
+    return {.data = data, .dtype = dtype_, .rows = rows, .cols = cols};
+  }
+
+  Vector StackBiases(const std::vector<Part>& parts) {
+    int64_t size = 0;
+    for (const Part& part : parts) size += part.rows;
+    float* data = static_cast<float*>(Allocate(size * sizeof(float)));
+    float* next = data;
+    for (const Part& part : parts) {
+      Copy(BiasName(part.name), {part.rows}, DataType::kFloat32, next);
+      next += part.rows;
+    }
+    if (!status_.ok()) return {};
+    return {.data = data, .size = size};
+  }
+
+  void* Sinusoids(PositionKind kind, int64_t rows, int64_t cols) {
+    const size_t row_bytes = cols * sizeof(float);
+    char* data = static_cast<char*>(Allocate(rows * row_bytes));
+    std::vector<float> values(cols);
+    for (int64_t row = 0; row < rows && status_.ok(); ++row) {
+      FillSinusoid(kind, row, absl::MakeSpan(values));
+      memory_.Copy(data + row * row_bytes, values.data(), row_bytes);
+    }
+    return data;
+  }
+
   void* Allocate(size_t bytes) {
     if (!status_.ok()) return nullptr;
     void* data = memory_.Allocate(bytes);
@@ -128,6 +189,7 @@ class Loader {
 
   const TensorSource& source_;
   const DataType dtype_;
+  const bool biases_;
   kernels::Memory& memory_;
   absl::Status status_;
 };
@@ -139,46 +201,54 @@ LayerWeights LoadLayer(const ModelSpec& spec, const StackSpec& stack, const Laye
   const int64_t kv = stack.kv_size();
   const int64_t ffn = stack.ffn_size;
   LayerWeights layer;
-  layer.self_norm = loader->Float32(names.self_norm, {d});
+  layer.self_norm = loader->Norm(names.self_norm, d);
   layer.self_qkv =
       loader->Stack({{names.self_q, inner}, {names.self_k, kv}, {names.self_v, kv}}, d);
-  layer.self_out = loader->Single(names.self_o, d, inner);
+  layer.self_out = loader->Linear(names.self_o, d, inner);
   layer.relative_bias =
       loader->Float32(names.relative_bias, {stack.relative_positions.num_buckets, stack.num_heads})
           .data;
   if (!names.cross_q.empty()) {
-    layer.cross_norm = loader->Float32(names.cross_norm, {d});
-    layer.cross_query = loader->Single(names.cross_q, inner, d);
-    layer.cross_out = loader->Single(names.cross_o, d, inner);
+    layer.cross_norm = loader->Norm(names.cross_norm, d);
+    layer.cross_query = loader->Linear(names.cross_q, inner, d);
+    layer.cross_out = loader->Linear(names.cross_o, d, inner);
   }
-  layer.ffn_norm = loader->Float32(names.ffn_norm, {d});
+  layer.ffn_norm = loader->Norm(names.ffn_norm, d);
   layer.ffn_in = spec.gated_ffn ? loader->Stack({{names.ffn_gate, ffn}, {names.ffn_up, ffn}}, d)
-                                : loader->Single(names.ffn_up, ffn, d);
-  layer.ffn_out = loader->Single(names.ffn_down, d, ffn);
+                                : loader->Linear(names.ffn_up, ffn, d);
+  layer.ffn_out = loader->Linear(names.ffn_down, d, ffn);
   return layer;
 }
 
-std::vector<LayerWeights> LoadStack(const ModelSpec& spec, const StackSpec& stack,
-                                    const std::vector<LayerTensorNames>& names, Loader* loader) {
-  std::vector<LayerWeights> layers;
-  for (const LayerTensorNames& layer_names : names) {
-    layers.push_back(LoadLayer(spec, stack, layer_names, loader));
+// All but the embedding.
+StackWeights LoadStack(const ModelSpec& spec, const StackSpec& stack, const StackTensorNames& names,
+                       int32_t max_positions, Loader* loader) {
+  StackWeights weights;
+  if (spec.positions.kind != PositionKind::kNone) {
+    weights.positions =
+        loader->Positions(names.positions, spec.positions.kind,
+                          int64_t{spec.positions.offset} + max_positions, spec.d_model);
+  }
+  weights.embedding_norm = loader->Norm(names.embedding_norm, spec.d_model);
+  for (const LayerTensorNames& layer_names : names.layers) {
+    weights.layers.push_back(LoadLayer(spec, stack, layer_names, loader));
     if (layer_names.relative_bias.empty()) {
-      layers.back().relative_bias = layers.front().relative_bias;
+      weights.layers.back().relative_bias = weights.layers.front().relative_bias;
     }
   }
-  return layers;
+  weights.norm = loader->Norm(names.norm, spec.d_model);
+  return weights;
 }
 
-Matrix LoadCrossKv(const ModelSpec& spec, const std::vector<LayerTensorNames>& names,
-                   Loader* loader) {
+LinearWeights LoadCrossKv(const ModelSpec& spec, const std::vector<LayerTensorNames>& names,
+                          Loader* loader) {
   const int64_t kv = spec.decoder.kv_size();
-  std::vector<std::pair<std::string, int64_t>> stacked;
+  std::vector<Part> parts;
   for (const LayerTensorNames& layer : names) {
-    stacked.emplace_back(layer.cross_k, kv);
-    stacked.emplace_back(layer.cross_v, kv);
+    parts.push_back({layer.cross_k, kv});
+    parts.push_back({layer.cross_v, kv});
   }
-  return loader->Stack(stacked, spec.d_model);
+  return loader->Stack(parts, spec.d_model);
 }
 
 }  // namespace
@@ -187,17 +257,24 @@ absl::StatusOr<ModelWeights> LoadWeights(const Checkpoint& checkpoint, DataType 
                                          kernels::Memory* memory) {
   const ModelSpec& spec = checkpoint.spec();
   const TensorNames& names = checkpoint.names();
-  Loader loader(checkpoint.tensors(), dtype, memory);
+  Loader loader(checkpoint.tensors(), dtype, spec.biases, memory);
+  const Matrix target = loader.Table(names.decoder.embedding, spec.vocab_size, spec.d_model);
+  const Matrix source =
+      names.encoder.embedding == names.decoder.embedding
+          ? target
+          : loader.Table(names.encoder.embedding, spec.source_vocab_size(), spec.d_model);
   ModelWeights weights;
-  weights.embedding = loader.Single(names.embedding, spec.vocab_size, spec.d_model);
-  weights.output = names.output == names.embedding
-                       ? weights.embedding
-                       : loader.Single(names.output, spec.vocab_size, spec.d_model);
-  weights.encoder = LoadStack(spec, spec.encoder, names.encoder, &loader);
-  weights.encoder_norm = loader.Float32(names.encoder_norm, {spec.d_model});
-  weights.decoder = LoadStack(spec, spec.decoder, names.decoder, &loader);
-  weights.decoder_norm = loader.Float32(names.decoder_norm, {spec.d_model});
-  weights.cross_kv = LoadCrossKv(spec, names.decoder, &loader);
+  weights.encoder =
+      LoadStack(spec, spec.encoder, names.encoder, spec.max_source_positions, &loader);
+  weights.encoder.embedding = source;
+  weights.decoder =
+      LoadStack(spec, spec.decoder, names.decoder, spec.max_target_positions, &loader);
+  weights.decoder.embedding = target;
+  weights.cross_kv = LoadCrossKv(spec, names.decoder.layers, &loader);
+  weights.output.weight = names.output == names.decoder.embedding
+                              ? target
+                              : loader.Table(names.output, spec.vocab_size, spec.d_model);
+  weights.output.bias = loader.Float32(names.output_bias, {1, spec.vocab_size});
   if (!loader.status().ok()) return loader.status();
   return weights;
 }

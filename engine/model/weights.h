@@ -12,35 +12,51 @@
 
 namespace transept {
 
-// One layer of either stack; members that a stack does not have are empty.
+struct LinearWeights {
+  kernels::Matrix weight;
+  kernels::Vector bias;  // empty in a model without biases
+};
+
+struct NormWeights {
+  kernels::Vector weight;
+  kernels::Vector bias;  // empty in a model without biases
+};
+
+// One layer of either stack; members that a stack does not have are empty. LayerTensorNames says
+// which norm is which.
 struct LayerWeights {
-  kernels::Vector self_norm;
-  kernels::Matrix self_qkv;              // [inner + 2 kv, d_model]: q, k, v
-  kernels::Matrix self_out;              // [d_model, inner]
+  NormWeights self_norm;
+  LinearWeights self_qkv;                // [inner + 2 kv, d_model]: q, k, v
+  LinearWeights self_out;                // [d_model, inner]
   const float* relative_bias = nullptr;  // [num_buckets, num_heads], shared or the layer's own
 
-  kernels::Vector cross_norm;
-  kernels::Matrix cross_query;  // [inner, d_model]
-  kernels::Matrix cross_out;    // [d_model, inner]
+  NormWeights cross_norm;
+  LinearWeights cross_query;  // [inner, d_model]
+  LinearWeights cross_out;    // [d_model, inner]
 
-  kernels::Vector ffn_norm;
-  kernels::Matrix ffn_in;   // [ffn, d_model], or [2 ffn, d_model]: gate, up
-  kernels::Matrix ffn_out;  // [d_model, ffn]
+  NormWeights ffn_norm;
+  LinearWeights ffn_in;   // [ffn, d_model], or [2 ffn, d_model]: gate, up
+  LinearWeights ffn_out;  // [d_model, ffn]
+};
+
+struct StackWeights {
+  kernels::Matrix embedding;  // [vocab, d_model], perhaps the other stack's
+  kernels::Matrix positions;  // [offset + max positions, d_model] float32, or empty
+  NormWeights embedding_norm;
+  std::vector<LayerWeights> layers;
+  NormWeights norm;
 };
 
 struct ModelWeights {
-  kernels::Matrix embedding;  // [vocab, d_model]
-  kernels::Matrix output;     // [vocab, d_model]; the embedding itself when tied
-  kernels::Vector encoder_norm;
-  kernels::Vector decoder_norm;
-  std::vector<LayerWeights> encoder;
-  std::vector<LayerWeights> decoder;
-  kernels::Matrix cross_kv;  // [decoder layers * 2 kv, d_model]: layer-major, K then V
+  StackWeights encoder;
+  StackWeights decoder;
+  LinearWeights cross_kv;  // [decoder layers * 2 kv, d_model]: layer-major, K then V
+  LinearWeights output;    // [vocab, d_model]; the decoder's embedding when tied
 };
 
-// Copies the checkpoint's tensors to `memory`, matrices as `dtype`, vectors and bias tables as
-// float32. RESOURCE_EXHAUSTED when the memory ends; a missing, misshapen or non-finite tensor is an
-// error that names it.
+// Copies the checkpoint's tensors to `memory`, matrices as `dtype`, vectors and tables of positions
+// and biases as float32. RESOURCE_EXHAUSTED when the memory ends; a missing, misshapen or
+// non-finite tensor is an error that names it.
 absl::StatusOr<ModelWeights> LoadWeights(const Checkpoint& checkpoint, kernels::DataType dtype,
                                          kernels::Memory* memory);
 

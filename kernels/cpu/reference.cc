@@ -46,8 +46,7 @@ void Run(const EmbedOp& op, const Step& step) {
     for (int64_t i = 0; i < op.table.cols; ++i) {
       out[i] = LoadElement(op.table.data, op.table.dtype, token * op.table.cols + i) * op.scale;
       if (op.positions.data == nullptr) continue;
-      out[i] +=
-          LoadElement(op.positions.data, op.positions.dtype, position * op.positions.cols + i);
+      out[i] += static_cast<const float*>(op.positions.data)[position * op.positions.cols + i];
     }
   }
 }
@@ -65,9 +64,12 @@ void Run(const NormOp& op, const Step& step) {
     const double scale = op.output_scale / std::sqrt(squares / width + op.eps);
     for (int64_t i = 0; i < width; ++i) {
       const double bias = op.bias.data ? op.bias.data[i] : 0;
-      out[i] =
-          static_cast<float>((in[i] - mean) * scale * op.weight.data[i] + bias * op.output_scale);
+      out[i] = op.kind == NormKind::kNone
+                   ? in[i] * op.output_scale
+                   : static_cast<float>((in[i] - mean) * scale * op.weight.data[i] +
+                                        bias * op.output_scale);
     }
+    if (op.stream.data) std::copy_n(out, width, RowOf(op.stream, m));
   }
 }
 

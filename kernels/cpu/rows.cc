@@ -29,7 +29,7 @@ void Run(const EmbedOp& op, const Step& step, Resources& resources) {
       Read(row);
       if (op.positions.data == nullptr) continue;
       row.from = row_of(op.positions, step.positions[t] + op.position_offset);
-      row.dtype = op.positions.dtype;
+      row.dtype = DataType::kFloat32;
       row.scale = 1;
       row.accumulate = true;
       Read(row);
@@ -43,6 +43,8 @@ void Run(const NormOp& op, const Step& step, Resources& resources) {
                              [&](int64_t begin, int64_t end) {
                                for (int64_t m = begin; m < end; ++m) {
                                  Normalise(op, RowOf(op.in, m), RowOf(op.out, m));
+                                 if (op.stream.data == nullptr) continue;
+                                 std::copy_n(RowOf(op.out, m), op.out.width, RowOf(op.stream, m));
                                }
                              });
 }

@@ -32,7 +32,7 @@ std::vector<PlannedOperation> PlanFusion(const Program& program) {
   for (size_t i = 1; i + 1 < plan.size(); ++i) {
     const auto* norm = std::get_if<NormOp>(plan[i].operation);
     if (norm == nullptr || norm->kind != NormKind::kRms || norm->out.dtype != DataType::kBFloat16 ||
-        norm->in.extent != Extent::kTokens ||
+        norm->in.extent != Extent::kTokens || norm->stream.data != nullptr ||
         plan[i - 1].norms.before != nullptr ||  // there is room for the sums of one norm
         !CanLeave(*plan[i - 1].operation, norm->in) ||
         !CanFinish(*plan[i + 1].operation, norm->out)) {

@@ -33,12 +33,12 @@ __global__ void __launch_bounds__(kThreads)
   const int64_t token = blockIdx.x;
   const int64_t width = op.out.width;
   const T* row = static_cast<const T*>(op.table.data) + token_ids[token] * width;
-  const T* position = static_cast<const T*>(op.positions.data);
+  const float* position = static_cast<const float*>(op.positions.data);
   if (position) position += (positions[token] + op.position_offset) * width;
   float* out = static_cast<float*>(op.out.data) + token * op.out.stride;
   float squares = 0.0f;
   for (int64_t i = threadIdx.x; i < width; i += kThreads) {
-    const float value = ToFloat(row[i]) * op.scale + (position ? ToFloat(position[i]) : 0.0f);
+    const float value = ToFloat(row[i]) * op.scale + (position ? position[i] : 0.0f);
     out[i] = value;
     squares += value * value;
     if (norm.weight) {
@@ -59,7 +59,26 @@ __device__ void ForEachPack(const float* row, int64_t width, Fn fn) {
   }
 }
 
-// Grid: rows. Reads its row from memory and then from cache; `in` may be `out`.
+// Row `row` of a norm's results: in the type of `out`, and in the stream if that takes them too.
+template <typename T, int kPack>
+struct NormedRow {
+  __device__ NormedRow(const NormOp& op, int64_t row)
+      : out(static_cast<T*>(op.out.data) + row * op.out.stride),
+        stream(static_cast<float*>(op.stream.data)) {
+    if (stream) stream += row * op.stream.stride;
+  }
+  __device__ void Write(int64_t at, const Pack<float, kPack>& values) const {
+    Pack<T, kPack> y;
+    for (int i = 0; i < kPack; ++i) y.element[i] = FromFloat<T>(values.element[i]);
+    *reinterpret_cast<Pack<T, kPack>*>(out + at) = y;
+    if (stream) *reinterpret_cast<Pack<float, kPack>*>(stream + at) = values;
+  }
+
+  T* out;
+  float* stream;
+};
+
+// Grid: rows. Reads its row from memory and then from cache; `in` may be `out` or the stream.
 template <typename T, int kPack>
 __global__ void __launch_bounds__(kThreads) NormRow(const NormOp op) {
   using P = Pack<float, kPack>;
@@ -67,7 +86,14 @@ __global__ void __launch_bounds__(kThreads) NormRow(const NormOp op) {
   WaitForPredecessor();
   const int64_t width = op.in.width;
   const float* in = static_cast<const float*>(op.in.data) + blockIdx.x * op.in.stride;
-  T* out = static_cast<T*>(op.out.data) + blockIdx.x * op.out.stride;
+  const NormedRow<T, kPack> out(op, blockIdx.x);
+  if (op.kind == NormKind::kNone) {
+    ForEachPack<kPack>(in, width, [&](int64_t at, P x) {
+      for (int i = 0; i < kPack; ++i) x.element[i] *= op.output_scale;
+      out.Write(at, x);
+    });
+    return;
+  }
   float mean = 0.0f;
   if (op.kind == NormKind::kLayer) {
     ForEachPack<kPack>(in, width, [&](int64_t, const P& x) {
@@ -80,15 +106,14 @@ __global__ void __launch_bounds__(kThreads) NormRow(const NormOp op) {
     for (int i = 0; i < kPack; ++i) squares += (x.element[i] - mean) * (x.element[i] - mean);
   });
   const float scale = rsqrtf(BlockSum(squares) / width + op.eps);
-  ForEachPack<kPack>(in, width, [&](int64_t at, const P& x) {
+  ForEachPack<kPack>(in, width, [&](int64_t at, P x) {
     const P weight = *reinterpret_cast<const P*>(op.weight.data + at);
     const P bias = op.bias.data ? *reinterpret_cast<const P*>(op.bias.data + at) : P{};
-    Pack<T, kPack> y;
     for (int i = 0; i < kPack; ++i) {
       const float normed = (x.element[i] - mean) * scale * weight.element[i] + bias.element[i];
-      y.element[i] = FromFloat<T>(normed * op.output_scale);
+      x.element[i] = normed * op.output_scale;
     }
-    *reinterpret_cast<Pack<T, kPack>*>(out + at) = y;
+    out.Write(at, x);
   });
 }
 
@@ -96,7 +121,8 @@ __global__ void __launch_bounds__(kThreads) NormRow(const NormOp op) {
 bool InFours(const NormOp& op) {
   const auto even = [](const void* data) { return reinterpret_cast<uintptr_t>(data) % 16 == 0; };
   return op.in.width % 4 == 0 && op.in.stride % 4 == 0 && op.out.stride % 4 == 0 &&
-         even(op.in.data) && even(op.out.data) && even(op.weight.data) && even(op.bias.data);
+         op.stream.stride % 4 == 0 && even(op.in.data) && even(op.out.data) &&
+         even(op.stream.data) && even(op.weight.data) && even(op.bias.data);
 }
 
 // Grid: rows.

@@ -28,7 +28,7 @@ TEST_P(RowsTest, Embedding) {
     for (const bool with_positions : {false, true}) {
       SCOPED_TRACE(testing::Message() << "width " << width << " positions " << with_positions);
       Weights table(42, width, dtype(), 1);
-      Weights position_table(9, width, dtype(), 2);
+      Weights position_table(9, width, DataType::kFloat32, 2);
       Buffer expected(5, width, 3), actual(5, width, 3);
       EmbedOp op;
       op.table = table.matrix();
@@ -70,6 +70,30 @@ TEST_P(RowsTest, Norms) {
         Execute(op, TokensOnly(rows));
         EXPECT_EQ(in.values(), actual.values()) << "in place";
       }
+    }
+  }
+}
+
+TEST_P(RowsTest, NormsThatReplaceTheStream) {
+  constexpr int32_t kRows = 9;
+  for (const NormKind kind : {NormKind::kNone, NormKind::kRms, NormKind::kLayer}) {
+    for (const int64_t width : {5, 16, 31}) {
+      SCOPED_TRACE(testing::Message() << "kind " << static_cast<int>(kind) << " width " << width);
+      const std::vector<float> weight = RandomFloats(width, 1);
+      Buffer stream(kRows, width, 3), expected(kRows, width, 4), actual(kRows, width, 4);
+      NormOp op;
+      op.kind = kind;
+      if (kind != NormKind::kNone) op.weight = {weight.data(), width};
+      op.output_scale = 0.75f;
+      op.in = stream.view();
+      op.out = expected.view();
+      reference::Run(op, Step(TokensOnly(kRows)));
+      op.out = actual.view();
+      op.stream = stream.view();
+      Execute(op, TokensOnly(kRows));
+      ExpectNear(actual.values(), expected.values(), 2 * tolerance().computed);
+      EXPECT_EQ(stream.values(), actual.values());
+      EXPECT_TRUE(actual.GuardsIntact() && stream.GuardsIntact());
     }
   }
 }

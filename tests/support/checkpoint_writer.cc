@@ -105,14 +105,14 @@ FileTensors RandomTensorsOf(const ModelSpec& spec, DataType dtype, uint64_t seed
   const std::unique_ptr<Checkpoint> checkpoint = RandomCheckpoint(spec, dtype, seed);
   const TensorNames& names = checkpoint->names();
   Collector collector(*checkpoint);
-  for (const auto& table : {names.embedding, names.output}) {
+  for (const auto& table : {names.decoder.embedding, names.output}) {
     collector.Add(table, {spec.vocab_size, spec.d_model});
   }
-  for (const auto& norm : {names.encoder_norm, names.decoder_norm}) {
+  for (const auto& norm : {names.encoder.norm, names.decoder.norm}) {
     collector.Add(norm, {spec.d_model});
   }
-  collector.AddStack(spec.encoder, names.encoder);
-  collector.AddStack(spec.decoder, names.decoder);
+  collector.AddStack(spec.encoder, names.encoder.layers);
+  collector.AddStack(spec.decoder, names.decoder.layers);
   return collector.Take();
 }
 

@@ -121,6 +121,9 @@ HWY_INLINE float SumMapped(const float* in, size_t width, const F& f) {
 
 void NormaliseTarget(const NormOp& op, const float* in, float* out) {
   const size_t width = op.in.width;
+  if (op.kind == NormKind::kNone) {
+    return ReadTarget({in, DataType::kFloat32, op.output_scale, false, out, op.in.width});
+  }
   float mean = 0;
   if (op.kind == NormKind::kLayer) {
     mean = SumMapped(in, width, [](VF32 x) HWY_ATTR { return x; }) / width;

@@ -171,10 +171,10 @@ TEST_F(CheckpointTest, FindsTheEmbeddingUnderAnyOfItsNames) {
     FileTensors renamed = tensors;
     renamed[name] = renamed["shared.weight"];
     WriteTensors(renamed);
-    EXPECT_EQ(Open(folder_)->names().embedding, "shared.weight");
+    EXPECT_EQ(Open(folder_)->names().decoder.embedding, "shared.weight");
     renamed.erase("shared.weight");
     WriteTensors(renamed);
-    EXPECT_EQ(Open(folder_)->names().embedding, name);
+    EXPECT_EQ(Open(folder_)->names().decoder.embedding, name);
     EXPECT_EQ(Open(folder_)->names().output, "lm_head.weight");
   }
   FileTensors only_output = tensors;
@@ -182,7 +182,7 @@ TEST_F(CheckpointTest, FindsTheEmbeddingUnderAnyOfItsNames) {
   WriteTensors(only_output);
   const auto checkpoint = Open(folder_);
   ASSERT_NE(checkpoint, nullptr);
-  EXPECT_EQ(checkpoint->names().embedding, "lm_head.weight");
+  EXPECT_EQ(checkpoint->names().decoder.embedding, "lm_head.weight");
   EXPECT_EQ(checkpoint->names().output, "lm_head.weight");
   EXPECT_TRUE(checkpoint->spec().tied_embeddings);
 }

@@ -48,14 +48,14 @@ TEST(RandomTensorsTest, HaveTheScaleOfFreshWeights) {
     const auto checkpoint = RandomCheckpoint(spec, dtype, 1);
     EXPECT_EQ(checkpoint->spec().stored_dtype, dtype);
     double sum = 0, squares = 0;
-    for (const float value : Values(*checkpoint, checkpoint->names().encoder[0].self_k)) {
+    for (const float value : Values(*checkpoint, checkpoint->names().encoder.layers[0].self_k)) {
       sum += value;
       squares += value * value;
     }
     const double count = kRows * kColumns;
     EXPECT_NEAR(sum / count, 0.0, 0.01) << Name(dtype);
     EXPECT_NEAR(squares / count * spec.d_model, 1.0, 0.03) << Name(dtype);
-    for (const float value : Values(*checkpoint, checkpoint->names().encoder[0].self_norm)) {
+    for (const float value : Values(*checkpoint, checkpoint->names().encoder.layers[0].self_norm)) {
       ASSERT_NEAR(value, 1.0f, 0.2f) << Name(dtype);
     }
   }
@@ -81,7 +81,8 @@ TEST(RandomTensorsTest, DependOnSeedAndNameAlone) {
   EXPECT_EQ(values, Values(*a, "shared.weight"));
   EXPECT_EQ(values, Values(*b, "shared.weight"));
   EXPECT_NE(values, Values(*c, "shared.weight"));
-  EXPECT_NE(Values(*a, a->names().encoder[0].self_k), Values(*a, a->names().encoder[0].self_v));
+  EXPECT_NE(Values(*a, a->names().encoder.layers[0].self_k),
+            Values(*a, a->names().encoder.layers[0].self_v));
 }
 
 TEST(RandomTensorsTest, RowsDiffer) {

@@ -1,4 +1,4 @@
-#include "engine/checkpoint/t5.h"
+#include "engine/checkpoint/family.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,7 +8,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/checkpoint/config_fields.h"
-#include "engine/checkpoint/family.h"
 
 namespace transept {
 namespace {
@@ -222,14 +221,15 @@ TEST(T5ConfigTest, RefusesWhatWouldChangeTheOutput) {
 
 TEST(T5NamesTest, NamesAreThoseOfTransformers) {
   ModelSpec spec = Spec("t5", R"({"num_layers": 2, "num_decoder_layers": 3})");
-  TensorNames names = NameT5Tensors(spec);
-  EXPECT_EQ(names.embedding, "shared.weight");
+  TensorNames names = kT5.name_tensors(spec);
+  EXPECT_EQ(names.encoder.embedding, "shared.weight");
+  EXPECT_EQ(names.decoder.embedding, "shared.weight");
   EXPECT_EQ(names.output, "lm_head.weight");
-  EXPECT_EQ(names.encoder_norm, "encoder.final_layer_norm.weight");
-  EXPECT_EQ(names.decoder_norm, "decoder.final_layer_norm.weight");
-  ASSERT_EQ(names.encoder.size(), 2u);
-  ASSERT_EQ(names.decoder.size(), 3u);
-  const LayerTensorNames& encoder = names.encoder[0];
+  EXPECT_EQ(names.encoder.norm, "encoder.final_layer_norm.weight");
+  EXPECT_EQ(names.decoder.norm, "decoder.final_layer_norm.weight");
+  ASSERT_EQ(names.encoder.layers.size(), 2u);
+  ASSERT_EQ(names.decoder.layers.size(), 3u);
+  const LayerTensorNames& encoder = names.encoder.layers[0];
   EXPECT_EQ(encoder.self_norm, "encoder.block.0.layer.0.layer_norm.weight");
   EXPECT_EQ(encoder.self_q, "encoder.block.0.layer.0.SelfAttention.q.weight");
   EXPECT_EQ(encoder.relative_bias,
@@ -239,7 +239,7 @@ TEST(T5NamesTest, NamesAreThoseOfTransformers) {
   EXPECT_EQ(encoder.ffn_gate, "");
   EXPECT_EQ(encoder.ffn_up, "encoder.block.0.layer.1.DenseReluDense.wi.weight");
   EXPECT_EQ(encoder.ffn_down, "encoder.block.0.layer.1.DenseReluDense.wo.weight");
-  const LayerTensorNames& decoder = names.decoder[2];
+  const LayerTensorNames& decoder = names.decoder.layers[2];
   EXPECT_EQ(decoder.self_o, "decoder.block.2.layer.0.SelfAttention.o.weight");
   EXPECT_EQ(decoder.relative_bias, "") << "only the first layer has it";
   EXPECT_EQ(decoder.cross_norm, "decoder.block.2.layer.1.layer_norm.weight");
@@ -249,11 +249,11 @@ TEST(T5NamesTest, NamesAreThoseOfTransformers) {
   spec.gated_ffn = true;
   spec.tied_embeddings = true;
   spec.decoder.relative_positions.per_layer = true;
-  names = NameT5Tensors(spec);
-  EXPECT_EQ(names.output, names.embedding);
-  EXPECT_EQ(names.decoder[2].ffn_gate, "decoder.block.2.layer.2.DenseReluDense.wi_0.weight");
-  EXPECT_EQ(names.decoder[2].ffn_up, "decoder.block.2.layer.2.DenseReluDense.wi_1.weight");
-  EXPECT_EQ(names.decoder[2].relative_bias,
+  names = kT5.name_tensors(spec);
+  EXPECT_EQ(names.output, names.decoder.embedding);
+  EXPECT_EQ(names.decoder.layers[2].ffn_gate, "decoder.block.2.layer.2.DenseReluDense.wi_0.weight");
+  EXPECT_EQ(names.decoder.layers[2].ffn_up, "decoder.block.2.layer.2.DenseReluDense.wi_1.weight");
+  EXPECT_EQ(names.decoder.layers[2].relative_bias,
             "decoder.block.2.layer.0.SelfAttention.relative_attention_bias.weight");
 }
 

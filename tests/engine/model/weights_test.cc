@@ -111,38 +111,42 @@ TEST_F(Weights, StacksWhatSharesAnInput) {
   const auto checkpoint = Make();
   const auto weights = LoadWeights(*checkpoint, kernels::DataType::kFloat32, &memory_);
   ASSERT_TRUE(weights.ok()) << weights.status();
-  const LayerTensorNames& names = checkpoint->names().decoder[1];
-  const LayerWeights& layer = weights->decoder[1];
-  ASSERT_EQ(layer.self_qkv.rows, 18);
-  ASSERT_EQ(layer.self_qkv.cols, 4);
-  EXPECT_EQ(At(layer.self_qkv, 5), tensors_->NumberOf(names.self_q));
-  EXPECT_EQ(At(layer.self_qkv, 6), tensors_->NumberOf(names.self_k));
-  EXPECT_EQ(At(layer.self_qkv, 17), tensors_->NumberOf(names.self_v));
-  ASSERT_EQ(layer.ffn_in.rows, 10);
-  EXPECT_EQ(At(layer.ffn_in, 4), tensors_->NumberOf(names.ffn_gate));
-  EXPECT_EQ(At(layer.ffn_in, 5), tensors_->NumberOf(names.ffn_up));
-  ASSERT_EQ(weights->cross_kv.rows, 2 * 2 * 6);
-  EXPECT_EQ(At(weights->cross_kv, 0), tensors_->NumberOf(checkpoint->names().decoder[0].cross_k));
-  EXPECT_EQ(At(weights->cross_kv, 6), tensors_->NumberOf(checkpoint->names().decoder[0].cross_v));
-  EXPECT_EQ(At(weights->cross_kv, 12), tensors_->NumberOf(names.cross_k));
+  const LayerTensorNames& names = checkpoint->names().decoder.layers[1];
+  const LayerWeights& layer = weights->decoder.layers[1];
+  ASSERT_EQ(layer.self_qkv.weight.rows, 18);
+  ASSERT_EQ(layer.self_qkv.weight.cols, 4);
+  EXPECT_EQ(At(layer.self_qkv.weight, 5), tensors_->NumberOf(names.self_q));
+  EXPECT_EQ(At(layer.self_qkv.weight, 6), tensors_->NumberOf(names.self_k));
+  EXPECT_EQ(At(layer.self_qkv.weight, 17), tensors_->NumberOf(names.self_v));
+  ASSERT_EQ(layer.ffn_in.weight.rows, 10);
+  EXPECT_EQ(At(layer.ffn_in.weight, 4), tensors_->NumberOf(names.ffn_gate));
+  EXPECT_EQ(At(layer.ffn_in.weight, 5), tensors_->NumberOf(names.ffn_up));
+  ASSERT_EQ(weights->cross_kv.weight.rows, 2 * 2 * 6);
+  EXPECT_EQ(At(weights->cross_kv.weight, 0),
+            tensors_->NumberOf(checkpoint->names().decoder.layers[0].cross_k));
+  EXPECT_EQ(At(weights->cross_kv.weight, 6),
+            tensors_->NumberOf(checkpoint->names().decoder.layers[0].cross_v));
+  EXPECT_EQ(At(weights->cross_kv.weight, 12), tensors_->NumberOf(names.cross_k));
 }
 
 TEST_F(Weights, LayersWithoutABiasTableUseTheFirstOnes) {
   const auto checkpoint = Make();
   const auto weights = LoadWeights(*checkpoint, kernels::DataType::kFloat32, &memory_);
   ASSERT_TRUE(weights.ok()) << weights.status();
-  ASSERT_NE(weights->decoder[0].relative_bias, nullptr);
-  EXPECT_EQ(weights->decoder[1].relative_bias, weights->decoder[0].relative_bias);
-  EXPECT_NE(weights->encoder[0].relative_bias, weights->decoder[0].relative_bias);
+  ASSERT_NE(weights->decoder.layers[0].relative_bias, nullptr);
+  EXPECT_EQ(weights->decoder.layers[1].relative_bias, weights->decoder.layers[0].relative_bias);
+  EXPECT_NE(weights->encoder.layers[0].relative_bias, weights->decoder.layers[0].relative_bias);
 }
 
 TEST_F(Weights, MatricesTakeTheAskedTypeAndVectorsStayFloat32) {
   const auto checkpoint = Make();
   const auto weights = LoadWeights(*checkpoint, kernels::DataType::kBFloat16, &memory_);
   ASSERT_TRUE(weights.ok()) << weights.status();
-  EXPECT_EQ(weights->embedding.dtype, kernels::DataType::kBFloat16);
-  EXPECT_EQ(*static_cast<const uint16_t*>(weights->embedding.data), 0x3F80);  // 1, loaded first
-  EXPECT_EQ(weights->encoder_norm.data[0], tensors_->NumberOf(checkpoint->names().encoder_norm));
+  EXPECT_EQ(weights->decoder.embedding.dtype, kernels::DataType::kBFloat16);
+  EXPECT_EQ(*static_cast<const uint16_t*>(weights->decoder.embedding.data),
+            0x3F80);  // 1, loaded first
+  EXPECT_EQ(weights->encoder.norm.weight.data[0],
+            tensors_->NumberOf(checkpoint->names().encoder.norm));
 }
 
 // Large tensors are read by several threads.
@@ -161,7 +165,7 @@ TEST(LargeWeights, ArriveWhole) {
 }
 
 TEST_F(Weights, ANumberThatIsNotFiniteIsAnErrorThatNamesFileAndTensor) {
-  const std::string spoiled = Make()->names().encoder[0].ffn_down;
+  const std::string spoiled = Make()->names().encoder.layers[0].ffn_down;
   const auto checkpoint = Make(spoiled);
   const absl::Status status =
       LoadWeights(*checkpoint, kernels::DataType::kFloat32, &memory_).status();

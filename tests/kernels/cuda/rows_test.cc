@@ -13,7 +13,7 @@ class CudaRowsTest : public GpuTest {};
 TEST_P(CudaRowsTest, Embed) {
   constexpr int32_t kTokens = 9, kVocab = 50, kWidth = 72, kPositions = 20;
   const Weight table = MakeWeight(kVocab, kWidth, 1);
-  const Weight positions = MakeWeight(kPositions, kWidth, 2);
+  const std::vector<float> positions = cpu::RandomFloats(kPositions * kWidth, 2);
   const std::vector<int32_t> ids = {3, 0, 49, 3, 7, 8, 9, 10, 11};
   const std::vector<int32_t> at = {0, 1, 2, 17, 0, 1, 2, 3, 4};
   EncoderInputs inputs;
@@ -27,11 +27,14 @@ TEST_P(CudaRowsTest, Embed) {
     op.scale = 8.0f;
     op.position_offset = 2;
     op.table = table.host();
-    if (with_positions) op.positions = positions.host();
+    const auto table_of = [](const float* data) {
+      return Matrix{data, DataType::kFloat32, kPositions, kWidth};
+    };
+    if (with_positions) op.positions = table_of(positions.data());
     op.out = expected.host();
     cpu::reference::Run(op, cpu::Step(inputs));
     op.table = table.device;
-    if (with_positions) op.positions = positions.device;
+    if (with_positions) op.positions = table_of(Upload(positions));
     op.out = actual.device;
     Execute(op, inputs);
     ExpectNear(Read(actual), expected.values, 1e-6f);
@@ -64,6 +67,32 @@ TEST_P(CudaRowsTest, Norm) {
       Execute(op, inputs);
       ExpectNear(Read(actual), expected.values, tolerance());
     }
+  }
+}
+
+TEST_P(CudaRowsTest, NormsThatReplaceTheStream) {
+  constexpr int32_t kRows = 5;
+  constexpr int64_t kWidth = 600;
+  EncoderInputs inputs;
+  inputs.num_tokens = kRows;
+  const std::vector<float> weight = cpu::RandomFloats(kWidth, 4);
+  for (const NormKind kind : {NormKind::kNone, NormKind::kRms, NormKind::kLayer}) {
+    Tensor stream = MakeTensor(kRows, kWidth, DataType::kFloat32, 1);
+    Tensor expected = MakeTensor(kRows, kWidth, DataType::kFloat32, 2);
+    const Tensor actual = MakeTensor(kRows, kWidth, dtype(), 2);
+    NormOp op;
+    op.kind = kind;
+    op.output_scale = 0.25f;
+    if (kind != NormKind::kNone) op.weight = {weight.data(), kWidth};
+    op.in = stream.host();
+    op.out = expected.host();
+    cpu::reference::Run(op, cpu::Step(inputs));
+    if (kind != NormKind::kNone) op.weight = UploadVector(weight);
+    op.in = op.stream = stream.device;
+    op.out = actual.device;
+    Execute(op, inputs);
+    ExpectNear(Read(actual), expected.values, tolerance());
+    ExpectNear(Read(stream), expected.values, 1e-5f);
   }
 }
 
