@@ -95,7 +95,8 @@ VARIANTS = [
     Variant(
         "marian_tc_big",
         "marian",
-        config={**MARIAN, "activation_function": "relu", "eos_token_id": 95,
+        config={**MARIAN, "activation_function": "relu", "encoder_layers": 3,
+                "decoder_layers": 1, "encoder_attention_heads": 8, "eos_token_id": 95,
                 "forced_eos_token_id": 95, "pad_token_id": 96, "decoder_start_token_id": 96},
         ordinary=range(1, 95),
     ),
