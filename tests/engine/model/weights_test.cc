@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <map>
@@ -91,8 +92,9 @@ class HeapMemory final : public kernels::Memory {
 class Weights : public ::testing::Test {
  protected:
   // A checkpoint of NumberedTensors.
-  std::unique_ptr<Checkpoint> Make(const std::string& spoiled = "") {
-    const auto random = RandomCheckpoint(TinySpec(), kernels::DataType::kFloat32, 1);
+  std::unique_ptr<Checkpoint> Make(const std::string& spoiled = "",
+                                   const ModelSpec& spec = TinySpec()) {
+    const auto random = RandomCheckpoint(spec, kernels::DataType::kFloat32, 1);
     auto tensors = std::make_unique<NumberedTensors>(spoiled);
     tensors_ = tensors.get();
     return std::make_unique<Checkpoint>("folder", random->spec(), GenerationOptions{},
@@ -154,14 +156,63 @@ TEST(LargeWeights, ArriveWhole) {
   ModelSpec spec = TinySpec();
   spec.vocab_size = 1'000'001;
   const auto checkpoint = RandomCheckpoint(spec, kernels::DataType::kFloat32, 1);
-  const auto stored = checkpoint->tensors().Find(checkpoint->names().embedding, {1'000'001, 4});
+  const auto stored =
+      checkpoint->tensors().Find(checkpoint->names().decoder.embedding, {1'000'001, 4});
   ASSERT_TRUE(stored.ok()) << stored.status();
   for (const size_t piece : {size_t{3} << 20, size_t{64} << 20}) {
     HeapMemory memory(size_t{64} << 20, piece);
     const auto weights = LoadWeights(*checkpoint, kernels::DataType::kFloat32, &memory);
     ASSERT_TRUE(weights.ok()) << weights.status();
-    EXPECT_EQ(std::memcmp(weights->embedding.data, stored->data, 4'000'004 * sizeof(float)), 0);
+    EXPECT_EQ(std::memcmp(weights->decoder.embedding.data, stored->data, 4'000'004 * sizeof(float)),
+              0);
   }
+}
+
+TEST_F(Weights, BiasesAreStackedAsTheirWeights) {
+  ModelSpec spec = TinySpec();
+  spec.family = "bart";
+  spec.gated_ffn = false;
+  spec.biases = true;
+  spec.positions = {.kind = PositionKind::kLearned, .offset = 2};
+  spec.max_source_positions = spec.max_target_positions = 3;
+  spec.tied_embeddings = true;
+  const auto checkpoint = Make("", spec);
+  const auto weights = LoadWeights(*checkpoint, kernels::DataType::kBFloat16, &memory_);
+  ASSERT_TRUE(weights.ok()) << weights.status();
+  const auto number = [&](const std::string& weight) {
+    return tensors_->NumberOf(BiasName(weight));
+  };
+  const TensorNames& names = checkpoint->names();
+  const LayerTensorNames& second = names.decoder.layers[1];
+  const kernels::Vector& qkv = weights->decoder.layers[1].self_qkv.bias;
+  ASSERT_EQ(qkv.size, 18);
+  EXPECT_EQ(qkv.data[5], number(second.self_q));
+  EXPECT_EQ(qkv.data[6], number(second.self_k));
+  EXPECT_EQ(qkv.data[12], number(second.self_v));
+  EXPECT_EQ(weights->decoder.layers[1].ffn_norm.bias.data[0], number(second.ffn_norm));
+  ASSERT_EQ(weights->cross_kv.bias.size, 24);
+  EXPECT_EQ(weights->cross_kv.bias.data[6], number(names.decoder.layers[0].cross_v));
+  EXPECT_EQ(weights->cross_kv.bias.data[12], number(second.cross_k));
+  EXPECT_EQ(weights->output.bias.data[0], tensors_->NumberOf(names.output_bias));
+  EXPECT_EQ(weights->decoder.positions.rows, 5);
+  EXPECT_EQ(weights->decoder.positions.dtype, kernels::DataType::kFloat32);
+  EXPECT_EQ(At(weights->decoder.positions, 4), tensors_->NumberOf(names.decoder.positions));
+  EXPECT_EQ(weights->decoder.embedding.data, weights->encoder.embedding.data);
+  EXPECT_EQ(weights->output.weight.data, weights->decoder.embedding.data);
+}
+
+TEST_F(Weights, SinusoidsAreComputedWhereTheFileHasNone) {
+  ModelSpec spec = TinySpec();
+  spec.family = "m2m_100";
+  spec.gated_ffn = false;
+  spec.biases = true;
+  spec.positions = {.kind = PositionKind::kSinusoidFairseq, .offset = 2};
+  spec.max_source_positions = spec.max_target_positions = 3;
+  const auto checkpoint = Make("", spec);
+  const auto weights = LoadWeights(*checkpoint, kernels::DataType::kBFloat16, &memory_);
+  ASSERT_TRUE(weights.ok()) << weights.status();
+  ASSERT_EQ(weights->encoder.positions.rows, 5);
+  EXPECT_FLOAT_EQ(At(weights->encoder.positions, 4), std::sin(4.0f));
 }
 
 TEST_F(Weights, ANumberThatIsNotFiniteIsAnErrorThatNamesFileAndTensor) {
