@@ -62,7 +62,7 @@ VARIANTS = [
     ),
     # As bart-base was saved: names without "model.", no bias of the logits.
     Variant("bart_without_head", "bart", without_head=True, dtype=torch.bfloat16),
-    Variant("bart_legacy", "bart", config={"forced_bos_token_id": 0}, legacy=True),
+    Variant("bart_legacy", "bart", legacy=True),
     # The start is a language's token.
     Variant("mbart25", "mbart", config={"scale_embedding": True, "decoder_start_token_id": 92},
             generation={"forced_eos_token_id": None}, ordinary=range(4, 90)),
@@ -189,15 +189,17 @@ def build(variant, folder, seed):
 
 
 def make_legacy(variant, folder):
-    """What transformers 4 wrote: the options of generation among the rest. Those that are absent
-    are not what the configuration class has for them: no end is forced."""
+    """What transformers 4 wrote: the options of generation among the rest, the forced first token
+    under its old name. Absent ones are not what the configuration class has for them: no end is
+    forced."""
     path = folder / "config.json"
     config = json.loads(path.read_text())
     for name in ("forced_eos_token_id", "tie_word_embeddings", "dtype"):
         config.pop(name, None)
-    config |= {**variant.config, "normalize_before": False, "add_bias_logits": False,
-               "num_hidden_layers": config["encoder_layers"], "torch_dtype": "float32",
-               "length_penalty": 2.0, "transformers_version": "4.7.0.dev0"}
+    config |= {"force_bos_token_to_be_generated": True, "normalize_before": False,
+               "add_bias_logits": False, "num_hidden_layers": config["encoder_layers"],
+               "torch_dtype": "float32", "length_penalty": 2.0,
+               "transformers_version": "4.7.0.dev0"}
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     (folder / "generation_config.json").unlink()
 

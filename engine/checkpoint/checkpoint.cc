@@ -31,6 +31,11 @@ absl::Status ReadGeneration(const std::string& folder, const JsonView& config, M
   GenerationDefaults defaults = ReadGenerationConfig(fields, spec.vocab_size);
   if (!fields.status().ok()) return fields.status();
   generation = std::move(defaults.options);
+  // How BART's older files name forced_bos_token_id.
+  if (!own.ok() && fields.Bool("force_bos_token_to_be_generated").value_or(false)) {
+    generation.forced_bos_token_id = fields.Int("bos_token_id", {0, spec.vocab_size - 1});
+    if (!fields.status().ok()) return fields.status();
+  }
   if (defaults.eos_tokens) spec.eos_tokens = *std::move(defaults.eos_tokens);
   if (defaults.decoder_start_token) spec.decoder_start_token = *defaults.decoder_start_token;
   return absl::OkStatus();

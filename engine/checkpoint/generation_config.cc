@@ -29,14 +29,12 @@ constexpr Unsupported kUnsupported[] = {
     {"epsilon_cutoff", 0},
     {"eta_cutoff", 0},
     {"exponential_decay_length_penalty", 0},
-    {"force_bos_token_to_be_generated", 0},
     {"force_words_ids", 0},
     {"forced_decoder_ids", 0},
     {"guidance_scale", 1},
     {"max_time", 0},
     {"num_beam_groups", 1},
     {"penalty_alpha", 0},
-    {"renormalize_logits", 0},
     {"sequence_bias", 0},
     {"token_healing", 0},
     {"top_h", 1},
@@ -89,7 +87,8 @@ GenerationDefaults ReadGenerationConfig(ConfigFields& fields, int32_t vocab_size
   GenerationOptions& options = defaults.options;
   ReadLengths(fields, options);
   ReadSampling(fields, options);
-  // length_penalty and early_stopping belong to beam search alone and wait for it.
+  // length_penalty, early_stopping and renormalize_logits belong to beam search alone and wait for
+  // it: the last does not change which token is best, nor how a sample is drawn.
   options.num_beams = fields.Int("num_beams", kPositive);
   options.num_return_sequences = fields.Int("num_return_sequences", kPositive);
   options.repetition_penalty = fields.Float("repetition_penalty", kPositiveNumber);

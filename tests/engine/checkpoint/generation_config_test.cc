@@ -124,8 +124,8 @@ TEST(GenerationConfigTest, RefusesWhatItCannotHonour) {
         R"({"bad_words_ids": [[5]]})", R"({"sequence_bias": [[[5], 1.0]]})",
         R"({"penalty_alpha": 0.6})", R"({"guidance_scale": 1.5})", R"({"constraints": ["x"]})",
         R"({"force_words_ids": [[5]]})", R"({"forced_decoder_ids": [[1, 5]]})",
-        R"({"exponential_decay_length_penalty": [5, 1.1]})", R"({"renormalize_logits": true})",
-        R"({"num_beam_groups": 2})", R"({"diversity_penalty": 0.5})", R"({"max_time": 2.5})",
+        R"({"exponential_decay_length_penalty": [5, 1.1]})", R"({"num_beam_groups": 2})",
+        R"({"diversity_penalty": 0.5})", R"({"max_time": 2.5})",
         R"({"watermarking_config": {"bias": 2.0}})", R"({"dola_layers": "high"})"}) {
     EXPECT_THAT(Error(text), HasSubstr("is not supported")) << text;
   }
@@ -134,7 +134,7 @@ TEST(GenerationConfigTest, RefusesWhatItCannotHonour) {
 TEST(GenerationConfigTest, NeutralAndHarmlessFieldsPass) {
   Defaults(R"({"typical_p": 1.0, "epsilon_cutoff": 0.0, "encoder_repetition_penalty": 1,
                "encoder_no_repeat_ngram_size": 0, "bad_words_ids": null, "guidance_scale": 1.0,
-               "forced_decoder_ids": [], "renormalize_logits": false, "num_beam_groups": 1,
+               "forced_decoder_ids": [], "renormalize_logits": true, "num_beam_groups": 1,
                "diversity_penalty": 0.0, "token_healing": false, "length_penalty": 2.0,
                "early_stopping": true, "use_cache": true, "output_attentions": false,
                "transformers_version": "5.17.0", "_from_model_config": true, "own_field": NaN,
