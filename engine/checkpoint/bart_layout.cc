@@ -140,8 +140,8 @@ absl::Status TieTables(const TensorSource& tensors, const ModelSpec& spec,
   // The first that the file has; tied tables are saved once, under a name that the writer chose.
   std::string shared = one_vocabulary ? prefix + "shared.weight" : decoder;
   for (const std::string& name : {decoder, encoder, std::string(kHead)}) {
-    if (tensors.Contains(shared)) break;
-    if (one_vocabulary || name != encoder) shared = name;
+    const bool may_be = one_vocabulary || name != encoder;
+    if (may_be && !tensors.Contains(shared) && tensors.Contains(name)) shared = name;
   }
   const auto settle = [&](const std::string& own, std::string& name) {
     const absl::StatusOr<std::string> table = Tie(tensors, spec, own, shared);
@@ -199,7 +199,7 @@ absl::Status SettleBartTensors(const TensorSource& tensors, ModelSpec& spec, Ten
   const std::string prefix = tensors.Contains(bare.encoder.layers[0].ffn_up) ? "" : kPrefix;
   names = NameTensors(prefix, spec);
   if (spec.tied_embeddings) {
-    const absl::Status status = TieTables(tensors, spec, prefix, names);
+    absl::Status status = TieTables(tensors, spec, prefix, names);
     if (!status.ok()) return status;
   } else {
     names.encoder.embedding = prefix + "encoder.embed_tokens.weight";

@@ -29,7 +29,7 @@ TensorNames NameTensors(const ModelSpec& spec) {
 }
 
 absl::Status SettleTensors(const TensorSource& tensors, ModelSpec& spec, TensorNames& names) {
-  const absl::Status status = SettleBartTensors(tensors, spec, names);
+  absl::Status status = SettleBartTensors(tensors, spec, names);
   names.output_bias.clear();
   return status;
 }
