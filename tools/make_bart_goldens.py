@@ -168,7 +168,7 @@ def build(variant, folder, seed):
             "decoder_attention_heads": 4,
             "encoder_ffn_dim": 40,
             "decoder_ffn_dim": 44,
-            "max_position_embeddings": 208,
+            "max_position_embeddings": 200,  # as many tokens as the longest source has
             **variant.config,
         }
     )

@@ -1,5 +1,6 @@
 // M2M100 and NLLB: norms before the blocks, none behind the embedding, sinusoids from the row
-// behind that of padding on, no bias of the logits.
+// behind that of padding on, no bias of the logits. Transformers computes more sinusoids for longer
+// texts; here max_position_embeddings is the limit, as in the other families.
 #include "absl/strings/str_cat.h"
 #include "engine/checkpoint/bart_layout.h"
 #include "engine/checkpoint/family.h"

@@ -104,5 +104,21 @@ TEST(RandomTensorsTest, OnlyTheModelsTensorsExist) {
             absl::StatusCode::kNotFound);
 }
 
+TEST(RandomTensorsTest, BiasesAndPositionsExistWhereTheModelHasThem) {
+  ModelSpec spec = test::TinySpec();
+  spec.family = "bart";
+  spec.gated_ffn = false;
+  spec.tied_embeddings = true;
+  spec.positions = {.kind = PositionKind::kLearned, .offset = 2};
+  const auto bare = RandomCheckpoint(spec, DataType::kFloat32, 1);
+  EXPECT_TRUE(bare->tensors().Contains("model.decoder.embed_positions.weight"));
+  EXPECT_FALSE(bare->tensors().Contains("model.encoder.layers.0.fc1.bias"));
+  spec.biases = true;
+  const auto biased = RandomCheckpoint(spec, DataType::kFloat32, 1);
+  EXPECT_TRUE(biased->tensors().Contains("model.encoder.layers.0.fc1.bias"));
+  EXPECT_TRUE(biased->tensors().Contains("model.decoder.layers.1.encoder_attn_layer_norm.bias"));
+  EXPECT_TRUE(biased->tensors().Contains("final_logits_bias"));
+}
+
 }  // namespace
 }  // namespace transept
