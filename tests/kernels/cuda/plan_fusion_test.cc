@@ -73,6 +73,12 @@ TEST_P(PlanFusionTest, LeavesLayerNorms) {
   EXPECT_FALSE(SplitsTheNorm());
 }
 
+// What such a norm leaves is needed whole.
+TEST_P(PlanFusionTest, LeavesNormsThatReplaceTheStream) {
+  norm().stream = hidden_;
+  EXPECT_FALSE(SplitsTheNorm());
+}
+
 // A norm at either end has no neighbour to share with.
 TEST_P(PlanFusionTest, LeavesNormsAtTheEnds) {
   program_.operations = {norm(), last(), norm()};
