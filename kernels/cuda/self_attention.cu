@@ -75,24 +75,25 @@ __global__ void __launch_bounds__(32 * kWarps)
   };
   WaitForPredecessor();
   const T* mine = p.query + token * p.query_stride;
+  // A warp's first own keys and the query are loaded together: nothing waits twice.
+  const int own = first_position + static_cast<int>(threadIdx.x) / 32 * Tile::kKeys;
+  const int end = blockIdx.z == 0 ? position + 1 : first_position;
+  Tile tile;
+  if (own < end) tile.Load(own, min(own + Tile::kKeys, end), size, in_step);
   WarpAttention<Layout, 1> attention;
   attention.LoadQuery(0, mine + static_cast<int64_t>(head) * size, size, p.shape.scale);
-  if (blockIdx.z == 0) {
-    const int begin = first_position + static_cast<int>(threadIdx.x) / 32 * Tile::kKeys;
-    for (int first = begin; first <= position; first += kWarps * Tile::kKeys) {
-      const int last = min(first + Tile::kKeys, position + 1);
-      Tile tile;
-      tile.Load(first, last, size, in_step);
-      attention.Attend(tile, first, last, size, bias_of);
-    }
-    if (head % sharing == 0) {
-      WriteSlot<Layout>(p.pages, p.inputs.self_slots[token], kv_head, mine + keys_column,
-                        mine + values_column);
-    }
-  }
-  past.ForEach([&](const Tile& tile, int first, int last) {
+  for (int first = own; first < end; first += kWarps * Tile::kKeys) {
+    const int last = min(first + Tile::kKeys, end);
+    if (first > own) tile.Load(first, last, size, in_step);
     attention.Attend(tile, first, last, size, bias_of);
+  }
+  past.ForEach([&](const Tile& keys, int first, int last) {
+    attention.Attend(keys, first, last, size, bias_of);
   });
+  if (blockIdx.z == 0 && head % sharing == 0) {
+    WriteSlot<Layout>(p.pages, p.inputs.self_slots[token], kv_head, mine + keys_column,
+                      mine + values_column);
+  }
   FinishQuery<Layout, kWarps>(attention.result[0], size, p.split,
                               static_cast<int64_t>(token) * p.shape.num_heads + head,
                               reinterpret_cast<float*>(shared),

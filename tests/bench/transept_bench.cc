@@ -86,7 +86,9 @@ int QueueFor(int batch) {
 int EncoderTokensFor(const Workload& workload, int batch) {
   if (const int tokens = absl::GetFlag(FLAGS_max_encoder_tokens); tokens > 0) return tokens;
   if (IsPoisson()) return config::EngineConfig().max_encoder_tokens;
-  return std::min(batch * workload.source_tokens, 8192);
+  // The whole batch at once on a GPU, as the peers do; as much as a CPU keeps busy on a CPU.
+  const int most = absl::GetFlag(FLAGS_device) == "cuda" ? 65536 : 8192;
+  return std::min(batch * workload.source_tokens, most);
 }
 
 // `workload` has the longest lengths of all requests.

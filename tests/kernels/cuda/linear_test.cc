@@ -18,7 +18,8 @@ struct Shape {
   int64_t in;
 };
 // Widths that fill a block's strips and that do not; depths of one chunk and of many.
-constexpr Shape kShapes[] = {{64, 32}, {72, 96}, {1000, 256}, {512, 2816}, {9000, 64}, {17000, 32}, {24, 40}};
+constexpr Shape kShapes[] = {{64, 32},   {72, 96},    {1000, 256}, {512, 2816},
+                             {9000, 64}, {17000, 32}, {24, 40}};
 
 // A step of so many tokens; nothing else of it is read.
 EncoderInputs StepOf(int32_t tokens) {
