@@ -81,6 +81,7 @@ VARIANTS = [
         "marian",
         config={**MARIAN, "d_model": 33, "encoder_attention_heads": 3,
                 "decoder_attention_heads": 11, "pad_token_id": 96, "decoder_start_token_id": 96},
+        generation={"bad_words_ids": [[96]]},
         ordinary=range(1, 96),
     ),
     Variant(
@@ -88,6 +89,7 @@ VARIANTS = [
         "marian",
         config={**MARIAN, "share_encoder_decoder_embeddings": False, "decoder_vocab_size": 83,
                 "pad_token_id": 82, "decoder_start_token_id": 82, "decoder_layers": 1},
+        generation={"bad_words_ids": [[82], [0], [10], [40]]},  # the end cannot be banned
         ordinary=range(1, 97),
         target=range(1, 82),
     ),

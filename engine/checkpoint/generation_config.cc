@@ -20,7 +20,6 @@ struct Unsupported {
 };
 constexpr Unsupported kUnsupported[] = {
     {"assistant_early_exit", 0},
-    {"bad_words_ids", 0},
     {"constraints", 0},
     {"diversity_penalty", 0},
     {"dola_layers", 0},
@@ -64,6 +63,31 @@ std::optional<TokenId> ReadToken(ConfigFields& fields, std::string_view name, Ra
   return std::nullopt;
 }
 
+// Words of one token each; longer ones are not supported.
+std::optional<std::vector<TokenId>> ReadBadTokens(ConfigFields& fields, Range<int32_t> ids) {
+  constexpr std::string_view kName = "bad_words_ids";
+  if (!fields.Has(kName)) return std::nullopt;
+  const JsonView words = fields.Get(kName);
+  if (!words.is_array()) {
+    fields.Reject(kName, "must be lists of token ids");
+    return std::nullopt;
+  }
+  std::vector<TokenId> tokens;
+  for (size_t i = 0; i < words.size(); ++i) {
+    if (words[i].size() > 1) {
+      fields.Reject(kName, "has a word of several tokens, which is not supported");
+      return std::nullopt;
+    }
+    const absl::StatusOr<int64_t> token = words[i][size_t{0}].AsInt(ids.min, ids.max);
+    if (!token.ok()) {
+      fields.Reject(kName, "must be lists of token ids");
+      return std::nullopt;
+    }
+    tokens.push_back(static_cast<TokenId>(*token));
+  }
+  return tokens;
+}
+
 void ReadLengths(ConfigFields& fields, GenerationOptions& options) {
   options.max_new_tokens = fields.Int("max_new_tokens", kPositive);
   options.max_length = fields.Int("max_length", kPositive);
@@ -95,6 +119,7 @@ GenerationDefaults ReadGenerationConfig(ConfigFields& fields, int32_t vocab_size
   options.no_repeat_ngram_size = fields.Int("no_repeat_ngram_size", kNonNegative);
   options.suppress_tokens = fields.Ints("suppress_tokens", ids);
   options.begin_suppress_tokens = fields.Ints("begin_suppress_tokens", ids);
+  options.bad_tokens = ReadBadTokens(fields, ids);
   options.stop_sequences = fields.Strings("stop_strings");
   options.forced_bos_token_id = fields.Int("forced_bos_token_id", ids);
   options.forced_eos_token_id = ReadToken(fields, "forced_eos_token_id", ids);

@@ -98,6 +98,7 @@ class Resolver {
   void ResolveRows();
   void ResolveRepetition();
   void ResolveTokens();
+  void SuppressBadTokens();
   void ResolveStopSequences();
   std::vector<TokenId> ChooseTokens(std::optional<std::vector<TokenId>> GenerationOptions::*field,
                                     std::string_view name, std::vector<TokenId> otherwise);
@@ -228,7 +229,7 @@ std::optional<TokenId> Resolver::ChooseForcedToken(std::optional<TokenId> Genera
             "a token id, at least 0 and below the vocabulary's size ", vocab_size);
     const std::vector<TokenId>& suppressed = params_.suppress_tokens;
     Require(std::find(suppressed.begin(), suppressed.end(), *token) == suppressed.end(), name,
-            *token, "none of suppress_tokens");
+            *token, "none of suppress_tokens and bad_words_ids");
     return token;
   }
   return std::nullopt;
@@ -240,12 +241,26 @@ void Resolver::ResolveTokens() {
       ChooseTokens(&Options::eos_token_ids, "eos_token_ids", limits_.model->eos_tokens);
   Require(!params_.eos_tokens.empty(), "eos_token_ids", "an empty list", "at least one token");
   params_.suppress_tokens = ChooseTokens(&Options::suppress_tokens, "suppress_tokens", {});
+  SuppressBadTokens();
   params_.begin_suppress_tokens =
       ChooseTokens(&Options::begin_suppress_tokens, "begin_suppress_tokens", {});
   params_.forced_bos_token =
       ChooseForcedToken(&Options::forced_bos_token_id, "forced_bos_token_id");
   params_.forced_eos_token =
       ChooseForcedToken(&Options::forced_eos_token_id, "forced_eos_token_id");
+}
+
+// A bad word of one token is a token that never comes. transformers bans it at another place in its
+// chain, which only shows where it is forced as well: ChooseForcedToken refuses that. Nor does it
+// let anybody ban the end.
+void Resolver::SuppressBadTokens() {
+  const auto contains = [](const std::vector<TokenId>& tokens, TokenId token) {
+    return std::find(tokens.begin(), tokens.end(), token) != tokens.end();
+  };
+  for (const TokenId token : ChooseTokens(&GenerationOptions::bad_tokens, "bad_words_ids", {})) {
+    if (contains(params_.eos_tokens, token) || contains(params_.suppress_tokens, token)) continue;
+    params_.suppress_tokens.push_back(token);
+  }
 }
 
 void Resolver::ResolveStopSequences() {

@@ -34,6 +34,7 @@ struct GenerationOptions {
   std::optional<int32_t> no_repeat_ngram_size;  // >= 0, 0 = off
   std::optional<std::vector<TokenId>> suppress_tokens;
   std::optional<std::vector<TokenId>> begin_suppress_tokens;
+  std::optional<std::vector<TokenId>> bad_tokens;  // bad_words_ids, of one token each
   std::optional<std::vector<TokenId>> eos_token_ids;
   std::optional<std::vector<std::string>> stop_sequences;
   std::optional<TokenId> forced_bos_token_id;

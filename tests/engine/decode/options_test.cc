@@ -266,6 +266,17 @@ TEST_F(ResolveOptionsTest, AForcedTokenCannotBeSuppressed) {
   ExpectError("options.forced_eos_token_id", "6", "none of suppress_tokens");
 }
 
+TEST_F(ResolveOptionsTest, BadTokensNeverComeButTheEndMay) {
+  request_.suppress_tokens = {{5, 6}};
+  request_.eos_token_ids = {{1, 2}};
+  checkpoint_.bad_tokens = {{2, 6, 7}};
+  EXPECT_THAT(MustResolve().suppress_tokens, ElementsAre(5, 6, 7));
+  request_.forced_bos_token_id = 7;
+  ExpectError("options.forced_bos_token_id", "7", "bad_words_ids");
+  checkpoint_.bad_tokens = {{100}};
+  ExpectError("options.bad_words_ids", "100", "vocabulary");
+}
+
 TEST_F(ResolveOptionsTest, StopSequences) {
   using Strings = std::vector<std::string>;
   request_.stop_sequences = Strings{"END", "\n\n"};
