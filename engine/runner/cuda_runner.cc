@@ -40,7 +40,7 @@ std::vector<size_t> GraphRows(size_t max_rows) {
   return sizes;
 }
 
-// Of a prefix in WarmUp: longer ones take time and other kernels no more.
+// Of a prefix in WarmUp: a longer one would take time and need no other kernels.
 constexpr int32_t kLongestWarmPrefix = 256;
 
 // Whether the arrays lie where a graph for `padding` looks for them.
@@ -133,7 +133,10 @@ DecoderPadding CudaRunner::PaddingFor(size_t rows) const {
 absl::Status CudaRunner::RecordGraphs() {
   const TimePoint start = Clock::now();
   const StepPlan nothing;
-  for (const size_t rows : GraphRows(model_.options().max_rows)) {
+  // The most rows first: what is measured for them serves the others of their size.
+  std::vector<size_t> sizes = GraphRows(model_.options().max_rows);
+  std::reverse(sizes.begin(), sizes.end());
+  for (const size_t rows : sizes) {
     device_inputs_.BeginStep();
     inputs_.BuildDecoder(nothing, {}, {}, PaddingFor(rows));
     const DeviceDecoderInputs inputs =

@@ -30,8 +30,8 @@ struct CudaRunnerLimits {
 // the next step there. Used by one thread.
 class CudaRunner final : public Runner {
  public:
-  // Records the graphs, and runs every kind of step once. `device` and `model` must outlive the
-  // runner.
+  // Records the graphs, and runs every kind of step once, with prefixes of some length. `device`
+  // and `model` must outlive the runner.
   static absl::StatusOr<std::unique_ptr<CudaRunner>> Create(kernels::cuda::Device* device,
                                                             const Model* model,
                                                             const CudaRunnerLimits& limits);

@@ -111,7 +111,8 @@ float Blas::Measure(const Product& product, const cublasLtMatmulAlgo_t& algorith
   device_.Check(cudaEventCreate(&end), "creating an event");
   float best = INFINITY;
   for (int run = 0; run < kRuns && device_.ok(); ++run) {
-    // The workspace is larger than the second-level cache: clearing it drives the weight out.
+    // The workspace is larger than a Hopper's second-level cache: clearing it drives the weight
+    // out.
     device_.Check(
         cudaMemsetAsync(device_.workspace(), 0, Device::kWorkspaceBytes, device_.stream()),
         "clearing the workspace");

@@ -19,9 +19,9 @@ struct Product {
   int64_t rows = 0;
 };
 
-// Keeps an algorithm of cuBLASLt's for each kind of product, chosen for the next power of two of
-// rows, so that few batches need a new choice: the first that its heuristic proposes or, while
-// measuring, the fastest.
+// Keeps an algorithm of cuBLASLt's for each kind of product and power of two of rows, so that few
+// batches need a new choice. The heuristic proposes for the next power of two; the first proposal
+// is taken or, while measuring, the fastest for the rows of that run.
 class Blas {
  public:
   // `device` must outlive this object. Errors go to it.

@@ -69,7 +69,7 @@ __device__ void MergeWarps(const Parts& warps, int head_size, const SplitKeys& s
                            T* out) {
   const int64_t size = PartSize(head_size);
   const auto store = [&](int column, const Column& merged) {
-    out[column] = FromFloat<T>(merged.total > 0.0f ? merged.sum / merged.total : 0.0f);
+    out[column] = FromFloat<T>(merged.total == 0.0f ? 0.0f : merged.sum / merged.total);
   };
   const Parts parts{split.parts + index * split.splits * size, size};
   float* const part = parts.first + blockIdx.z * size;

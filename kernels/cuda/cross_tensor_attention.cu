@@ -28,7 +28,7 @@ template <typename T, int kHead, int kWarps>
 class TileStream {
  public:
   // Tiles that are under way or at hand.
-  static constexpr int kStages = kWarps > 4 ? 2 : 3;
+  static constexpr int kStages = kWarps > 4 || kHead > 64 ? 2 : 3;
 
   __device__ TileStream(KvTile<T, kHead>* ring, const DecoderAttention<T>& p, const int32_t* table,
                         int kv_head, KeySpan span)
@@ -246,6 +246,12 @@ __global__ void __launch_bounds__(32 * kWarps, kWarps == 4 && kHead <= 64 ? 4 : 
   }
 }
 
+// The rings of a block, and afterwards its parts.
+template <typename T, int kHead, int kWarps>
+constexpr size_t kSharedBytes = kWarps* std::max<size_t>(TileStream<T, kHead, kWarps>::kStages *
+                                                             sizeof(KvTile<T, kHead>),
+                                                         kQueries*(kHead + 2) * sizeof(float));
+
 template <typename T, int kHead, int kWarps>
 void LaunchCross(const CrossAttentionOp& op, const Step& step, Device& device) {
   constexpr int kStages = TileStream<T, kHead, kWarps>::kStages;
@@ -255,20 +261,20 @@ void LaunchCross(const CrossAttentionOp& op, const Step& step, Device& device) {
   const SplitKeys split =
       PlanSplits(device, step.num_tokens, sources * op.shape.num_heads, op.shape,
                  step.decoder->cross_block_table_stride * op.cache.block_size, kKeysEach);
-  constexpr size_t kShared = kWarps * std::max<size_t>(kStages * sizeof(KvTile<T, kHead>),
-                                                       kQueries * (kHead + 2) * sizeof(float));
   Launch(device, "cross-attention",
-         {dim3(sources, op.shape.num_heads, split.splits), 32 * kWarps, kShared},
+         {dim3(sources, op.shape.num_heads, split.splits), 32 * kWarps,
+          kSharedBytes<T, kHead, kWarps>},
          CrossTensorAttention<T, kHead, kWarps>, ParametersOf<T>(op, op.query, step, split));
 }
 
-// Many warps share a source and head where there are few of those: most of the keys are at hand
-// before the query is.
+// Many warps share a source and head where there are few of those and a block may have the memory:
+// most of the keys are at hand before the query is.
 template <typename T, int kHead>
 void DispatchWarps(const CrossAttentionOp& op, const Step& step, Device& device) {
   constexpr int kMany = kHead <= 64 ? 16 : 8;
   const int64_t pairs = static_cast<int64_t>(step.decoder->num_sources) * op.shape.num_heads;
-  if (pairs <= device.multiprocessors()) {
+  if (pairs <= device.multiprocessors() &&
+      kSharedBytes<T, kHead, kMany> <= device.max_shared_bytes()) {
     LaunchCross<T, kHead, kMany>(op, step, device);
   } else {
     LaunchCross<T, kHead, 4>(op, step, device);

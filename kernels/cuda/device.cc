@@ -3,7 +3,7 @@
 namespace transept::kernels::cuda {
 namespace {
 
-constexpr int kOldestArchitecture = 80;
+constexpr int kOldestMajor = 8;  // of the compute capability
 
 }  // namespace
 
@@ -30,10 +30,10 @@ void Device::Initialize(int ordinal) {
   name_ = properties.name;
   total_memory_ = properties.totalGlobalMem;
   multiprocessors_ = properties.multiProcessorCount;
-  architecture_ = 10 * properties.major + properties.minor;
-  if (architecture_ < kOldestArchitecture) {
-    error_ = name_ + " has compute capability " + std::to_string(architecture_ / 10) + "." +
-             std::to_string(architecture_ % 10) + "; 8.0 is the oldest supported";
+  max_shared_bytes_ = properties.sharedMemPerBlockOptin;
+  if (properties.major < kOldestMajor) {
+    error_ = name_ + " has compute capability " + std::to_string(properties.major) + "." +
+             std::to_string(properties.minor) + "; 8.0 is the oldest supported";
     return;
   }
   Check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream");

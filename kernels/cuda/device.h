@@ -36,8 +36,8 @@ class Device {
   cublasLtHandle_t blas() const { return blas_; }
   const std::string& name() const { return name_; }
   int multiprocessors() const { return multiprocessors_; }
-  // 10 * major + minor of the compute capability: 90 is Hopper.
-  int architecture() const { return architecture_; }
+  // Shared memory that a block may reserve, in bytes.
+  size_t max_shared_bytes() const { return max_shared_bytes_; }
   size_t total_memory() const { return total_memory_; }
   // Bytes that can be allocated now.
   size_t AvailableMemory();
@@ -63,7 +63,7 @@ class Device {
   std::string name_;
   size_t total_memory_ = 0;
   int multiprocessors_ = 0;
-  int architecture_ = 0;
+  size_t max_shared_bytes_ = 0;
   cudaStream_t stream_ = nullptr;
   cublasLtHandle_t blas_ = nullptr;
   void* workspace_ = nullptr;

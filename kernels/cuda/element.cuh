@@ -37,6 +37,7 @@ __device__ inline BFloat16 FromFloat<BFloat16>(float x) {
 }
 template <>
 __device__ inline Float16 FromFloat<Float16>(float x) {
+  if (isnan(x)) return __float2half_rn(x);  // which fmaxf would hide
   return __float2half_rn(fminf(fmaxf(x, -65504.0f), 65504.0f));
 }
 

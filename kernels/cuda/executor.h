@@ -15,8 +15,8 @@ namespace transept::kernels::cuda {
 
 // Run returns when everything is launched on the device's stream; errors go to the device. Hidden
 // states, residuals and logits are float32, all other activations of the weights' type. A row's
-// results do not depend on the contents of other rows, but their last bits may on how many there
-// are. Not thread-safe.
+// results do not depend on the contents of other rows, but their last bits may on how many and how
+// long these are, and on which algorithms were measured to be the fastest. Not thread-safe.
 class Executor {
  public:
   // `device` must outlive the executor.

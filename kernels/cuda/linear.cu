@@ -67,10 +67,13 @@ void Run(const LinearOp& op, const Step& step, Resources& resources, const NormN
   const SkinnyProduct skinny = SkinnyOf(op, rows);
   if (SkinnySupports(skinny)) return RunSkinny(skinny, norms, resources);
 
-  // The product adds its residual, which is `out` in every model; the rest is done in place.
-  if (op.residual.data && op.residual.data != op.out.data) {
+  // The product adds its residual, which is `out` in every model and follows no activation; the
+  // rest is done in place.
+  if (op.residual.data &&
+      (op.residual.data != op.out.data || op.activation != ActivationFunction::kNone)) {
     resources.device.Check(cudaErrorNotSupported,
-                           "a linear layer whose residual is not its output");
+                           "a linear layer with an activation in front of its residual, or with a "
+                           "residual that is not its output");
     return;
   }
   resources.blas.Run({.weight = op.weight,

@@ -150,6 +150,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   std::strcpy(properties->name, "a GPU that is none");
   properties->major = 9;
   properties->multiProcessorCount = 132;
+  properties->sharedMemPerBlockOptin = 227 << 10;
   properties->totalGlobalMem = call.gpu().total;
   return call.result;
 }

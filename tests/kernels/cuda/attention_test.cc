@@ -190,6 +190,9 @@ TEST_P(CudaDecoderAttentionTest, Cross) {
       {{250, 33}, {9, 17}, std::vector<int32_t>(26, 1)},
       {{513}, {1}, {1}},
       {{40, 1, 700, 0}, {1, 1, 1, 1}, {1, 1, 1, 1}},
+      {{70, 3, 16, 130, 64, 65, 1, 0, 90, 33},
+       std::vector<int32_t>(10, 1),
+       std::vector<int32_t>(10, 1)},  // more than there are multiprocessors, times 16 heads
   };
   for (const Case& c : cases) {
     const std::vector<int32_t> source_offsets = cpu::OffsetsOf(c.rows_of_source);

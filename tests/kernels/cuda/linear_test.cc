@@ -1,4 +1,6 @@
 // GPU matrix products and what is fused with them against the CPU's reference.
+#include <span>
+
 #include "kernels/cpu/reference.h"
 #include "tests/kernels/cuda/gpu.h"
 #include "tests/kernels/support.h"
@@ -7,8 +9,6 @@ namespace transept::kernels::cuda {
 namespace {
 
 using cpu::ExpectNear;
-
-class CudaLinearTest : public GpuTest {};
 
 // From one row to more than any kernel of few rows takes, around the sizes of tensor core tiles.
 constexpr int32_t kRows[] = {1, 2, 7, 8, 9, 16, 17, 31, 33, 64, 65, 200};
@@ -20,6 +20,10 @@ struct Shape {
 // Widths that fill a block's strips and that do not; depths of one chunk and of many.
 constexpr Shape kShapes[] = {{64, 32},   {72, 96},    {1000, 256}, {512, 2816},
                              {9000, 64}, {17000, 32}, {24, 40}};
+// Those for which a kernel of few rows is cut otherwise on a GPU of some 130 multiprocessors; the
+// row counts at which it changes.
+constexpr Shape kWideShapes[] = {{2112, 1056}, {6144, 1056}, {10240, 1056}, {36000, 64}};
+constexpr int32_t kFewRows[] = {1, 16, 17, 32};
 
 // A step of so many tokens; nothing else of it is read.
 EncoderInputs StepOf(int32_t tokens) {
@@ -28,10 +32,11 @@ EncoderInputs StepOf(int32_t tokens) {
   return inputs;
 }
 
-TEST_P(CudaLinearTest, Linear) {
-  for (const Shape& shape : kShapes) {
+class CudaLinearTest : public GpuTest {
+ protected:
+  void ExpectLinear(const Shape& shape, std::span<const int32_t> row_counts) {
     const Weight weight = MakeWeight(shape.out, shape.in, 1);
-    for (const int32_t rows : kRows) {
+    for (const int32_t rows : row_counts) {
       SCOPED_TRACE(testing::Message() << rows << " rows, " << shape.out << " x " << shape.in);
       Tensor in = MakeTensor(rows, shape.in, dtype(), 2);
       Tensor expected = MakeTensor(rows, shape.out, DataType::kFloat32, 3);
@@ -48,6 +53,35 @@ TEST_P(CudaLinearTest, Linear) {
       ExpectNear(Read(actual), expected.values, tolerance());
     }
   }
+
+  void ExpectGated(const Shape& shape, std::span<const int32_t> row_counts) {
+    const Weight weight = MakeWeight(2 * shape.out, shape.in, 1);
+    for (const int32_t rows : row_counts) {
+      SCOPED_TRACE(testing::Message() << rows << " rows, " << shape.out << " x " << shape.in);
+      Tensor in = MakeTensor(rows, shape.in, dtype(), 2);
+      Tensor expected = MakeTensor(rows, shape.out, DataType::kFloat32, 3);
+      const Tensor actual = MakeTensor(rows, shape.out, dtype(), 3);
+      GatedLinearOp op;
+      op.weight = weight.host();
+      op.in = in.host();
+      op.out = expected.host();
+      cpu::reference::Run(op, cpu::Step(StepOf(rows)));
+      op.weight = weight.device;
+      op.in = in.device;
+      op.scratch = MakeTensor(rows, 2 * shape.out, dtype(), 4).device;
+      op.out = actual.device;
+      Execute(op, StepOf(rows));
+      ExpectNear(Read(actual), expected.values, tolerance());
+    }
+  }
+};
+
+TEST_P(CudaLinearTest, Linear) {
+  for (const Shape& shape : kShapes) ExpectLinear(shape, kRows);
+}
+
+TEST_P(CudaLinearTest, LinearOfManyFeatures) {
+  for (const Shape& shape : kWideShapes) ExpectLinear(shape, kFewRows);
 }
 
 TEST_P(CudaLinearTest, AddsToTheResidualStream) {
@@ -107,25 +141,12 @@ TEST_P(CudaLinearTest, BiasAndActivation) {
 
 TEST_P(CudaLinearTest, Gated) {
   for (const Shape& shape : {Shape{64, 96}, Shape{48, 32}, Shape{2816, 64}, Shape{9008, 32}}) {
-    const Weight weight = MakeWeight(2 * shape.out, shape.in, 1);
-    for (const int32_t rows : kRows) {
-      SCOPED_TRACE(testing::Message() << rows << " rows, " << shape.out << " x " << shape.in);
-      Tensor in = MakeTensor(rows, shape.in, dtype(), 2);
-      Tensor expected = MakeTensor(rows, shape.out, DataType::kFloat32, 3);
-      const Tensor actual = MakeTensor(rows, shape.out, dtype(), 3);
-      GatedLinearOp op;
-      op.weight = weight.host();
-      op.in = in.host();
-      op.out = expected.host();
-      cpu::reference::Run(op, cpu::Step(StepOf(rows)));
-      op.weight = weight.device;
-      op.in = in.device;
-      op.scratch = MakeTensor(rows, 2 * shape.out, dtype(), 4).device;
-      op.out = actual.device;
-      Execute(op, StepOf(rows));
-      ExpectNear(Read(actual), expected.values, tolerance());
-    }
+    ExpectGated(shape, kRows);
   }
+}
+
+TEST_P(CudaLinearTest, GatedOfManyFeatures) {
+  for (const Shape& shape : {Shape{3072, 1056}, Shape{5120, 1056}}) ExpectGated(shape, kFewRows);
 }
 
 TEST_P(CudaLinearTest, ProjectsCrossKv) {
