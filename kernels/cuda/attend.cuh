@@ -1,4 +1,4 @@
-// Attention of a few queries over many keys, without tensor cores: what a decoder step needs. A
+// Attention of a query over many keys, without tensor cores: what a decoder step needs. A
 // warp loads several keys at once, a group of lanes each, and every group keeps a running softmax;
 // groups, warps and blocks are merged at the end.
 #pragma once
@@ -46,21 +46,21 @@ struct KeyTile {
   }
 };
 
-// A warp's share of the keys for kQueries queries.
-template <typename Layout, int kQueries>
+// A warp's share of the keys of one query.
+template <typename Layout>
 struct WarpAttention {
   using T = typename Layout::T;
   using Tile = KeyTile<Layout>;
 
-  float query[kQueries][Layout::kElements] = {};
-  RunningSoftmax<Layout> result[kQueries];
+  float query[Layout::kElements] = {};
+  RunningSoftmax<Layout> result;
 
-  __device__ void LoadQuery(int q, const T* from, int head_size, float scale) {
+  __device__ void LoadQuery(const T* from, int head_size, float scale) {
     Layout::ForEachPack(head_size, [&](int step, int column) {
       const auto pack = *reinterpret_cast<const Pack<T, Layout::kPack>*>(from + column);
 #pragma unroll
       for (int i = 0; i < Layout::kPack; ++i) {
-        query[q][step * Layout::kPack + i] = ToFloat(pack.element[i]) * scale;
+        query[step * Layout::kPack + i] = ToFloat(pack.element[i]) * scale;
       }
     });
   }
@@ -68,17 +68,14 @@ struct WarpAttention {
   // Takes the keys [begin, end) in, which `tile` holds. bias(j): what to add to the score of key j.
   template <typename Bias>
   __device__ void Attend(const Tile& tile, int begin, int end, int head_size, Bias bias) {
+    float scores[Tile::kKeysAtOnce];
 #pragma unroll
-    for (int q = 0; q < kQueries; ++q) {
-      float scores[Tile::kKeysAtOnce];
-#pragma unroll
-      for (int k = 0; k < Tile::kKeysAtOnce; ++k) {
-        const int key = Tile::KeyOf(begin, k);
-        const float score = Dot(query[q], tile.keys[k], head_size);
-        scores[k] = key < end ? score + bias(key) : -INFINITY;
-      }
-      result[q].Add(scores, tile.values, head_size);
+    for (int k = 0; k < Tile::kKeysAtOnce; ++k) {
+      const int key = Tile::KeyOf(begin, k);
+      const float score = Dot(query, tile.keys[k], head_size);
+      scores[k] = key < end ? score + bias(key) : -INFINITY;
     }
+    result.Add(scores, tile.values, head_size);
   }
 
  private:

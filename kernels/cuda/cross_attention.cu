@@ -36,8 +36,8 @@ __global__ void __launch_bounds__(32 * kWarps)
   WaitForPredecessor();
   for (int token = begin; token < end; ++token) {
     const int64_t column = static_cast<int64_t>(head) * size;
-    WarpAttention<Layout, 1> attention;
-    attention.LoadQuery(0, p.query + token * p.query_stride + column, size, p.shape.scale);
+    WarpAttention<Layout> attention;
+    attention.LoadQuery(p.query + token * p.query_stride + column, size, p.shape.scale);
     const int mine = span.begin + static_cast<int>(threadIdx.x) / 32 * Tile::kKeys;
     for (int first = mine; first < span.end; first += kWarps * Tile::kKeys) {
       const int last = min(first + Tile::kKeys, span.end);
@@ -45,7 +45,7 @@ __global__ void __launch_bounds__(32 * kWarps)
       tile.Load(first, last, size, locate);
       attention.Attend(tile, first, last, size, [](int) { return 0.0f; });
     }
-    FinishQuery<Layout, kWarps>(attention.result[0], size, p.split,
+    FinishQuery<Layout, kWarps>(attention.result, size, p.split,
                                 static_cast<int64_t>(token) * p.shape.num_heads + head, shared,
                                 p.out + token * p.out_stride + column);
   }

@@ -250,7 +250,7 @@ __global__ void __launch_bounds__(32 * kWarps, kWarps == 4 && kHead <= 64 ? 4 : 
 template <typename T, int kHead, int kWarps>
 constexpr size_t kSharedBytes = kWarps* std::max<size_t>(TileStream<T, kHead, kWarps>::kStages *
                                                              sizeof(KvTile<T, kHead>),
-                                                         kQueries*(kHead + 2) * sizeof(float));
+                                                         (kHead + 2) * kQueries * sizeof(float));
 
 template <typename T, int kHead, int kWarps>
 void LaunchCross(const CrossAttentionOp& op, const Step& step, Device& device) {

@@ -45,8 +45,8 @@ __global__ void __launch_bounds__(32 * kWarps)
   const HeadBias bias(p.bias, head);
 
   WaitForPredecessor();
-  WarpAttention<Layout, 1> attention;
-  attention.LoadQuery(0, p.qkv + token * p.qkv_stride + static_cast<int64_t>(head) * size, size,
+  WarpAttention<Layout> attention;
+  attention.LoadQuery(p.qkv + token * p.qkv_stride + static_cast<int64_t>(head) * size, size,
                       p.shape.scale);
   const auto locate = [&](int j) -> KeyValue<T> {
     const T* row = p.qkv + (begin + j) * p.qkv_stride;
@@ -60,7 +60,7 @@ __global__ void __launch_bounds__(32 * kWarps)
     tile.Load(first, last, size, locate);
     attention.Attend(tile, first, last, size, [&](int j) { return bias(j - position); });
   }
-  FinishQuery<Layout, kWarps>(attention.result[0], size, {}, 0, shared,
+  FinishQuery<Layout, kWarps>(attention.result, size, {}, 0, shared,
                               p.out + token * p.out_stride + static_cast<int64_t>(head) * size);
 }
 

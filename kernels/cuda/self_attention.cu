@@ -80,8 +80,8 @@ __global__ void __launch_bounds__(32 * kWarps)
   const int end = blockIdx.z == 0 ? position + 1 : first_position;
   Tile tile;
   if (own < end) tile.Load(own, min(own + Tile::kKeys, end), size, in_step);
-  WarpAttention<Layout, 1> attention;
-  attention.LoadQuery(0, mine + static_cast<int64_t>(head) * size, size, p.shape.scale);
+  WarpAttention<Layout> attention;
+  attention.LoadQuery(mine + static_cast<int64_t>(head) * size, size, p.shape.scale);
   for (int first = own; first < end; first += kWarps * Tile::kKeys) {
     const int last = min(first + Tile::kKeys, end);
     if (first > own) tile.Load(first, last, size, in_step);
@@ -94,7 +94,7 @@ __global__ void __launch_bounds__(32 * kWarps)
     WriteSlot<Layout>(p.pages, p.inputs.self_slots[token], kv_head, mine + keys_column,
                       mine + values_column);
   }
-  FinishQuery<Layout, kWarps>(attention.result[0], size, p.split,
+  FinishQuery<Layout, kWarps>(attention.result, size, p.split,
                               static_cast<int64_t>(token) * p.shape.num_heads + head,
                               reinterpret_cast<float*>(shared),
                               p.out + token * p.out_stride + static_cast<int64_t>(head) * size);
