@@ -31,9 +31,11 @@ struct DecoderInputs {
 
   const int32_t* block_tables = nullptr;  // [num_rows, block_table_stride]
   int64_t block_table_stride = 0;
-  // [num_rows, ancestry_stride]: which row of this step wrote position p of row r's past. Null when
-  // every row wrote its own past (no beams).
-  const int32_t* ancestry = nullptr;
+  // Beams: position p of row r's past was written by the row
+  // r + ancestry[beam_slots[r] * ancestry_stride + p] of this step. A row with a negative slot
+  // wrote all of its past itself; null when every row did.
+  const int8_t* ancestry = nullptr;     // [slots, ancestry_stride], in (-num_beams, num_beams)
+  const int32_t* beam_slots = nullptr;  // [num_rows]
   int64_t ancestry_stride = 0;
 
   int32_t num_sources = 0;

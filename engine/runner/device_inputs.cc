@@ -68,7 +68,7 @@ DeviceDecoderInputs DeviceInputs::Send(const kernels::DecoderInputs& host,
   inputs.query_offsets = Put(host.query_offsets, host.num_rows + 1);
   inputs.self_slots = Put(host.self_slots, host.num_tokens);
   inputs.block_tables = Put(host.block_tables, host.num_rows * host.block_table_stride);
-  inputs.ancestry = Put(host.ancestry, host.num_rows * host.ancestry_stride);
+  inputs.beam_slots = Put(host.beam_slots, host.beam_slots == nullptr ? 0 : host.num_rows);
   inputs.source_offsets = Put(host.source_offsets, host.num_sources + 1);
   inputs.cross_block_tables =
       Put(host.cross_block_tables, host.num_sources * host.cross_block_table_stride);

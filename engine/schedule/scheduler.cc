@@ -55,7 +55,7 @@ Scheduler::Scheduler(const SchedulerOptions& options, BlockPool* pool, SourceCac
 absl::Status Scheduler::Check(const Request& request) const {
   const int64_t source = request.source.size();
   const int64_t prefix = request.target_prefix.size();
-  const int32_t rows = request.params.num_sequences;
+  const int32_t rows = request.params.rows();
   const int32_t new_tokens = MaxNewTokens(request, options_.max_target_positions);
   if (source == 0) return FieldError("source", "is empty");
   if (rows < 1 || rows > options_.max_rows) {
@@ -94,7 +94,7 @@ absl::Status Scheduler::Add(RequestId id, Request request, TimePoint now) {
   const Request& kept = sequence->request;
   sequence->key = MakeAdmissionKey(now, kept.priority, options_.priority_interval, id);
   sequence->arrival = now;
-  for (int32_t i = 0; i < kept.params.num_sequences; ++i) {
+  for (int32_t i = 0; i < kept.params.rows(); ++i) {
     Row& row = sequence->rows.emplace_back(pool_, StoppingRules(&kept.params, tokenizer_));
     row.history.push_back(options_.decoder_start_token);
     row.history.insert(row.history.end(), kept.target_prefix.begin(), kept.target_prefix.end());

@@ -77,7 +77,7 @@ struct Sequence {
   AdmissionKey key;
   TimePoint arrival;
 
-  std::vector<Row> rows;  // [params.num_sequences], ended ones included
+  std::vector<Row> rows;  // [params.rows()], ended ones included
   SourceRef source;       // from admission on, through preemption, unless pressure takes it
   bool running = false;   // else waiting
 

@@ -47,6 +47,10 @@ struct RowPlan {
   absl::Span<const TokenId> history;
   // Decoder start and prefix: history[prompt_length] is the first generated token.
   int32_t prompt_length = 1;
+  // For beam search, where all num_beams rows of a request are in the step, adjacent, in order, and
+  // fed alike: the row's own score, if it is fed `tokens`. Else it is the one that its last step
+  // chose it with, and is still on the device.
+  float beam_score = 0.0f;
 };
 
 // A planned step: first encode, then decode; either may be empty. Steps take effect in the order of
@@ -61,12 +65,25 @@ struct StepPlan {
   bool empty() const { return encode.empty() && rows.empty(); }
 };
 
+// A continuation that beam search chose: `token` behind the row `hypothesis` of its request.
+struct BeamCandidate {
+  int32_t hypothesis = 0;
+  TokenId token = 0;
+  float score = 0.0f;  // the row's score, and the token's log-probability
+};
+
 // What a step chose, in the order of StepPlan::rows.
+//
+// For a request in beam search the rows choose together: its beam_candidates() best continuations,
+// best first. The first num_beams of them that are no EOS token are at once the request's rows:
+// candidate i's past is that of the row it continues, and its token is pending. The rows' own
+// tokens mean nothing.
 struct StepResult {
   uint64_t id = 0;
   std::vector<GeneratedToken> rows;
-  Duration encode_time{};  // zero when the step encoded nothing
-  Duration step_time{};    // the whole step
+  std::vector<std::vector<BeamCandidate>> beams = {};  // one for each request in beam search
+  Duration encode_time{};                              // zero when the step encoded nothing
+  Duration step_time{};                                // the whole step
 };
 
 }  // namespace transept

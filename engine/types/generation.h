@@ -14,6 +14,14 @@ namespace transept {
 // Most alternatives that can be reported with each token.
 inline constexpr int32_t kMaxTopLogprobs = 20;
 
+// When beam search is over: once no running beam is likely to beat the worst finished one, once
+// num_beams have finished, or once no running beam can beat the worst finished one.
+enum class EarlyStopping : uint8_t { kFalse, kTrue, kNever };
+
+// Most beams of a request, and most continuations that a step of beam search chooses among.
+inline constexpr int32_t kMaxBeams = 16;
+inline constexpr int32_t kMaxBeamCandidates = 64;
+
 // Options as somebody gave them: each may be unset. Layers of them (the request, the server's
 // configuration, the checkpoint's generation_config.json) are merged by ResolveOptions
 // (engine/decode/options.h) into DecodeParams.
@@ -24,6 +32,9 @@ struct GenerationOptions {
   std::optional<int32_t> min_length;      // >= 0, counts like max_length
   std::optional<int32_t> num_beams;
   std::optional<int32_t> num_return_sequences;
+  std::optional<float> length_penalty;
+  std::optional<EarlyStopping> early_stopping;
+  std::optional<bool> renormalize_logits;
   std::optional<bool> do_sample;
   std::optional<float> temperature;  // > 0
   std::optional<int32_t> top_k;      // >= 0, 0 = off
@@ -46,7 +57,11 @@ struct GenerationOptions {
 struct DecodeParams {
   int32_t max_new_tokens = 20;
   int32_t min_new_tokens = 0;
-  int32_t num_sequences = 1;  // rows of the request: independent samples
+  int32_t num_beams = 1;      // 1 = greedy search or sampling
+  int32_t num_sequences = 1;  // outputs: independent samples, or at most num_beams beams
+  float length_penalty = 1.0f;
+  EarlyStopping early_stopping = EarlyStopping::kFalse;
+  bool renormalize_logits = false;
   bool do_sample = false;
   float temperature = 1.0f;
   int32_t top_k = 0;  // 0 = off
@@ -62,6 +77,15 @@ struct DecodeParams {
   std::optional<TokenId> forced_bos_token;
   std::optional<TokenId> forced_eos_token;
   int32_t top_logprobs = 0;  // alternatives reported for each token, at most kMaxTopLogprobs
+
+  bool beam_search() const { return num_beams > 1; }
+  // Decoder rows of the request.
+  int32_t rows() const { return beam_search() ? num_beams : num_sequences; }
+  // Continuations that a step of beam search chooses: enough for num_beams that are no EOS.
+  int32_t beam_candidates() const {
+    const int32_t each = 1 + static_cast<int32_t>(eos_tokens.size());
+    return num_beams * (each < 2 ? 2 : each);
+  }
 };
 
 }  // namespace transept

@@ -26,8 +26,10 @@ inline int64_t SlotOffset(const PagedKv& cache, int64_t slot, int64_t head) {
 // The slot of target position `position` of decoder row `row`.
 inline int64_t SelfSlot(const DecoderInputs& inputs, const PagedKv& cache, int64_t row,
                         int64_t position) {
-  const int64_t writer =
-      inputs.ancestry ? inputs.ancestry[row * inputs.ancestry_stride + position] : row;
+  int64_t writer = row;
+  if (inputs.ancestry != nullptr && inputs.beam_slots[row] >= 0) {
+    writer += inputs.ancestry[inputs.beam_slots[row] * inputs.ancestry_stride + position];
+  }
   const int64_t block =
       inputs.block_tables[writer * inputs.block_table_stride + position / cache.block_size];
   return block * cache.block_size + position % cache.block_size;

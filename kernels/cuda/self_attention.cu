@@ -54,9 +54,10 @@ __global__ void __launch_bounds__(32 * kWarps)
   const int position = p.inputs.positions[token];
   const int first_position = position - (token - first_token);
   const int32_t* const table = p.inputs.block_tables;
+  const int beam_slot = p.inputs.ancestry ? p.inputs.beam_slots[row] : -1;
+  const int8_t* const ancestry = p.inputs.ancestry + beam_slot * p.inputs.ancestry_stride;
   const auto in_pages = [&](int j) -> KeyValue<T> {
-    const int writer =
-        p.inputs.ancestry ? p.inputs.ancestry[row * p.inputs.ancestry_stride + j] : row;
+    const int writer = row + (beam_slot < 0 ? 0 : ancestry[j]);
     const int block = table[writer * p.inputs.block_table_stride + j / p.pages.block_size];
     const int64_t at = p.pages.Offset(block, j % p.pages.block_size, kv_head);
     return {p.pages.keys + at, p.pages.values + at};

@@ -118,14 +118,16 @@ TEST_P(AttentionTest, DecoderSelfReadsThroughTheAncestry) {
   constexpr int32_t kPast = 37;
   DecoderCase batch({{kPast, 1}, {kPast, 1}, {kPast, 1}, {4, 2}}, 16);
   constexpr int64_t kStride = 50;
-  std::vector<int32_t> ancestry(4 * kStride, -1);
+  std::vector<int8_t> ancestry(4 * kStride);
+  const std::vector<int32_t> slots = {2, 0, 3, -1};
   for (int32_t position = 0; position < kPast; ++position) {
     const int32_t writers[] = {position < 20 ? 0 : 2, position % 3, position < 36 ? 0 : 1};
-    for (int row = 0; row < 3; ++row) ancestry[row * kStride + position] = writers[row];
+    for (int row = 0; row < 3; ++row) {
+      ancestry[slots[row] * kStride + position] = static_cast<int8_t>(writers[row] - row);
+    }
   }
-  for (int row = 0; row < 3; ++row) ancestry[row * kStride + kPast] = row;
-  for (int32_t position = 0; position < 6; ++position) ancestry[3 * kStride + position] = 3;
   batch.inputs.ancestry = ancestry.data();
+  batch.inputs.beam_slots = slots.data();
   batch.inputs.ancestry_stride = kStride;
 
   const AttentionShape shape{4, 2, 20, 1.0f};

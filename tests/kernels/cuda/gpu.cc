@@ -121,7 +121,10 @@ DecoderInputs GpuTest::ToDevice(const DecoderInputs& host) {
   inputs.query_offsets = Copy(host.query_offsets, host.num_rows + 1);
   inputs.self_slots = Copy(host.self_slots, host.num_tokens);
   inputs.block_tables = Copy(host.block_tables, host.num_rows * host.block_table_stride);
-  inputs.ancestry = Copy(host.ancestry, host.num_rows * host.ancestry_stride);
+  if (host.ancestry != nullptr) {  // as many slots as rows
+    inputs.ancestry = Copy(host.ancestry, host.num_rows * host.ancestry_stride);
+    inputs.beam_slots = Copy(host.beam_slots, host.num_rows);
+  }
   inputs.source_offsets = Copy(host.source_offsets, host.num_sources + 1);
   inputs.cross_block_tables =
       Copy(host.cross_block_tables, host.num_sources * host.cross_block_table_stride);
