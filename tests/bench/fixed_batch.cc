@@ -1,6 +1,7 @@
 #include "tests/bench/fixed_batch.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "tests/bench/countdown.h"
@@ -25,9 +26,11 @@ absl::StatusOr<BatchTimes> RunBatch(const Workload& workload, int batch, Engine*
   const EngineStats before = engine->Stats();
   const TimePoint start = Clock::now();
   for (int i = 0; i < batch; ++i) {
-    const absl::StatusOr<RequestId> id = engine->Submit(
-        RandomRequest(workload.model, workload.source_tokens, workload.new_tokens, random),
-        std::make_shared<CountdownSink>(&countdown));
+    Request request =
+        RandomRequest(workload.model, workload.source_tokens, workload.new_tokens, random);
+    request.params.num_beams = workload.num_beams;
+    const absl::StatusOr<RequestId> id =
+        engine->Submit(std::move(request), std::make_shared<CountdownSink>(&countdown));
     if (!id.ok()) countdown.Done(id.status());
   }
   if (absl::Status status = countdown.Wait(); !status.ok()) return status;

@@ -98,13 +98,14 @@ config::EngineConfig ConfigFor(const Workload& workload, int batch) {
   config.dtype = absl::GetFlag(FLAGS_dtype);
   config.attention_backend = absl::GetFlag(FLAGS_attention_backend);
   config.threads = absl::GetFlag(FLAGS_threads);
-  config.max_rows = batch;
+  config.max_rows = batch * workload.num_beams;
   config.max_queue = QueueFor(batch);
   config.max_source_tokens = workload.source_tokens;
   config.max_new_tokens = workload.new_tokens;
   config.max_encoder_tokens = EncoderTokensFor(workload, batch);
   config.source_cache = false;
-  const int64_t positions = (workload.source_tokens + workload.new_tokens + 32) * int64_t{batch};
+  const int64_t positions =
+      (workload.source_tokens + workload.num_beams * (workload.new_tokens + 32)) * int64_t{batch};
   const StackSpec& decoder = workload.model.decoder;
   config.kv_cache_mib = 1 + ((positions * decoder.num_layers * 2 * decoder.kv_size() * 4) >> 20);
   return config;
@@ -126,19 +127,16 @@ struct Subject {
 };
 
 absl::StatusOr<Subject> MakeSubject() {
-  const std::string name = absl::GetFlag(FLAGS_workload);
-  const auto& all = Workloads();
-  const auto found =
-      std::find_if(all.begin(), all.end(), [&](const Workload& w) { return w.name == name; });
-  if (found == all.end()) return absl::NotFoundError("--workload: unknown name " + name);
-  Subject subject{*found, nullptr};
+  absl::StatusOr<Workload> found = FindWorkload(absl::GetFlag(FLAGS_workload));
+  if (!found.ok()) return found.status();
+  Subject subject{*std::move(found), nullptr};
   if (const std::string folder = absl::GetFlag(FLAGS_model_dir); !folder.empty()) {
     absl::StatusOr<std::unique_ptr<Checkpoint>> opened = Checkpoint::Open(folder);
     if (!opened.ok()) return opened.status();
     subject.checkpoint = *std::move(opened);
     subject.workload.model = subject.checkpoint->spec();
   } else {
-    subject.checkpoint = RandomCheckpoint(found->model, StoredDtype(), /*seed=*/1);
+    subject.checkpoint = RandomCheckpoint(subject.workload.model, StoredDtype(), /*seed=*/1);
   }
   return subject;
 }
@@ -246,7 +244,7 @@ absl::Status Bench(const config::EngineConfig& config, const EngineOptions& opti
   if (timeline) loaded->runner = TraceRunner(std::move(loaded->runner), timeline);
   const std::unique_ptr<Engine> engine =
       StartEngine(config, options, *std::move(loaded), /*tokenizer=*/nullptr);
-  const int batch = config.max_rows;
+  const int batch = absl::GetFlag(FLAGS_batch);
   return IsPoisson() ? BenchPoisson(subject.workload, batch, engine.get())
                      : BenchTogether(subject.workload, batch, engine.get());
 }
@@ -265,7 +263,7 @@ absl::Status Main() {
     shape.source_tokens = (kMinSourceTokens + kMaxSourceTokens) / 2;
     shape.position = (kMinNewTokens + kMaxNewTokens) / 4;
   }
-  const config::EngineConfig config = ConfigFor(workload, shape.rows);
+  const config::EngineConfig config = ConfigFor(workload, absl::GetFlag(FLAGS_batch));
   const absl::StatusOr<EngineOptions> options = ResolveEngineOptions(config, workload.model);
   if (!options.ok()) return options.status();
   const std::string trace = absl::GetFlag(FLAGS_trace);

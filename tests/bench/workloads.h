@@ -5,8 +5,9 @@
 #include <cstdint>
 #include <random>
 #include <string>
-#include <vector>
+#include <string_view>
 
+#include "absl/status/statusor.h"
 #include "engine/types/model_spec.h"
 #include "engine/types/request.h"
 
@@ -17,10 +18,11 @@ struct Workload {
   ModelSpec model;
   int32_t source_tokens = 0;
   int32_t new_tokens = 0;  // decoder steps; EOS is suppressed
+  int32_t num_beams = 1;
 };
 
-// Every workload, in the order of the tables in docs/performance.md.
-const std::vector<Workload>& Workloads();
+// NOT_FOUND, with the names that there are.
+absl::StatusOr<Workload> FindWorkload(std::string_view name);
 
 // A request for exactly `new_tokens` tokens, with a source of random tokens.
 Request RandomRequest(const ModelSpec& model, int32_t source_tokens, int32_t new_tokens,
