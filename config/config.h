@@ -11,8 +11,8 @@ namespace transept::config {
 
 // One model instance and the engine that runs it.
 struct EngineConfig {
-  std::string device = "cpu";           // "cpu" or "cuda"
-  std::string dtype = "auto";           // weights: auto (as stored), float32, bfloat16, float16
+  std::string device = "cpu";  // "cpu" or "cuda"
+  std::string dtype = "auto";  // weights: auto (as stored), float32, bfloat16, float16, int8
   std::string kv_cache_dtype = "auto";  // K/V pages: auto (the device's compute type), float32, ...
   std::string attention_backend = "auto";  // or the name of one backend
   int32_t threads = 0;                     // CPU threads of the kernels; 0 = one a core

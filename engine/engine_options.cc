@@ -26,6 +26,18 @@ absl::StatusOr<DataType> ParseDataType(const std::string& setting, const std::st
       absl::StrCat(setting, ": '", name, "' is none of auto, float32, bfloat16, float16"));
 }
 
+absl::StatusOr<DataType> ParseWeightType(const std::string& name, Device device,
+                                         const ModelSpec& spec) {
+  const bool cpu = device == Device::kCpu;
+  if (name == kernels::Name(DataType::kInt8)) {
+    if (cpu) return DataType::kInt8;
+    return absl::InvalidArgumentError(
+        "dtype: int8 is for the CPU; a GPU takes bfloat16, float16 "
+        "or float32");
+  }
+  return ParseDataType("dtype", name, cpu ? spec.stored_dtype : DataType::kBFloat16);
+}
+
 absl::StatusOr<Device> ParseDevice(const std::string& name) {
   if (name == "cpu") return Device::kCpu;
   if (name == "cuda") return Device::kCuda;
@@ -76,8 +88,7 @@ absl::StatusOr<EngineOptions> ResolveEngineOptions(const config::EngineConfig& c
   const absl::StatusOr<Device> device = ParseDevice(config.device);
   if (!device.ok()) return device.status();
   const bool cpu = *device == Device::kCpu;
-  const absl::StatusOr<DataType> dtype =
-      ParseDataType("dtype", config.dtype, cpu ? spec.stored_dtype : DataType::kBFloat16);
+  const absl::StatusOr<DataType> dtype = ParseWeightType(config.dtype, *device, spec);
   if (!dtype.ok()) return dtype.status();
   const absl::StatusOr<DataType> kv_dtype =
       ParseDataType("kv_cache_dtype", config.kv_cache_dtype, cpu ? DataType::kFloat32 : *dtype);

@@ -46,12 +46,13 @@ inline uint16_t ToFloat16(float value) {
   return sign | static_cast<uint16_t>((rounded - 0x38000000) >> 13);
 }
 
-// Element `i` of an array of `type`.
+// Element `i` of an array of `type`; of kInt8 the number without its scale.
 inline float LoadElement(const void* data, DataType type, int64_t i) {
   switch (type) {
     case DataType::kFloat32: return static_cast<const float*>(data)[i];
     case DataType::kBFloat16: return FromBFloat16(static_cast<const uint16_t*>(data)[i]);
     case DataType::kFloat16: return FromFloat16(static_cast<const uint16_t*>(data)[i]);
+    case DataType::kInt8: return static_cast<const int8_t*>(data)[i];
   }
   return 0.0f;
 }
@@ -61,6 +62,7 @@ inline void StoreElement(void* data, DataType type, int64_t i, float value) {
     case DataType::kFloat32: static_cast<float*>(data)[i] = value; return;
     case DataType::kBFloat16: static_cast<uint16_t*>(data)[i] = ToBFloat16(value); return;
     case DataType::kFloat16: static_cast<uint16_t*>(data)[i] = ToFloat16(value); return;
+    case DataType::kInt8: static_cast<int8_t*>(data)[i] = static_cast<int8_t>(value); return;
   }
 }
 

@@ -15,6 +15,9 @@ struct Matrix {
   DataType dtype = DataType::kFloat32;
   int64_t rows = 0;
   int64_t cols = 0;
+  // With kInt8: an element is its number, in [-127, 127], times its row's scale.
+  const float* scales = nullptr;  // [rows]
+  const int32_t* sums = nullptr;  // [rows] the sum of a row's numbers
 };
 
 // A weight vector (norm scale, bias), always float32. Null data means "absent".

@@ -32,7 +32,7 @@ constexpr std::string_view kUsage = R"(transept-server: serves an encoder-decode
   --model-name NAME  what requests call it (default: the folder's name)
   --listen H:P       address to serve on; port 0 takes any that is free
   --device DEVICE    cpu or cuda
-  --dtype TYPE       of the weights: float32, bfloat16, float16 or auto: as stored, on a GPU bfloat16
+  --dtype TYPE       of the weights: float32, bfloat16, float16, int8 (CPU) or auto: as stored, on a GPU bfloat16
   --set KEY=VALUE    any other setting, such as server.drain_seconds=5; may be repeated
   --check-config     check the settings, print all of them as YAML and exit
   --version          print the version and exit

@@ -111,6 +111,7 @@ class RandomTensors : public TensorSource {
       case DataType::kFloat32: Fill<Float32>(key, it->second, count, buffer.get()); break;
       case DataType::kBFloat16: Fill<BFloat16>(key, it->second, count, buffer.get()); break;
       case DataType::kFloat16: Fill<Float16>(key, it->second, count, buffer.get()); break;
+      case DataType::kInt8: return absl::InvalidArgumentError("random tensors: none in int8");
     }
     return TensorView{.data = buffer.get(),
                       .dtype = dtype_,

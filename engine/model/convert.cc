@@ -1,6 +1,8 @@
 #include "engine/model/convert.h"
 
+#include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
 
 #include "kernels/float16.h"
@@ -37,7 +39,8 @@ auto Dispatch(DataType type, Fn fn) {
   switch (type) {
     case DataType::kBFloat16: return fn(Element<DataType::kBFloat16>{});
     case DataType::kFloat16: return fn(Element<DataType::kFloat16>{});
-    case DataType::kFloat32: break;
+    case DataType::kFloat32:
+    case DataType::kInt8: break;  // QuantizeRow's
   }
   return fn(Element<DataType::kFloat32>{});
 }
@@ -65,6 +68,19 @@ void Convert(const void* source, DataType source_type, void* destination, DataTy
       for (size_t i = 0; i < count; ++i) out[i] = to.Store(from.Load(Read<From>(source, i)));
     });
   });
+}
+
+Int8Row QuantizeRow(const float* source, int8_t* destination, size_t count) {
+  float largest = 0.0f;
+  for (size_t i = 0; i < count; ++i) largest = std::max(largest, std::abs(source[i]));
+  const float inverse = largest > 0 ? 127.0f / largest : 0.0f;
+  Int8Row row{.scale = largest / 127.0f};
+  for (size_t i = 0; i < count; ++i) {
+    const float number = std::clamp(std::nearbyint(source[i] * inverse), -127.0f, 127.0f);
+    destination[i] = static_cast<int8_t>(number);
+    row.sum += destination[i];
+  }
+  return row;
 }
 
 bool HasNonFinite(const void* data, DataType type, size_t count) {

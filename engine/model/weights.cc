@@ -118,6 +118,7 @@ class Loader {
 
  private:
   Matrix StackMatrix(const std::vector<Part>& parts, int64_t cols) {
+    if (dtype_ == DataType::kInt8) return StackInt8(parts, cols);
     int64_t rows = 0;
     for (const Part& part : parts) rows += part.rows;
     const size_t row_bytes = cols * kernels::SizeOf(dtype_);
@@ -129,6 +130,59 @@ class Loader {
     }
     if (!status_.ok()) return {};
     return {.data = data, .dtype = dtype_, .rows = rows, .cols = cols};
+  }
+
+  Matrix StackInt8(const std::vector<Part>& parts, int64_t cols) {
+    int64_t rows = 0;
+    for (const Part& part : parts) rows += part.rows;
+    int8_t* const numbers = static_cast<int8_t*>(Allocate(rows * cols));
+    float* const scales = static_cast<float*>(Allocate(rows * sizeof(float)));
+    int32_t* const sums = static_cast<int32_t*>(Allocate(rows * sizeof(int32_t)));
+    int64_t done = 0;
+    for (const Part& part : parts) {
+      Quantize(part, cols, [&](int64_t row, const int8_t* quantized, Int8Row is) {
+        memory_.Copy(numbers + (done + row) * cols, quantized, cols);
+        memory_.Copy(scales + done + row, &is.scale, sizeof(float));
+        memory_.Copy(sums + done + row, &is.sum, sizeof(int32_t));
+      });
+      done += part.rows;
+    }
+    if (!status_.ok()) return {};
+    return {.data = numbers,
+            .dtype = DataType::kInt8,
+            .rows = rows,
+            .cols = cols,
+            .scales = scales,
+            .sums = sums};
+  }
+
+  // Calls put(row, numbers, scale and sum) for every row of a part.
+  template <typename Put>
+  void Quantize(const Part& part, int64_t cols, const Put& put) {
+    if (!status_.ok()) return;
+    const absl::StatusOr<TensorView> tensor = source_.Find(part.name, {part.rows, cols});
+    if (!tensor.ok()) {
+      status_ = tensor.status();
+      return;
+    }
+    std::vector<float> row(cols);
+    std::vector<int8_t> numbers(cols);
+    const size_t row_bytes = cols * kernels::SizeOf(tensor->dtype);
+    for (int64_t i = 0; i < part.rows; ++i) {
+      Convert(static_cast<const char*>(tensor->data) + i * row_bytes, tensor->dtype, row.data(),
+              DataType::kFloat32, cols);
+      if (HasNonFinite(row.data(), DataType::kFloat32, cols)) {
+        NotFinite(part.name, DataType::kFloat32, i * cols);
+        return;
+      }
+      put(i, numbers.data(), QuantizeRow(row.data(), numbers.data(), cols));
+    }
+  }
+
+  void NotFinite(const std::string& name, DataType type, size_t element) {
+    status_ = absl::InvalidArgumentError(
+        absl::StrCat(source_.Origin(name), ": tensor ", name, " has a value that is not finite in ",
+                     kernels::Name(type), " behind element ", element));
   }
 
   Vector StackBiases(const std::vector<Part>& parts) {
@@ -180,11 +234,7 @@ class Loader {
     memory_.Write(to, count * size, [&](void* out, size_t begin, size_t bytes) {
       ReadParallel(*tensor, type, begin / size, bytes / size, static_cast<char*>(out), &spoiled);
     });
-    if (spoiled < count) {
-      status_ = absl::InvalidArgumentError(absl::StrCat(
-          source_.Origin(name), ": tensor ", name, " has a value that is not finite in ",
-          kernels::Name(type), " behind element ", spoiled.load()));
-    }
+    if (spoiled < count) NotFinite(name, type, spoiled.load());
   }
 
   const TensorSource& source_;

@@ -54,9 +54,9 @@ struct ModelWeights {
   LinearWeights output;    // [vocab, d_model]; the decoder's embedding when tied
 };
 
-// Copies the checkpoint's tensors to `memory`, matrices as `dtype`, vectors and tables of positions
-// and biases as float32. RESOURCE_EXHAUSTED when the memory ends; a missing, misshapen or
-// non-finite tensor is an error that names it.
+// Copies the checkpoint's tensors to `memory`, matrices as `dtype` (int8: to a CPU's memory alone),
+// vectors and tables of positions and biases as float32. RESOURCE_EXHAUSTED when the memory ends; a
+// missing, misshapen or non-finite tensor is an error that names it.
 absl::StatusOr<ModelWeights> LoadWeights(const Checkpoint& checkpoint, kernels::DataType dtype,
                                          kernels::Memory* memory);
 

@@ -7,10 +7,12 @@
 // There are two ways to multiply: simd/products.h for a decoder's few rows, simd/panels.h for an
 // encoder's many (docs/performance.md has the measurements). They differ in rounding, so the choice
 // is the step's kind and not its size: a row's result must not depend on what shares the step.
+// Weights in int8 have one way, simd/int8.h.
 #include <algorithm>
 
 #include "kernels/cpu/operations.h"
 #include "kernels/cpu/paged_kv.h"
+#include "kernels/cpu/simd/int8.h"
 #include "kernels/cpu/simd/panels.h"
 #include "kernels/cpu/simd/products.h"
 #include "kernels/cpu/simd/rows.h"
@@ -37,6 +39,15 @@ const void* WeightRow(const Matrix& matrix, int64_t row) {
   return static_cast<const char*>(matrix.data) + row * matrix.cols * SizeOf(matrix.dtype);
 }
 
+// Rows [first, first + rows) of a weight.
+Matrix RowsFrom(Matrix matrix, int64_t first, int64_t rows) {
+  matrix.data = WeightRow(matrix, first);
+  matrix.rows = rows;
+  if (matrix.scales != nullptr) matrix.scales += first;
+  if (matrix.sums != nullptr) matrix.sums += first;
+  return matrix;
+}
+
 struct Block {
   int64_t row;
   int64_t rows;
@@ -59,7 +70,9 @@ class Multiplier {
   // result[m * kBlockColumns + n] = row block.row + m of the input times row first + n of the
   // weight. `next` is the row that will be `first` next, -1 if not known.
   void Multiply(const Block& block, int64_t first, int64_t next, float* result) {
-    if (panels_) {
+    if (weight_.dtype == DataType::kInt8) {
+      MultiplyInt8(block, first, next, result);
+    } else if (panels_) {
       MultiplyByPanels(block, first, next, result);
     } else {
       MultiplyByRows(block, first, next, result);
@@ -102,11 +115,38 @@ class Multiplier {
     MultiplyPanels(products);
   }
 
+  void MultiplyInt8(const Block& block, int64_t first, int64_t next, float* result) {
+    const int64_t stride = CeilDiv(weight_.cols, kInt8Padding) * kInt8Padding;
+    float* const scales = scratch_.scales.Get(block.rows);
+    int8_t* const rows =
+        reinterpret_cast<int8_t*>(scratch_.panels.Get(block.rows * stride / sizeof(float)));
+    if (block.row != panels_row_) {
+      for (int64_t m = 0; m < block.rows; ++m) {
+        scales[m] = Quantize(RowOf(in_, block.row + m), weight_.cols, rows + m * stride);
+      }
+      panels_row_ = block.row;
+    }
+    Int8Products products;
+    products.x = rows;
+    products.x_stride = stride;
+    products.x_scales = scales;
+    products.rows = block.rows;
+    products.w = static_cast<const int8_t*>(WeightRow(weight_, first));
+    products.w_scales = weight_.scales + first;
+    products.w_sums = weight_.sums + first;
+    products.columns = block.columns;
+    products.k = weight_.cols;
+    products.next_w = static_cast<const int8_t*>(Next(next));
+    products.out = result;
+    products.out_stride = kBlockColumns;
+    cpu::Multiply(products);
+  }
+
   const Activations& in_;
   const Matrix& weight_;
   const bool panels_;
   WorkerScratch& scratch_;
-  int64_t panels_row_ = -1;  // the block.row that scratch_.panels holds
+  int64_t panels_row_ = -1;  // the block.row that scratch_.panels holds, in whatever form
 };
 
 struct Problem {
@@ -192,7 +232,7 @@ void Run(const ProjectCrossKvOp& op, const Step& step, Resources& resources) {
   for (const PagedKv& cache : op.caches) {
     const int64_t width = static_cast<int64_t>(cache.num_kv_heads) * cache.head_size;
     LinearOp project;
-    project.weight = {WeightRow(op.weight, feature), op.weight.dtype, 2 * width, op.weight.cols};
+    project.weight = RowsFrom(op.weight, feature, 2 * width);
     if (op.bias.data != nullptr) project.bias = {op.bias.data + feature, 2 * width};
     project.in = op.in;
     project.out = op.scratch;

@@ -10,8 +10,22 @@
 namespace transept::kernels::cpu::reference {
 namespace {
 
+// The same with weights in int8: x is rounded to int8 too.
+float Int8Dot(const Matrix& weight, int64_t row, const float* x) {
+  float largest = 0;
+  for (int64_t k = 0; k < weight.cols; ++k) largest = std::max(largest, std::abs(x[k]));
+  const float inverse = largest > 0 ? 127.0f / largest : 0.0f;
+  int64_t sum = 0;
+  for (int64_t k = 0; k < weight.cols; ++k) {
+    sum += static_cast<int64_t>(std::nearbyint(x[k] * inverse)) *
+           static_cast<const int8_t*>(weight.data)[row * weight.cols + k];
+  }
+  return static_cast<float>(sum) * (largest / 127.0f * weight.scales[row]);
+}
+
 // Row `row` of `weight` times `x`.
 float Dot(const Matrix& weight, int64_t row, const float* x) {
+  if (weight.dtype == DataType::kInt8) return Int8Dot(weight, row, x);
   double sum = 0;
   for (int64_t k = 0; k < weight.cols; ++k) {
     sum +=
@@ -43,8 +57,9 @@ void Run(const EmbedOp& op, const Step& step) {
     float* out = RowOf(op.out, t);
     const int64_t token = step.token_ids[t];
     const int64_t position = step.positions[t] + op.position_offset;
+    const float scale = op.scale * (op.table.scales ? op.table.scales[token] : 1.0f);
     for (int64_t i = 0; i < op.table.cols; ++i) {
-      out[i] = LoadElement(op.table.data, op.table.dtype, token * op.table.cols + i) * op.scale;
+      out[i] = LoadElement(op.table.data, op.table.dtype, token * op.table.cols + i) * scale;
       if (op.positions.data == nullptr) continue;
       out[i] += static_cast<const float*>(op.positions.data)[position * op.positions.cols + i];
     }

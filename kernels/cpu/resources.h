@@ -40,6 +40,7 @@ class FloatBuffer {
 struct alignas(64) WorkerScratch {
   FloatBuffer product;
   FloatBuffer panels;
+  FloatBuffer scales;
   FloatBuffer queries;
   FloatBuffer scores;
   FloatBuffer bias;

@@ -23,7 +23,7 @@ void Run(const EmbedOp& op, const Step& step, Resources& resources) {
       ReadRow row;
       row.from = row_of(op.table, step.token_ids[t]);
       row.dtype = op.table.dtype;
-      row.scale = op.scale;
+      row.scale = op.scale * (op.table.scales ? op.table.scales[step.token_ids[t]] : 1.0f);
       row.to = RowOf(op.out, t);
       row.count = op.table.cols;
       Read(row);

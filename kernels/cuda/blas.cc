@@ -12,6 +12,7 @@ cudaDataType_t TypeOf(DataType type) {
   switch (type) {
     case DataType::kBFloat16: return CUDA_R_16BF;
     case DataType::kFloat16: return CUDA_R_16F;
+    case DataType::kInt8: return CUDA_R_8I;
     case DataType::kFloat32: break;
   }
   return CUDA_R_32F;

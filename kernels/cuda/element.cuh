@@ -57,6 +57,7 @@ void DispatchElement(DataType type, Fn fn) {
     case DataType::kFloat32: return fn(float{});
     case DataType::kBFloat16: return fn(BFloat16{});
     case DataType::kFloat16: return fn(Float16{});
+    case DataType::kInt8: return;  // the CPU's alone
   }
 }
 

@@ -53,7 +53,7 @@ ABSL_FLAG(std::string, workload, "t5b-128-64", "name of a workload");
 ABSL_FLAG(std::string, model_dir, "", "run the workload's lengths on this checkpoint instead");
 ABSL_FLAG(int, batch, 1, "requests that run together");
 ABSL_FLAG(std::string, device, "cpu", "cpu or cuda");
-ABSL_FLAG(std::string, dtype, "float32", "weights: float32, bfloat16 or float16");
+ABSL_FLAG(std::string, dtype, "float32", "weights: float32, bfloat16, float16 or int8");
 ABSL_FLAG(std::string, attention_backend, "auto", "attention backend");
 ABSL_FLAG(int, threads, 0, "CPU threads, 0 = one a core");
 ABSL_FLAG(int, runs, 3, "timed runs after one warm-up");

@@ -170,6 +170,7 @@ void AttendTarget(const Attention& a) {
     case DataType::kFloat32: return AttendTyped<float>(a);
     case DataType::kBFloat16: return AttendTyped<hwy::bfloat16_t>(a);
     case DataType::kFloat16: return AttendTyped<hwy::float16_t>(a);
+    case DataType::kInt8: return;  // weights alone are int8
   }
 }
 

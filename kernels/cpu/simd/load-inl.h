@@ -1,5 +1,5 @@
-// Loads of float32, bfloat16 and float16 memory as float32 vectors, for the instruction set that is
-// being compiled.
+// Loads of float32, bfloat16, float16 and int8 memory as float32 vectors, for the instruction set
+// that is being compiled.
 
 #if defined(TRANSEPT_KERNELS_CPU_SIMD_LOAD_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef TRANSEPT_KERNELS_CPU_SIMD_LOAD_INL_H_
@@ -40,6 +40,12 @@ HWY_INLINE VF32 Load(const hwy::bfloat16_t* from) {
 
 HWY_INLINE VF32 Load(const hwy::float16_t* from) {
   return hn::PromoteTo(F32(), hn::LoadU(hn::Rebind<hwy::float16_t, F32>(), from));
+}
+
+HWY_INLINE VF32 Load(const int8_t* from) {
+  const hn::RebindToSigned<F32> wide;
+  const auto numbers = hn::LoadU(hn::Rebind<int8_t, F32>(), from);
+  return hn::ConvertTo(F32(), hn::PromoteTo(wide, numbers));
 }
 
 // The first `count` < kLanes elements, then zeros; reads no further.

@@ -58,6 +58,7 @@ void MultiplyTarget(const Products& p) {
     case DataType::kFloat32: return MultiplyTyped<float>(p);
     case DataType::kBFloat16: return MultiplyTyped<hwy::bfloat16_t>(p);
     case DataType::kFloat16: return MultiplyTyped<hwy::float16_t>(p);
+    case DataType::kInt8: return;  // int8.h has its products
   }
 }
 

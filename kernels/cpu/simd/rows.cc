@@ -53,6 +53,7 @@ void ReadTarget(const ReadRow& row) {
     case DataType::kFloat32: return ReadTyped<float>(row);
     case DataType::kBFloat16: return ReadTyped<hwy::bfloat16_t>(row);
     case DataType::kFloat16: return ReadTyped<hwy::float16_t>(row);
+    case DataType::kInt8: return ReadTyped<int8_t>(row);
   }
 }
 
@@ -101,6 +102,7 @@ void WriteTarget(const float* from, int64_t count, DataType dtype, void* to) {
     case DataType::kFloat32: return WriteTyped(from, count, static_cast<float*>(to));
     case DataType::kBFloat16: return WriteTyped(from, count, static_cast<hwy::bfloat16_t*>(to));
     case DataType::kFloat16: return WriteTyped(from, count, static_cast<hwy::float16_t*>(to));
+    case DataType::kInt8: return;  // weights alone are int8
   }
 }
 

@@ -1,5 +1,6 @@
 #include "engine/model/convert.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -18,6 +19,24 @@ To ConvertOne(From value, DataType from, DataType to) {
   To result;
   Convert(&value, from, &result, to, 1);
   return result;
+}
+
+TEST(QuantizeRow, TakesTheLargestMagnitudeTo127) {
+  const float row[] = {0.5f, -1.0f, 0.0f, 0.25f, 1.5f / 127};  // the last lies between two numbers
+  int8_t numbers[5];
+  const Int8Row is = QuantizeRow(row, numbers, 5);
+  EXPECT_FLOAT_EQ(is.scale, 1.0f / 127);
+  EXPECT_THAT(numbers, ::testing::ElementsAre(64, -127, 0, 32, 2));
+  EXPECT_EQ(is.sum, 64 - 127 + 32 + 2);
+}
+
+TEST(QuantizeRow, OfZeros) {
+  const float row[] = {0.0f, 0.0f};
+  int8_t numbers[2] = {1, 1};
+  const Int8Row is = QuantizeRow(row, numbers, 2);
+  EXPECT_EQ(is.scale, 0.0f);
+  EXPECT_EQ(is.sum, 0);
+  EXPECT_THAT(numbers, ::testing::ElementsAre(0, 0));
 }
 
 // Every float16 value survives the way through float32, and means what IEEE 754 says.

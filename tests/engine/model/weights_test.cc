@@ -151,6 +151,21 @@ TEST_F(Weights, MatricesTakeTheAskedTypeAndVectorsStayFloat32) {
             tensors_->NumberOf(checkpoint->names().encoder.norm));
 }
 
+TEST_F(Weights, Int8RowsHaveScalesAndSums) {
+  const auto checkpoint = Make();
+  const auto weights = LoadWeights(*checkpoint, kernels::DataType::kInt8, &memory_);
+  ASSERT_TRUE(weights.ok()) << weights.status();
+  const LayerTensorNames& names = checkpoint->names().decoder.layers[1];
+  const kernels::Matrix& qkv = weights->decoder.layers[1].self_qkv.weight;
+  ASSERT_EQ(qkv.dtype, kernels::DataType::kInt8);
+  ASSERT_EQ(qkv.rows, 18);
+  for (const auto& [row, name] : {std::pair{5, names.self_q}, {6, names.self_k}}) {
+    EXPECT_EQ(static_cast<const int8_t*>(qkv.data)[row * 4 + 3], 127);
+    EXPECT_FLOAT_EQ(qkv.scales[row], tensors_->NumberOf(name) / 127);
+    EXPECT_EQ(qkv.sums[row], 4 * 127);
+  }
+}
+
 // Large tensors are read by several threads.
 TEST(LargeWeights, ArriveWhole) {
   ModelSpec spec = TinySpec();
@@ -218,11 +233,12 @@ TEST_F(Weights, SinusoidsAreComputedWhereTheFileHasNone) {
 TEST_F(Weights, ANumberThatIsNotFiniteIsAnErrorThatNamesFileAndTensor) {
   const std::string spoiled = Make()->names().encoder.layers[0].ffn_down;
   const auto checkpoint = Make(spoiled);
-  const absl::Status status =
-      LoadWeights(*checkpoint, kernels::DataType::kFloat32, &memory_).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(status.message()),
-              AllOf(HasSubstr("some.safetensors"), HasSubstr(spoiled), HasSubstr("not finite")));
+  for (const kernels::DataType type : {kernels::DataType::kFloat32, kernels::DataType::kInt8}) {
+    const absl::Status status = LoadWeights(*checkpoint, type, &memory_).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(status.message()),
+                AllOf(HasSubstr("some.safetensors"), HasSubstr(spoiled), HasSubstr("not finite")));
+  }
 }
 
 TEST_F(Weights, RunningOutOfMemoryIsAnError) {
