@@ -6,13 +6,24 @@
 
 namespace transept {
 
+namespace {
+
+// The rows from `begin` on that must be in one run: those of a search, or one.
+size_t GroupSize(const StepPlan& plan, size_t begin) {
+  const DecodeParams& params = *plan.rows[begin].params;
+  return params.beam_search() ? params.num_beams : 1;
+}
+
+}  // namespace
+
 RowRange NextRange(const StepPlan& plan, size_t begin, const RunLimits& limits) {
   RowRange range{begin, begin};
   size_t tokens = 0;
-  while (range.end < plan.rows.size() && range.end - begin < limits.rows) {
-    tokens += std::max<size_t>(1, plan.rows[range.end].tokens.size());
-    if (tokens > limits.tokens) break;
-    ++range.end;
+  while (range.end < plan.rows.size()) {
+    const size_t group = GroupSize(plan, range.end);
+    tokens += group * std::max<size_t>(1, plan.rows[range.end].tokens.size());
+    if (range.end + group - begin > limits.rows || tokens > limits.tokens) break;
+    range.end += group;
   }
   return range;
 }
@@ -40,6 +51,7 @@ void StepInputs::BuildDecoder(const StepPlan& plan, RowRange range,
   positions_.clear();
   self_slots_.clear();
   query_offsets_.assign(1, 0);
+  beam_slots_.clear();
   for (size_t r = range.begin; r < range.end; ++r) AddRow(plan.rows[r], pending);
   BuildTables(plan, range, padding);
   Pad(padding);
@@ -56,6 +68,7 @@ void StepInputs::AddRow(const RowPlan& row, absl::Span<const TokenId> pending) {
     positions_.push_back(row.first_position + static_cast<int32_t>(i));
   }
   query_offsets_.push_back(static_cast<int32_t>(tokens_.size()));
+  beam_slots_.push_back(row.params->beam_search() ? row.slot : -1);
   AppendSlots({.blocks = row.blocks,
                .first = row.first_position,
                .count = static_cast<int32_t>(fed.size())},
@@ -97,6 +110,7 @@ void StepInputs::Pad(const DecoderPadding& padding) {
     tokens_.push_back(0);
     positions_.push_back(0);
     self_slots_.push_back(padding.slot);
+    beam_slots_.push_back(-1);
     query_offsets_.push_back(static_cast<int32_t>(tokens_.size()));
   }
   block_tables_.resize((query_offsets_.size() - 1) * block_table_stride_, 0);
@@ -129,6 +143,7 @@ kernels::DecoderInputs StepInputs::decoder() const {
           .block_tables = block_tables_.data(),
           .block_table_stride = block_table_stride_,
           .ancestry = nullptr,
+          .beam_slots = beam_slots_.data(),
           .ancestry_stride = 0,
           .num_sources = static_cast<int32_t>(cross_lengths_.size()),
           .source_offsets = source_offsets_.data(),

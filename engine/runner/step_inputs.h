@@ -22,7 +22,8 @@ struct RunLimits {
   size_t tokens = 0;
 };
 
-// The longest range of plan.rows from `begin` on that fits into one run; empty if one row does not.
+// The longest range of plan.rows from `begin` on that fits into one run; empty if one row, or the
+// rows of one request in beam search, which choose together, do not.
 RowRange NextRange(const StepPlan& plan, size_t begin, const RunLimits& limits);
 
 // The shape that a decoder step is filled up to, so that its arrays always lie in the same places.
@@ -48,7 +49,7 @@ class StepInputs {
   void BuildDecoder(const StepPlan& plan, RowRange range, absl::Span<const TokenId> pending,
                     const DecoderPadding& padding = {});
 
-  // Views of the arrays, valid until the next Build.
+  // Views of the arrays, valid until the next Build. The ancestry is the runner's to add.
   kernels::EncoderInputs encoder() const;
   kernels::DecoderInputs decoder() const;
 
@@ -71,6 +72,7 @@ class StepInputs {
   std::vector<int32_t> query_offsets_;  // [rows + 1]
   std::vector<int32_t> block_tables_;   // [rows, block_table_stride_]
   int64_t block_table_stride_ = 0;
+  std::vector<int32_t> beam_slots_;     // [rows]
 
   std::vector<int32_t> source_offsets_;      // [sources + 1]
   std::vector<int32_t> cross_block_tables_;  // [sources, cross_block_table_stride_]
