@@ -108,6 +108,7 @@ absl::StatusOr<EngineOptions> ResolveEngineOptions(const config::EngineConfig& c
   options.model.max_decoder_tokens =
       std::max({config.max_rows, config.max_encoder_tokens, options.max_target_tokens});
   options.scheduler = SchedulerOptionsOf(config, spec);
+  options.scheduler.max_search_tokens = options.model.max_decoder_tokens;
   options.threads = config.threads > 0 ? config.threads : AvailableCpus();
   options.gpu_memory_fraction = config.gpu_memory_fraction;
   if (absl::Status status = SizePool(config, spec, &options); !status.ok()) return status;

@@ -16,11 +16,7 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-// A token that the warpers left, with its unnormalised probability: 1 for the most likely one.
-struct Candidate {
-  TokenId token;
-  float weight;
-};
+using Candidate = SamplingCandidate;
 
 // The k-th largest score, or -infinity when fewer than k are above that. Linear: scores above the
 // bound known so far gather in a buffer, which is cut to its k largest whenever it holds 2k.
@@ -100,9 +96,14 @@ TokenId DrawFromAll(absl::Span<const float> scores, float max, float temperature
                               Walk(absl::MakeConstSpan(buffer).first(size), target - before));
 }
 
+// How many tokens every filter leaves at least: in beam search one more than can end a beam.
+size_t TokensToKeep(const DecodeParams& params) {
+  return params.beam_search() ? params.eos_tokens.size() + 1 : 1;
+}
+
 // What top-k leaves, by token id: the k most likely tokens and all that equal the last of them.
 std::vector<Candidate> TopK(const DecodeParams& params, absl::Span<const float> scores, float max) {
-  const float bound = KthLargest(scores, params.top_k);
+  const float bound = KthLargest(scores, std::max<size_t>(params.top_k, TokensToKeep(params)));
   std::vector<Candidate> candidates;
   for (size_t i = 0; i < scores.size(); ++i) {
     if (scores[i] >= bound && scores[i] > -kInfinity) {
@@ -121,25 +122,31 @@ std::vector<Candidate> NotUnlikely(const DecodeParams& params, absl::Span<const 
   *total = ComputeWeights(scores, max, params.temperature, absl::MakeSpan(weights));
   const double average = *total / static_cast<double>(scores.size());
   const double floor = std::max<double>(params.min_p, (1.0 - params.top_p) * average);
-  std::vector<Candidate> candidates;
-  for (size_t i = 0; i < weights.size(); ++i) {
-    if (weights[i] > 0 && weights[i] >= floor) {
-      candidates.push_back({static_cast<TokenId>(i), weights[i]});
+  const auto above = [&](double floor) {
+    std::vector<Candidate> candidates;
+    for (size_t i = 0; i < weights.size(); ++i) {
+      if (weights[i] > 0 && weights[i] >= floor) {
+        candidates.push_back({static_cast<TokenId>(i), weights[i]});
+      }
     }
-  }
-  return candidates;
+    return candidates;
+  };
+  std::vector<Candidate> candidates = above(floor);
+  return candidates.size() < TokensToKeep(params) ? above(0) : candidates;
 }
 
-// Keeps the fewest most likely candidates, the lower id first among equals, whose probabilities
-// reach top_p of `total`. Sorts only as far as it must, and leaves the rest by token id.
-void KeepTopP(double top_p, double total, std::vector<Candidate>& candidates) {
+// Keeps the fewest most likely candidates, the lower id first among equals, for which `enough` is
+// true of their number and their weight together. Sorts only as far as it must, and leaves the rest
+// by token id.
+template <typename Enough>
+void KeepMostLikely(const Enough& enough, std::vector<Candidate>& candidates) {
   const auto likelier = [](const Candidate& a, const Candidate& b) {
     return a.weight != b.weight ? a.weight > b.weight : a.token < b.token;
   };
   double mass = 0.0;
   size_t kept = 0;
   size_t sorted = 0;
-  while (mass < top_p * total && kept < candidates.size()) {
+  while (kept < candidates.size() && !enough(kept, mass)) {
     if (kept == sorted) {
       sorted = std::min(candidates.size(), std::max<size_t>(64, 4 * sorted));
       const auto end = candidates.begin() + sorted;
@@ -155,21 +162,17 @@ void KeepTopP(double top_p, double total, std::vector<Candidate>& candidates) {
             [](const Candidate& a, const Candidate& b) { return a.token < b.token; });
 }
 
-// What top-k, top-p and min-p leave, by token id. Each keeps the most likely tokens, so min-p takes
-// nothing that top-p would have counted before a token it keeps: their order does not matter.
-std::vector<Candidate> KeepCandidates(const DecodeParams& params, absl::Span<const float> scores,
-                                      float max) {
-  std::vector<Candidate> candidates;
-  double total = 0.0;
-  if (params.top_k > 0 && static_cast<size_t>(params.top_k) < scores.size()) {
-    candidates = TopK(params, scores, max);
-    for (const Candidate& candidate : candidates) total += candidate.weight;
+// Those at least `min_p` as likely as the likeliest, and if they are fewer than `least`, so many of
+// the most likely.
+void KeepMinP(float min_p, size_t least, std::vector<Candidate>& candidates) {
+  const auto unlikely = [&](const Candidate& c) { return c.weight < min_p; };
+  const size_t likely =
+      candidates.size() - std::count_if(candidates.begin(), candidates.end(), unlikely);
+  if (likely >= least) {
+    std::erase_if(candidates, unlikely);
   } else {
-    candidates = NotUnlikely(params, scores, max, &total);
+    KeepMostLikely([&](size_t kept, double) { return kept >= least; }, candidates);
   }
-  std::erase_if(candidates, [&](const Candidate& c) { return c.weight < params.min_p; });
-  if (params.top_p < 1.0f) KeepTopP(params.top_p, total, candidates);
-  return candidates;
 }
 
 // The token at which the cumulative probability, in the order of ids, exceeds the row's uniform
@@ -192,6 +195,28 @@ TokenId Sample(const DecodeParams& params, const DecodeContext& context,
 }
 
 }  // namespace
+
+// Each filter keeps the most likely tokens, so min-p takes nothing that top-p would have counted
+// before a token it keeps: their order does not matter.
+std::vector<SamplingCandidate> KeepCandidates(const DecodeParams& params,
+                                              absl::Span<const float> scores, float max) {
+  const size_t least = TokensToKeep(params);
+  std::vector<Candidate> candidates;
+  double total = 0.0;
+  if (params.top_k > 0 && static_cast<size_t>(params.top_k) < scores.size()) {
+    candidates = TopK(params, scores, max);
+    for (const Candidate& candidate : candidates) total += candidate.weight;
+  } else {
+    candidates = NotUnlikely(params, scores, max, &total);
+  }
+  KeepMinP(params.min_p, least, candidates);
+  if (params.top_p < 1.0f) {
+    const double enough = params.top_p * total;
+    KeepMostLikely([&](size_t kept, double mass) { return kept >= least && mass >= enough; },
+                   candidates);
+  }
+  return candidates;
+}
 
 GeneratedToken ChooseToken(const DecodeParams& params, const DecodeContext& context,
                            absl::Span<float> logits) {

@@ -1,6 +1,8 @@
 // Choosing a row's next token from its logits: the CPU chain, and the oracle of every other one.
 #pragma once
 
+#include <vector>
+
 #include "absl/types/span.h"
 #include "engine/decode/processors.h"
 #include "engine/types/generation.h"
@@ -20,5 +22,17 @@ namespace transept {
 // chosen.
 GeneratedToken ChooseToken(const DecodeParams& params, const DecodeContext& context,
                            absl::Span<float> logits);
+
+// A token that the sampling filters left, with its unnormalised probability: 1 for the most likely.
+struct SamplingCandidate {
+  TokenId token;
+  float weight;
+};
+
+// What top-k, top-p and min-p leave of a row's tokens after temperature, by token id. In beam search
+// they leave one token more than there are EOS tokens, if there are as many. `max`, the largest of
+// `scores`, is finite.
+std::vector<SamplingCandidate> KeepCandidates(const DecodeParams& params,
+                                              absl::Span<const float> scores, float max);
 
 }  // namespace transept

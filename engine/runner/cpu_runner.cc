@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/decode/sampler.h"
+#include "engine/types/require.h"
 
 namespace transept {
 
@@ -13,12 +14,17 @@ CpuRunner::CpuRunner(const Model* model, int threads)
       pool_(threads),
       executor_(&pool_),
       inputs_(model->options().block_size),
-      last_tokens_(model->options().max_rows, model->spec().pad_token) {}
+      last_tokens_(model->options().max_rows, model->spec().pad_token),
+      // All beams of a search, at least two, may be fed at once: none is longer.
+      ancestry_(model->options().max_rows, model->options().max_decoder_tokens / 2 + 1) {}
 
-GeneratedToken CpuRunner::ChooseRow(const RowPlan& row, size_t index) const {
+absl::Span<float> CpuRunner::Logits(size_t index) const {
   const kernels::Activations& logits = model_.logits();
-  const absl::Span<float> scores(static_cast<float*>(logits.data) + index * logits.stride,
-                                 logits.width);
+  return {static_cast<float*>(logits.data) + index * logits.stride,
+          static_cast<size_t>(logits.width)};
+}
+
+GeneratedToken CpuRunner::ChooseRow(const RowPlan& row, absl::Span<float> logits) const {
   std::vector<TokenId> with_pending;
   absl::Span<const TokenId> history = row.history;
   if (row.tokens.empty()) {
@@ -29,7 +35,26 @@ GeneratedToken CpuRunner::ChooseRow(const RowPlan& row, size_t index) const {
   return ChooseToken(
       *row.params,
       {.history = history, .prompt_length = row.prompt_length, .hypothesis = row.hypothesis},
-      scores);
+      logits);
+}
+
+std::vector<RankedCandidate> CpuRunner::ContinueRow(const RowPlan& row,
+                                                    absl::Span<float> logits) const {
+  Require(!row.tokens.empty(), "a beam whose token the scheduler has not seen");
+  return BestContinuations(
+      *row.params,
+      {.history = row.history, .prompt_length = row.prompt_length, .hypothesis = row.hypothesis},
+      row.beam_score, logits);
+}
+
+void CpuRunner::ChooseBeams(absl::Span<const RowPlan> rows, StepResult* result) {
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const DecodeParams& params = *rows[i].params;
+    if (!params.beam_search() || rows[i].hypothesis > 0) continue;
+    result->beams.push_back(ChooseCandidates(
+        params, absl::MakeConstSpan(continuations_).subspan(i, params.num_beams)));
+    ancestry_.Continue(rows.subspan(i, params.num_beams), result->beams.back());
+  }
 }
 
 absl::Status CpuRunner::Encode(const StepPlan& plan) {
@@ -44,8 +69,19 @@ absl::Status CpuRunner::Encode(const StepPlan& plan) {
   return absl::OkStatus();
 }
 
-absl::Status CpuRunner::Decode(const StepPlan& plan, std::vector<GeneratedToken>* chosen) {
-  chosen->resize(plan.rows.size());
+void CpuRunner::RunDecoder(const StepPlan& plan, RowRange range) {
+  for (size_t i = range.begin; i < range.end; ++i) {
+    const RowPlan& row = plan.rows[i];
+    if (row.params->beam_search() && row.first_position == 0) ancestry_.Start(row);
+  }
+  inputs_.BuildDecoder(plan, range, last_tokens_);
+  kernels::DecoderInputs inputs = inputs_.decoder();
+  ancestry_.AddTo(&inputs);
+  executor_.Run(model_.decoder(), inputs);
+}
+
+absl::Status CpuRunner::Decode(const StepPlan& plan, StepResult* result) {
+  result->rows.resize(plan.rows.size());
   const RunLimits limits{.rows = static_cast<size_t>(model_.options().max_rows),
                          .tokens = static_cast<size_t>(model_.options().max_decoder_tokens)};
   RowRange range;
@@ -56,17 +92,25 @@ absl::Status CpuRunner::Decode(const StepPlan& plan, std::vector<GeneratedToken>
                                               " tokens; the buffers hold ",
                                               model_.options().max_decoder_tokens));
     }
-    inputs_.BuildDecoder(plan, range, last_tokens_);
-    executor_.Run(model_.decoder(), inputs_.decoder());
-    pool_.ParallelFor(static_cast<int64_t>(range.end - range.begin), 1,
-                      [&](int64_t first, int64_t last) {
-                        for (int64_t i = first; i < last; ++i) {
-                          (*chosen)[range.begin + i] = ChooseRow(plan.rows[range.begin + i], i);
-                        }
-                      });
+    const auto rows =
+        absl::MakeConstSpan(plan.rows).subspan(range.begin, range.end - range.begin);
+    RunDecoder(plan, range);
+    continuations_.resize(std::max(continuations_.size(), rows.size()));
+    const auto choose = [&](int64_t first, int64_t last) {
+      for (int64_t i = first; i < last; ++i) {
+        const RowPlan& row = rows[i];
+        if (row.params->beam_search()) {
+          continuations_[i] = ContinueRow(row, Logits(i));
+        } else {
+          result->rows[range.begin + i] = ChooseRow(row, Logits(i));
+        }
+      }
+    };
+    pool_.ParallelFor(static_cast<int64_t>(rows.size()), 1, choose);
+    ChooseBeams(rows, result);
   }
   for (size_t i = 0; i < plan.rows.size(); ++i) {
-    last_tokens_[plan.rows[i].slot] = (*chosen)[i].token;
+    last_tokens_[plan.rows[i].slot] = result->rows[i].token;
   }
   return absl::OkStatus();
 }
@@ -79,7 +123,7 @@ absl::StatusOr<Ticket> CpuRunner::Launch(const StepPlan& plan) {
     if (absl::Status status = Encode(plan); !status.ok()) return status;
     result.encode_time = Clock::now() - start;
   }
-  if (absl::Status status = Decode(plan, &result.rows); !status.ok()) return status;
+  if (absl::Status status = Decode(plan, &result); !status.ok()) return status;
   result.step_time = Clock::now() - start;
   result_ = std::move(result);
   return Ticket{plan.id};

@@ -5,7 +5,9 @@
 #include <optional>
 #include <vector>
 
+#include "engine/decode/beam_choice.h"
 #include "engine/model/model.h"
+#include "engine/runner/beam_ancestry.h"
 #include "engine/runner/runner.h"
 #include "engine/runner/step_inputs.h"
 #include "kernels/cpu/executor.h"
@@ -25,15 +27,24 @@ class CpuRunner final : public Runner {
 
  private:
   absl::Status Encode(const StepPlan& plan);
-  absl::Status Decode(const StepPlan& plan, std::vector<GeneratedToken>* chosen);
-  // Chooses the token that follows `row` from row `index` of the logits.
-  GeneratedToken ChooseRow(const RowPlan& row, size_t index) const;
+  absl::Status Decode(const StepPlan& plan, StepResult* result);
+  void RunDecoder(const StepPlan& plan, RowRange range);
+  // Row `index` of the logits.
+  absl::Span<float> Logits(size_t index) const;
+  // Chooses the token that follows `row` from its logits.
+  GeneratedToken ChooseRow(const RowPlan& row, absl::Span<float> logits) const;
+  // The continuations of `row`, a beam.
+  std::vector<RankedCandidate> ContinueRow(const RowPlan& row, absl::Span<float> logits) const;
+  // Chooses among the continuations of the searches that are in `rows`, the rows of a run.
+  void ChooseBeams(absl::Span<const RowPlan> rows, StepResult* result);
 
   const Model& model_;
   kernels::cpu::ThreadPool pool_;
   kernels::cpu::Executor executor_;
   StepInputs inputs_;
   std::vector<TokenId> last_tokens_;  // [max_rows] by slot: what the row chose last
+  BeamAncestry ancestry_;
+  std::vector<std::vector<RankedCandidate>> continuations_;  // of each row of a run, if a beam
   std::optional<StepResult> result_;  // launched, not collected yet
 };
 

@@ -15,7 +15,7 @@ namespace {
 size_t TokensGenerated(const Sequence& sequence) {
   size_t tokens = 0;
   for (const Row& row : sequence.rows) tokens += row.generated.size();
-  return tokens;
+  return sequence.search ? sequence.search->length() : tokens;
 }
 
 // What max_new_tokens comes to in `positions` target positions (0 = unlimited).
@@ -26,13 +26,20 @@ int32_t MaxNewTokens(const Request& request, int32_t positions) {
   return static_cast<int32_t>(std::min<int64_t>(room, request.params.max_new_tokens));
 }
 
-// Takes the tokens out of `sequence`.
+// Of an ended request; takes the tokens out of `sequence`.
+std::vector<Hypothesis> TakeHypotheses(Sequence* sequence) {
+  if (sequence->search) return sequence->search->Hypotheses();
+  std::vector<Hypothesis> hypotheses;
+  for (Row& row : sequence->rows) {
+    hypotheses.push_back({std::move(row.generated), static_cast<float>(row.score),
+                          *row.finish_reason, std::move(row.eos)});
+  }
+  return hypotheses;
+}
+
 Result MakeResult(Sequence* sequence, TimePoint now) {
   Result result;
-  for (Row& row : sequence->rows) {
-    result.hypotheses.push_back({std::move(row.generated), static_cast<float>(row.score),
-                                 *row.finish_reason, std::move(row.eos)});
-  }
+  result.hypotheses = TakeHypotheses(sequence);
   result.source_tokens = static_cast<int32_t>(sequence->request.source.size());
   result.encoder_reused = !sequence->encoded;
   const Duration since_admission = now - *sequence->admitted;
@@ -58,9 +65,10 @@ absl::Status Scheduler::Check(const Request& request) const {
   const int32_t rows = request.params.rows();
   const int32_t new_tokens = MaxNewTokens(request, options_.max_target_positions);
   if (source == 0) return FieldError("source", "is empty");
+  const bool searches = request.params.beam_search();
   if (rows < 1 || rows > options_.max_rows) {
     return FieldError(
-        "options.num_return_sequences",
+        searches ? "options.num_beams" : "options.num_return_sequences",
         absl::StrCat(rows, " is not in [1, ", options_.max_rows, "], the rows of a step"));
   }
   if (new_tokens < 1) {
@@ -70,6 +78,13 @@ absl::Status Scheduler::Check(const Request& request) const {
   }
   // Decoder start, prefix and all generated tokens but the last, which is never fed.
   const int64_t positions = prefix + new_tokens;
+  // After a preemption all beams are fed at once, for they choose together.
+  const int64_t most = options_.max_search_tokens;
+  if (searches && most > 0 && rows * positions > most) {
+    return FieldError("options.num_beams",
+                      absl::StrCat(rows, " beams of up to ", positions, " tokens are ",
+                                   rows * positions, " together; at most ", most, " are allowed"));
+  }
   const int64_t source_blocks = BlocksFor(source, options_.block_size);
   const int64_t row_blocks = BlocksFor(positions, options_.block_size);
   const int64_t blocks = source_blocks + rows * row_blocks;
@@ -99,6 +114,7 @@ absl::Status Scheduler::Add(RequestId id, Request request, TimePoint now) {
     row.history.push_back(options_.decoder_start_token);
     row.history.insert(row.history.end(), kept.target_prefix.begin(), kept.target_prefix.end());
   }
+  if (kept.params.beam_search()) sequence->search.emplace(&kept.params);
   if (kept.deadline) deadlines_.emplace(*kept.deadline, id);
   waiting_.emplace(sequence->key, sequence.get());
   const bool is_new = sequences_.emplace(id, std::move(sequence)).second;
@@ -130,7 +146,8 @@ void Scheduler::Update(const StepResult& result, TimePoint now) {
   if (in_flight_.empty() || in_flight_.front().id != result.id) return;
   const InFlight step = std::move(in_flight_.front());
   in_flight_.pop_front();
-  Require(step.rows.size() == result.rows.size(), "a step's result has not the rows of its plan");
+  Require(step.rows.size() == result.rows.size() && step.searches.size() == result.beams.size(),
+          "a step's result has not the rows of its plan");
 
   counters_.encode_ms += Milliseconds(result.encode_time);
   counters_.step_ms += Milliseconds(result.step_time);
@@ -141,9 +158,15 @@ void Scheduler::Update(const StepResult& result, TimePoint now) {
   for (size_t i = 0; i < step.rows.size(); ++i) {
     const auto [id, row] = step.rows[i];
     Sequence* const sequence = Find(id);
-    if (sequence == nullptr) continue;
+    if (sequence == nullptr || sequence->search) continue;
     TakeToken(sequence, row, result.rows[i]);
     if (sequence->live_rows() == 0) End(sequence, MakeResult(sequence, now));
+  }
+  for (size_t i = 0; i < step.searches.size(); ++i) {
+    Sequence* const sequence = Find(step.searches[i]);
+    if (sequence == nullptr) continue;
+    TakeBeams(sequence, result.beams[i]);
+    if (sequence->search->finished()) End(sequence, MakeResult(sequence, now));
   }
 }
 
@@ -162,6 +185,27 @@ void Scheduler::TakeToken(Sequence* sequence, int32_t index, const GeneratedToke
     deliveries_.push_back({sequence->id, TokenDelta{index, {token}}});
   }
   if (row.ended()) Withdraw(&row);
+}
+
+void Scheduler::TakeBeams(Sequence* sequence, absl::Span<const BeamCandidate> candidates) {
+  BeamSearch& search = *sequence->search;
+  search.Advance(candidates);
+  counters_.tokens_generated += sequence->request.params.num_sequences;
+  for (Row& row : sequence->rows) --row.in_flight;
+  if (search.finished()) return;
+
+  histories_.resize(std::max(histories_.size(), sequence->rows.size()));
+  for (size_t i = 0; i < sequence->rows.size(); ++i) {
+    const BeamSearch::Beam& beam = search.beams()[i];
+    histories_[i] = sequence->rows[beam.parent].history;
+    histories_[i].push_back(beam.token);
+  }
+  for (size_t i = 0; i < sequence->rows.size(); ++i) sequence->rows[i].history.swap(histories_[i]);
+  const std::vector<GeneratedToken> settled = search.TakeSettled();
+  if (settled.empty()) return;
+  for (int32_t output = 0; output < sequence->request.params.num_sequences; ++output) {
+    deliveries_.push_back({sequence->id, TokenDelta{output, settled}});
+  }
 }
 
 void Scheduler::Withdraw(Row* row) {

@@ -114,16 +114,18 @@ void Scheduler::Preempt(Sequence* sequence) {
   ++counters_.preemptions;
 }
 
-// Chooses the rows that are fed in this step.
+// Chooses the rows that are fed in this step; all of a search or none.
 void Scheduler::Feed(Sequence* sequence, TokenBudget* budget) {
-  for (Row& row : sequence->rows) {
-    if (row.ended() || sequence->AwaitsLast(row)) continue;
-    const int32_t tokens = row.unfed();
+  const size_t group = sequence->search ? sequence->rows.size() : 1;
+  for (size_t i = 0; i < sequence->rows.size(); i += group) {
+    const absl::Span<Row> rows = absl::MakeSpan(sequence->rows).subspan(i, group);
+    if (rows[0].ended() || sequence->AwaitsLast(rows[0])) continue;
+    const int64_t tokens = rows[0].unfed();
     if (tokens > 1) {
-      if (!budget->CanTake(tokens)) continue;
-      budget->Take(tokens);
+      if (!budget->CanTake(tokens * rows.size())) continue;
+      budget->Take(tokens * rows.size());
     }
-    row.in_step = true;
+    for (Row& row : rows) row.in_step = true;
   }
 }
 
@@ -212,6 +214,7 @@ void Scheduler::PlanRows(Sequence* sequence, Step* step) {
     plan.slot = row.slot;
     plan.source = source;
     if (row.in_flight == 0) plan.tokens = history.subspan(row.computed);
+    if (sequence->search) plan.beam_score = sequence->search->beams()[index].score;
     plan.first_position = row.computed;
     plan.blocks = row.blocks.blocks();
     plan.params = &sequence->request.params;
@@ -222,6 +225,7 @@ void Scheduler::PlanRows(Sequence* sequence, Step* step) {
     ++row.in_flight;
   }
   if (!step->plan.rows.empty() && step->plan.rows.back().source == source) {
+    if (sequence->search) step->record.searches.push_back(sequence->id);
     step->plan.sources.push_back({sequence->source.blocks(), sequence->source.length()});
   }
 }

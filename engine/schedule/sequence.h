@@ -9,6 +9,7 @@
 
 #include "engine/cache/block_table.h"
 #include "engine/cache/source_cache.h"
+#include "engine/decode/beam_search.h"
 #include "engine/decode/stopping.h"
 #include "engine/types/request.h"
 #include "engine/types/result.h"
@@ -28,12 +29,15 @@ struct AdmissionKey {
 // Saturates instead of overflowing at extreme priorities. REQUIRES: interval >= 0.
 AdmissionKey MakeAdmissionKey(TimePoint arrival, int32_t priority, Duration interval, RequestId id);
 
-// One output in the making: a decoder row while its request is running.
+// One output in the making, or one beam: a decoder row while its request is running.
 //
 // Time runs ahead of knowledge: of a row whose last step is still under way, the newest token is on
 // the device alone. `history` has the tokens known here; `computed` counts the positions whose K/V
 // planned steps write; `in_flight` counts the planned steps whose token is not known yet. While
 // in_flight > 0, computed == history.size() + in_flight - 1.
+//
+// The rows of a beam search go in step, and end with it. Which past a row has on the device is known
+// here when it is known which beam it continues.
 struct Row {
   Row(BlockPool* pool, StoppingRules rules) : stopping(std::move(rules)), blocks(pool) {}
 
@@ -45,7 +49,9 @@ struct Row {
   // Positions that the row's blocks have to cover in its next step.
   int32_t next_length() const { return static_cast<int32_t>(history.size()) + in_flight; }
 
-  std::vector<TokenId> history;           // decoder start, prefix, generated
+  std::vector<TokenId> history;  // decoder start, prefix, generated
+
+  // Not of a beam.
   std::vector<GeneratedToken> generated;  // without the final EOS
   std::optional<GeneratedToken> eos;      // the final one
   double score = 0;                       // of all generated tokens, the EOS included
@@ -77,9 +83,10 @@ struct Sequence {
   AdmissionKey key;
   TimePoint arrival;
 
-  std::vector<Row> rows;  // [params.rows()], ended ones included
-  SourceRef source;       // from admission on, through preemption, unless pressure takes it
-  bool running = false;   // else waiting
+  std::vector<Row> rows;             // [params.rows()], ended ones included
+  std::optional<BeamSearch> search;  // of which the rows are the beams, in order
+  SourceRef source;      // from admission on, through preemption, unless pressure takes it
+  bool running = false;  // else waiting
 
   std::optional<TimePoint> admitted;  // the first time
   bool encoded = false;               // the encoder ran for it

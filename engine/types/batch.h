@@ -43,7 +43,7 @@ struct RowPlan {
   absl::Span<const BlockId> blocks;  // self-attention block table, covers all fed positions
   const DecodeParams* params = nullptr;
   // All target tokens known to the scheduler: decoder start, prefix, generated. A pending token is
-  // not in it.
+  // not in it; of a beam with one, what is here beyond the prompt may be another's past by now.
   absl::Span<const TokenId> history;
   // Decoder start and prefix: history[prompt_length] is the first generated token.
   int32_t prompt_length = 1;
@@ -75,9 +75,10 @@ struct BeamCandidate {
 // What a step chose, in the order of StepPlan::rows.
 //
 // For a request in beam search the rows choose together: its beam_candidates() best continuations,
-// best first. The first num_beams of them that are no EOS token are at once the request's rows:
-// candidate i's past is that of the row it continues, and its token is pending. The rows' own
-// tokens mean nothing.
+// best first, or with do_sample as many drawn without replacement, in the order of drawing. The
+// num_beams best of them that are no EOS token, the first among equals, are at once the request's
+// rows (NextBeams in engine/decode/beam_choice.h): such a row's past is that of the row it
+// continues, and its token is pending. The rows' own tokens mean nothing.
 struct StepResult {
   uint64_t id = 0;
   std::vector<GeneratedToken> rows;

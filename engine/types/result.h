@@ -20,8 +20,9 @@ struct TokenLogprob {
 };
 
 // One generated token. `logprob` is its natural log-probability after the logits processors and
-// before temperature, top-k, top-p and min-p. `top` are the most likely tokens of the same
-// distribution, best first (DecodeParams::top_logprobs of them).
+// before temperature, top-k, top-p and min-p; in beam search, what it added to its beam's score.
+// `top` are the most likely tokens of the same distribution, best first (DecodeParams::top_logprobs
+// of them).
 struct GeneratedToken {
   TokenId token = 0;
   float logprob = 0.0f;
@@ -29,7 +30,8 @@ struct GeneratedToken {
 };
 
 // A finished output: `tokens` without decoder start, prefix, final EOS and padding. `score` is the
-// sum of the log-probabilities of all chosen tokens, the EOS included.
+// sum of the log-probabilities of all chosen tokens, the EOS included; in beam search it is divided
+// by their number to the power of the length penalty.
 struct Hypothesis {
   std::vector<GeneratedToken> tokens;
   float score = 0.0f;
@@ -58,7 +60,8 @@ class ResultSink {
   virtual ~ResultSink() = default;
 
   // Tokens appended to `hypothesis` since the last call. A token that may still turn out to belong
-  // to a stop sequence is delivered like any other.
+  // to a stop sequence is delivered like any other. In beam search these are tokens that every
+  // output will begin with; the rest of each is in the result alone.
   virtual void OnTokens(int hypothesis, absl::Span<const GeneratedToken> tokens) = 0;
 
   // The end: a result, or why there is none (CANCELLED, DEADLINE_EXCEEDED, INTERNAL, ...).
