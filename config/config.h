@@ -39,6 +39,9 @@ struct GenerationConfig {
   std::optional<int32_t> min_length;
   std::optional<int32_t> num_beams;
   std::optional<int32_t> num_return_sequences;
+  std::optional<float> length_penalty;
+  std::optional<std::string> early_stopping;  // "true", "false" or "never"
+  std::optional<bool> renormalize_logits;
   std::optional<bool> do_sample;
   std::optional<float> temperature;
   std::optional<int32_t> top_k;

@@ -36,11 +36,11 @@ using MemberOf = std::variant<Types Owner::*...>;
 
 // A pointer to the member of `Owner` that holds a setting or a section of settings.
 template <typename Owner>
-using Member =
-    MemberOf<Owner, bool, int32_t, int64_t, double, std::string, std::optional<bool>,
-             std::optional<int32_t>, std::optional<uint64_t>, std::optional<float>,
-             std::optional<std::vector<int32_t>>, std::optional<std::vector<std::string>>,
-             EngineConfig, GenerationConfig, ServerConfig, std::vector<ModelConfig>>;
+using Member = MemberOf<Owner, bool, int32_t, int64_t, double, std::string, std::optional<bool>,
+                        std::optional<int32_t>, std::optional<uint64_t>, std::optional<float>,
+                        std::optional<std::string>, std::optional<std::vector<int32_t>>,
+                        std::optional<std::vector<std::string>>, EngineConfig, GenerationConfig,
+                        ServerConfig, std::vector<ModelConfig>>;
 
 template <typename Owner>
 struct Setting {

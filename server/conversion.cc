@@ -1,5 +1,6 @@
 #include "server/conversion.h"
 
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -15,10 +16,6 @@ absl::Status Unsupported(std::string_view option) {
 }
 
 absl::Status CheckSupported(const v1::GenerationOptions& options) {
-  if (options.has_length_penalty()) return Unsupported("length_penalty");
-  if (options.early_stopping() != v1::EARLY_STOPPING_UNSPECIFIED) {
-    return Unsupported("early_stopping");
-  }
   if (options.has_typical_p()) return Unsupported("typical_p");
   if (options.has_epsilon_cutoff()) return Unsupported("epsilon_cutoff");
   if (options.has_eta_cutoff()) return Unsupported("eta_cutoff");
@@ -31,9 +28,35 @@ absl::Status CheckSupported(const v1::GenerationOptions& options) {
   if (options.has_exponential_decay_length_penalty()) {
     return Unsupported("exponential_decay_length_penalty");
   }
-  if (options.has_renormalize_logits()) return Unsupported("renormalize_logits");
   if (options.has_bad_words()) return Unsupported("bad_words");
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<EarlyStopping>> FromProto(v1::EarlyStopping value) {
+  switch (value) {
+    case v1::EARLY_STOPPING_UNSPECIFIED: return std::nullopt;
+    case v1::EARLY_STOPPING_FALSE: return EarlyStopping::kFalse;
+    case v1::EARLY_STOPPING_TRUE: return EarlyStopping::kTrue;
+    case v1::EARLY_STOPPING_NEVER: return EarlyStopping::kNever;
+    default: break;
+  }
+  return FieldError("options.early_stopping",
+                    absl::StrCat(static_cast<int>(value), " is no value of EarlyStopping"));
+}
+
+v1::EarlyStopping ToProto(EarlyStopping value) {
+  switch (value) {
+    case EarlyStopping::kFalse: return v1::EARLY_STOPPING_FALSE;
+    case EarlyStopping::kTrue: return v1::EARLY_STOPPING_TRUE;
+    case EarlyStopping::kNever: return v1::EARLY_STOPPING_NEVER;
+  }
+  return v1::EARLY_STOPPING_UNSPECIFIED;
+}
+
+// The settings accept no other text.
+EarlyStopping EarlyStoppingOf(const std::string& setting) {
+  if (setting == "never") return EarlyStopping::kNever;
+  return setting == "true" ? EarlyStopping::kTrue : EarlyStopping::kFalse;
 }
 
 void SetTokens(const std::vector<TokenId>& ids, v1::TokenIds* message) {
@@ -54,6 +77,8 @@ void SetAlternatives(const GeneratedToken& token, Message* message) {
 
 absl::StatusOr<GenerationOptions> FromProto(const v1::GenerationOptions& in) {
   if (absl::Status status = CheckSupported(in); !status.ok()) return status;
+  const auto early_stopping = FromProto(in.early_stopping());
+  if (!early_stopping.ok()) return early_stopping.status();
   const auto ids = [](const v1::TokenIds& tokens) {
     return std::vector<TokenId>(tokens.ids().begin(), tokens.ids().end());
   };
@@ -64,6 +89,9 @@ absl::StatusOr<GenerationOptions> FromProto(const v1::GenerationOptions& in) {
   if (in.has_min_length()) out.min_length = in.min_length();
   if (in.has_num_beams()) out.num_beams = in.num_beams();
   if (in.has_num_return_sequences()) out.num_return_sequences = in.num_return_sequences();
+  if (in.has_length_penalty()) out.length_penalty = in.length_penalty();
+  out.early_stopping = *early_stopping;
+  if (in.has_renormalize_logits()) out.renormalize_logits = in.renormalize_logits();
   if (in.has_do_sample()) out.do_sample = in.do_sample();
   if (in.has_temperature()) out.temperature = in.temperature();
   if (in.has_top_k()) out.top_k = in.top_k();
@@ -92,6 +120,9 @@ GenerationOptions FromConfig(const config::GenerationConfig& in) {
   out.min_length = in.min_length;
   out.num_beams = in.num_beams;
   out.num_return_sequences = in.num_return_sequences;
+  out.length_penalty = in.length_penalty;
+  if (in.early_stopping) out.early_stopping = EarlyStoppingOf(*in.early_stopping);
+  out.renormalize_logits = in.renormalize_logits;
   out.do_sample = in.do_sample;
   out.temperature = in.temperature;
   out.top_k = in.top_k;
@@ -113,8 +144,13 @@ v1::GenerationOptions ToProto(const DecodeParams& params) {
   v1::GenerationOptions out;
   out.set_max_new_tokens(params.max_new_tokens);
   out.set_min_new_tokens(params.min_new_tokens);
-  out.set_num_beams(1);
+  out.set_num_beams(params.num_beams);
   out.set_num_return_sequences(params.num_sequences);
+  if (params.beam_search()) {
+    out.set_length_penalty(params.length_penalty);
+    out.set_early_stopping(ToProto(params.early_stopping));
+    out.set_renormalize_logits(params.renormalize_logits);
+  }
   out.set_do_sample(params.do_sample);
   out.set_repetition_penalty(params.repetition_penalty);
   out.set_no_repeat_ngram_size(params.no_repeat_ngram_size);

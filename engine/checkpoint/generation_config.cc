@@ -103,6 +103,28 @@ void ReadSampling(ConfigFields& fields, GenerationOptions& options) {
   options.min_p = fields.Float("min_p", {.min = 0.0f, .max = 1.0f});
 }
 
+// true, false or "never".
+std::optional<EarlyStopping> ReadEarlyStopping(ConfigFields& fields) {
+  constexpr std::string_view kName = "early_stopping";
+  if (!fields.Has(kName)) return std::nullopt;
+  if (fields.Get(kName).is_string()) {
+    if (fields.String(kName) == "never") return EarlyStopping::kNever;
+    fields.Reject(kName, "must be true, false or \"never\"");
+    return std::nullopt;
+  }
+  const std::optional<bool> early = fields.Bool(kName);
+  if (!early.has_value()) return std::nullopt;
+  return *early ? EarlyStopping::kTrue : EarlyStopping::kFalse;
+}
+
+void ReadBeams(ConfigFields& fields, GenerationOptions& options) {
+  options.num_beams = fields.Int("num_beams", kPositive);
+  options.num_return_sequences = fields.Int("num_return_sequences", kPositive);
+  options.length_penalty = fields.Float("length_penalty", {.min = -kMaxFloat, .max = kMaxFloat});
+  options.early_stopping = ReadEarlyStopping(fields);
+  options.renormalize_logits = fields.Bool("renormalize_logits");
+}
+
 }  // namespace
 
 GenerationDefaults ReadGenerationConfig(ConfigFields& fields, int32_t vocab_size) {
@@ -111,10 +133,7 @@ GenerationDefaults ReadGenerationConfig(ConfigFields& fields, int32_t vocab_size
   GenerationOptions& options = defaults.options;
   ReadLengths(fields, options);
   ReadSampling(fields, options);
-  // length_penalty, early_stopping and renormalize_logits belong to beam search alone and wait for
-  // it: the last does not change which token is best, nor how a sample is drawn.
-  options.num_beams = fields.Int("num_beams", kPositive);
-  options.num_return_sequences = fields.Int("num_return_sequences", kPositive);
+  ReadBeams(fields, options);
   options.repetition_penalty = fields.Float("repetition_penalty", kPositiveNumber);
   options.no_repeat_ngram_size = fields.Int("no_repeat_ngram_size", kNonNegative);
   options.suppress_tokens = fields.Ints("suppress_tokens", ids);

@@ -48,9 +48,10 @@ class Resolver {
     ResolveMaxLength();
     ResolveMinLength();
     ResolveSampling();
-    ResolveRows();
     ResolveRepetition();
     ResolveTokens();
+    ResolveBeams();
+    ResolveRows();
     ResolveStopSequences();
     if (!status_.ok()) return status_;
     return std::move(params_);
@@ -95,6 +96,7 @@ class Resolver {
   void ResolveMaxLength();
   void ResolveMinLength();
   void ResolveSampling();
+  void ResolveBeams();
   void ResolveRows();
   void ResolveRepetition();
   void ResolveTokens();
@@ -177,23 +179,43 @@ void Resolver::ResolveSampling() {
   params_.min_p = min_p.value;
 }
 
-void Resolver::ResolveRows() {
-  const auto beams = Choose(&GenerationOptions::num_beams, 1);
-  Require(beams.value >= 1, "num_beams", beams.value, "at least 1");
-  if (beams.requested) {
-    Require(beams.value == 1, "num_beams", beams.value, "1: beam search is not supported yet");
-  }
+// Options that search without beams does not use are checked, and then ignored.
+void Resolver::ResolveBeams() {
+  const int32_t beams = Choose(&GenerationOptions::num_beams, 1).value;
+  Require(beams >= 1, "num_beams", beams, "at least 1");
+  Require(beams <= kMaxBeams, "num_beams", beams, "at most ", kMaxBeams);
+  Require(beams == 1 || beams <= limits_.max_rows, "num_beams", beams,
+          "at most the rows of one step, ", limits_.max_rows);
+  const float penalty = Choose(&GenerationOptions::length_penalty, 1.0f).value;
+  Require(std::isfinite(penalty), "length_penalty", penalty, "finite");
+  if (beams == 1) return;
+  params_.num_beams = beams;
+  params_.length_penalty = penalty;
+  params_.early_stopping = Choose(&GenerationOptions::early_stopping, EarlyStopping::kFalse).value;
+  params_.renormalize_logits = Choose(&GenerationOptions::renormalize_logits, false).value;
+  if (!status_.ok()) return;  // what follows may overflow
+  const auto eos = static_cast<int64_t>(params_.eos_tokens.size());
+  Require(beams * (1 + eos) <= kMaxBeamCandidates, "num_beams", beams,
+          absl::StrCat("so few that with ", eos, " EOS tokens a step chooses among"),
+          absl::StrCat(" at most ", kMaxBeamCandidates, ", not ", beams * (1 + eos)));
+  Require(eos < limits_.model->vocab_size, "eos_token_ids", absl::StrCat("a list of ", eos),
+          "shorter than the vocabulary, ", limits_.model->vocab_size);
+}
 
+void Resolver::ResolveRows() {
   // A checkpoint's default of several sequences is meant for its beams or its sampling.
   const auto sequences = Choose(&GenerationOptions::num_return_sequences, 1);
+  const bool searches = params_.beam_search();
+  const bool several = searches || params_.do_sample;
+  const int32_t most = searches ? params_.num_beams : limits_.max_rows;
   Require(sequences.value >= 1, "num_return_sequences", sequences.value, "at least 1");
   if (sequences.requested) {
-    Require(sequences.value == 1 || params_.do_sample, "num_return_sequences", sequences.value,
-            "1 without do_sample");
-    Require(sequences.value <= limits_.max_rows, "num_return_sequences", sequences.value,
-            "at most the rows of one step, ", limits_.max_rows);
+    Require(sequences.value == 1 || several, "num_return_sequences", sequences.value,
+            "1 without do_sample or several beams");
+    Require(sequences.value <= most, "num_return_sequences", sequences.value,
+            searches ? "at most num_beams, " : "at most the rows of one step, ", most);
   }
-  params_.num_sequences = params_.do_sample ? std::min(sequences.value, limits_.max_rows) : 1;
+  params_.num_sequences = several ? std::min(sequences.value, most) : 1;
 }
 
 void Resolver::ResolveRepetition() {
@@ -266,6 +288,8 @@ void Resolver::SuppressBadTokens() {
 void Resolver::ResolveStopSequences() {
   auto stops = Choose(&GenerationOptions::stop_sequences, std::vector<std::string>());
   if (stops.value.empty()) return;
+  Require(!params_.beam_search(), "stop_sequences", absl::StrCat("a list of ", stops.value.size()),
+          "empty with beam search, num_beams ", params_.num_beams);
   if (!limits_.has_tokenizer) {
     if (stops.requested && status_.ok()) {
       status_ = absl::FailedPreconditionError(

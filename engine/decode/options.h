@@ -35,11 +35,11 @@ struct OptionContext {
 //
 // Errors are FieldError("options.<name>"), or "target_prefix" when the prefix leaves no position
 // free; FAILED_PRECONDITION for stop sequences without a tokenizer. What a request says is never
-// changed in silence; of the defaults, lengths are cut to the limits, and beams (which this version
-// has not) are dropped. A default out of range is an error too: resolve an empty request when a
-// model is loaded to see it there.
+// changed in silence; of the defaults, lengths are cut to the limits. A default out of range is an
+// error too: resolve an empty request when a model is loaded to see it there.
 //
-// Sampling options without do_sample are checked and then ignored, as transformers does.
+// Sampling options without do_sample, and those of beam search without beams, are checked and then
+// ignored, as transformers does.
 // top_logprobs, which is not a generation option, stays 0.
 absl::StatusOr<DecodeParams> ResolveOptions(const GenerationOptions& request,
                                             absl::Span<const GenerationOptions* const> defaults,

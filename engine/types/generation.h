@@ -61,7 +61,7 @@ struct DecodeParams {
   int32_t num_sequences = 1;  // outputs: independent samples, or at most num_beams beams
   float length_penalty = 1.0f;
   EarlyStopping early_stopping = EarlyStopping::kFalse;
-  bool renormalize_logits = false;
+  bool renormalize_logits = false;  // without beams it changes nothing
   bool do_sample = false;
   float temperature = 1.0f;
   int32_t top_k = 0;  // 0 = off

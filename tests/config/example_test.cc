@@ -43,6 +43,7 @@ TEST(ToYaml, IsReadBackToTheSameSettings) {
   config.models[0].generation.seed = 18446744073709551615u;
   config.models[0].generation.temperature = 0.7f;
   config.models[0].generation.do_sample = false;
+  config.models[0].generation.early_stopping = "true";
   config.models[0].generation.suppress_tokens = {{0, 2147483647}};
   config.models[0].generation.begin_suppress_tokens.emplace();
   config.models[0].generation.stop_sequences = {{"", "\n\n", "- x", "~"}};

@@ -64,13 +64,22 @@ std::vector<BadField> BadFields() {
       {"options.temperature", [](R* r) { r->mutable_options()->set_temperature(0); }},
       {"options.temperature", [=](R* r) { r->mutable_options()->set_temperature(kNaN); }},
       {"options.top_p", [](R* r) { r->mutable_options()->set_top_p(1.5f); }},
-      {"options.num_beams", [](R* r) { r->mutable_options()->set_num_beams(4); }},
-      // Known to the contract, not to this version: never ignored, whatever the value.
-      {"options.length_penalty", [](R* r) { r->mutable_options()->set_length_penalty(1); }},
-      {"options.early_stopping",
-       [](R* r) { r->mutable_options()->set_early_stopping(v1::EARLY_STOPPING_FALSE); }},
+      {"options.num_beams", [](R* r) { r->mutable_options()->set_num_beams(0); }},
+      {"options.num_beams", [](R* r) { r->mutable_options()->set_num_beams(17); }},
+      {"options.length_penalty", [=](R* r) { r->mutable_options()->set_length_penalty(kNaN); }},
       {"options.early_stopping",
        [](R* r) { r->mutable_options()->set_early_stopping(static_cast<v1::EarlyStopping>(9)); }},
+      {"options.stop_sequences",
+       [](R* r) {
+         r->mutable_options()->set_num_beams(2);
+         r->mutable_options()->mutable_stop_sequences()->add_values("END");
+       }},
+      {"output.top_logprobs",
+       [](R* r) {
+         r->mutable_options()->set_num_beams(2);
+         r->mutable_output()->set_top_logprobs(1);
+       }},
+      // Known to the contract, not to this version: never ignored, whatever the value.
       {"options.typical_p", [](R* r) { r->mutable_options()->set_typical_p(1); }},
       {"options.epsilon_cutoff", [](R* r) { r->mutable_options()->set_epsilon_cutoff(0); }},
       {"options.eta_cutoff", [](R* r) { r->mutable_options()->set_eta_cutoff(0); }},
@@ -82,8 +91,6 @@ std::vector<BadField> BadFields() {
       {"options.sequence_bias", [](R* r) { r->mutable_options()->mutable_sequence_bias(); }},
       {"options.exponential_decay_length_penalty",
        [](R* r) { r->mutable_options()->mutable_exponential_decay_length_penalty(); }},
-      {"options.renormalize_logits",
-       [](R* r) { r->mutable_options()->set_renormalize_logits(false); }},
       {"options.bad_words", [](R* r) { r->mutable_options()->mutable_bad_words(); }},
   };
 }

@@ -121,6 +121,28 @@ TEST_F(GenerateTest, HandsTheRequestOver) {
   EXPECT_EQ(response_.usage().generated_tokens(), 3);
 }
 
+TEST_F(GenerateTest, HandsBeamSearchOver) {
+  Start();
+  v1::GenerateRequest request = TextRequest("hi");
+  v1::GenerationOptions* options = request.mutable_options();
+  options->set_num_beams(4);
+  options->set_num_return_sequences(2);
+  options->set_length_penalty(-0.5f);
+  options->set_early_stopping(v1::EARLY_STOPPING_NEVER);
+  options->set_renormalize_logits(true);
+  CallInBackground(request);
+  const RequestId id = engine_->Next();
+  const DecodeParams got = engine_->RequestOf(id).params;
+  EXPECT_EQ(got.num_beams, 4);
+  EXPECT_EQ(got.num_sequences, 2);
+  EXPECT_EQ(got.length_penalty, -0.5f);
+  EXPECT_EQ(got.early_stopping, EarlyStopping::kNever);
+  EXPECT_TRUE(got.renormalize_logits);
+  engine_->Finish(id, MakeResult({FakeTokenizer::Ids("x"), FakeTokenizer::Ids("yz")}));
+  ASSERT_TRUE(Join().ok());
+  EXPECT_EQ(response_.hypotheses_size(), 2);
+}
+
 TEST_F(GenerateTest, CutsTheTextAtAStopSequence) {
   Start();
   v1::GenerateRequest request = TextRequest("q");

@@ -25,7 +25,6 @@ void ServerTest::Start(std::shared_ptr<const Tokenizer> tokenizer) {
   model.server_defaults.max_new_tokens = 40;
   model.checkpoint_defaults.max_new_tokens = 30;
   model.checkpoint_defaults.top_k = 7;
-  model.checkpoint_defaults.num_beams = 4;
   ASSERT_TRUE(models_.Add(std::move(model)).ok());
   auto server = GrpcServer::Start(config_, &models_);
   ASSERT_TRUE(server.ok()) << server.status();

@@ -104,7 +104,8 @@ TEST_F(ServiceTest, DescribesItsModels) {
   EXPECT_THAT(model.eos_token_ids().ids(), ElementsAre(kEos));
   const v1::GenerationOptions& options = model.default_options();
   EXPECT_EQ(options.max_new_tokens(), 40);  // the server's, over the checkpoint's
-  EXPECT_EQ(options.num_beams(), 1);        // and not the checkpoint's four
+  EXPECT_EQ(options.num_beams(), 1);
+  EXPECT_FALSE(options.has_length_penalty());  // which only beam search has
   EXPECT_FALSE(options.do_sample());
   EXPECT_EQ(options.num_return_sequences(), 1);
   EXPECT_EQ(options.top_k(), 7);  // for those who ask for sampling

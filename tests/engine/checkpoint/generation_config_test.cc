@@ -40,7 +40,8 @@ std::string Error(std::string_view text) {
 TEST(GenerationConfigTest, ReadsAllOptions) {
   const GenerationDefaults defaults = Defaults(R"({
       "max_new_tokens": 1, "max_length": 2, "min_new_tokens": 3, "min_length": 4, "num_beams": 5,
-      "num_return_sequences": 6, "do_sample": true, "temperature": 0.5, "top_k": 0, "top_p": 0.75,
+      "num_return_sequences": 6, "length_penalty": -0.5, "early_stopping": "never",
+      "renormalize_logits": true, "do_sample": true, "temperature": 0.5, "top_k": 0, "top_p": 0.75,
       "min_p": 0.25, "repetition_penalty": 1.5, "no_repeat_ngram_size": 7,
       "suppress_tokens": [8, 9], "begin_suppress_tokens": [], "stop_strings": ["a", "b"],
       "forced_bos_token_id": 10, "forced_eos_token_id": 11, "eos_token_id": [1, 12],
@@ -52,6 +53,9 @@ TEST(GenerationConfigTest, ReadsAllOptions) {
   EXPECT_THAT(options.min_length, Optional(4));
   EXPECT_THAT(options.num_beams, Optional(5));
   EXPECT_THAT(options.num_return_sequences, Optional(6));
+  EXPECT_THAT(options.length_penalty, Optional(-0.5f));
+  EXPECT_THAT(options.early_stopping, Optional(EarlyStopping::kNever));
+  EXPECT_THAT(options.renormalize_logits, Optional(true));
   EXPECT_THAT(options.do_sample, Optional(true));
   EXPECT_THAT(options.temperature, Optional(0.5f));
   EXPECT_THAT(options.top_k, Optional(0));
@@ -90,12 +94,23 @@ TEST(GenerationConfigTest, OneTokenOrAListOfOneWillDo) {
   EXPECT_THAT(Error(R"({"forced_eos_token_id": [2, 3]})"), HasSubstr("must be one token"));
 }
 
+TEST(GenerationConfigTest, EarlyStoppingIsABooleanOrNever) {
+  EXPECT_THAT(Defaults(R"({"early_stopping": true})").options.early_stopping,
+              Optional(EarlyStopping::kTrue));
+  EXPECT_THAT(Defaults(R"({"early_stopping": false})").options.early_stopping,
+              Optional(EarlyStopping::kFalse));
+  EXPECT_EQ(Defaults(R"({"early_stopping": null})").options.early_stopping, std::nullopt);
+  EXPECT_THAT(Error(R"({"early_stopping": "always"})"), HasSubstr("or \"never\""));
+}
+
 TEST(GenerationConfigTest, RefusesValuesOutOfRange) {
   for (const char* text : {R"({"max_new_tokens": 0})",
                            R"({"max_length": 0})",
                            R"({"min_length": -1})",
                            R"({"num_beams": 0})",
                            R"({"num_return_sequences": 0})",
+                           R"({"length_penalty": Infinity})",
+                           R"({"early_stopping": 1})",
                            R"({"do_sample": 1})",
                            R"({"temperature": 0})",
                            R"({"temperature": -1})",
@@ -138,9 +153,8 @@ TEST(GenerationConfigTest, RefusesWhatItCannotHonour) {
 TEST(GenerationConfigTest, NeutralAndHarmlessFieldsPass) {
   Defaults(R"({"typical_p": 1.0, "epsilon_cutoff": 0.0, "encoder_repetition_penalty": 1,
                "encoder_no_repeat_ngram_size": 0, "bad_words_ids": null, "guidance_scale": 1.0,
-               "forced_decoder_ids": [], "renormalize_logits": true, "num_beam_groups": 1,
-               "diversity_penalty": 0.0, "token_healing": false, "length_penalty": 2.0,
-               "early_stopping": true, "use_cache": true, "output_attentions": false,
+               "forced_decoder_ids": [], "num_beam_groups": 1, "diversity_penalty": 0.0,
+               "token_healing": false, "use_cache": true, "output_attentions": false,
                "transformers_version": "5.17.0", "_from_model_config": true, "own_field": NaN,
                "task_specific_params": {"summarization": {"typical_p": 0.5}}})");
 }

@@ -172,26 +172,78 @@ TEST_F(ResolveOptionsTest, MinimumAboveMaximumIsAnError) {
   ExpectError("options.min_length", "22", "at most the maximum, 21");
 }
 
-TEST_F(ResolveOptionsTest, BeamsFromTheRequestAreAnError) {
+TEST_F(ResolveOptionsTest, Beams) {
   request_.num_beams = 4;
-  ExpectError("options.num_beams", "4", "not supported yet");
-  request_.num_beams = 0;
-  ExpectError("options.num_beams", "0", "at least 1");
-  request_.num_beams = 1;
-  EXPECT_EQ(MustResolve().num_sequences, 1);
+  DecodeParams params = MustResolve();
+  EXPECT_TRUE(params.beam_search());
+  EXPECT_EQ(params.rows(), 4);
+  EXPECT_EQ(params.num_sequences, 1);
+  EXPECT_EQ(params.length_penalty, 1.0f);
+  EXPECT_EQ(params.early_stopping, EarlyStopping::kFalse);
+  EXPECT_FALSE(params.renormalize_logits);
+
+  request_.num_return_sequences = 4;
+  request_.early_stopping = EarlyStopping::kNever;
+  request_.length_penalty = -2.0f;
+  request_.renormalize_logits = true;
+  params = MustResolve();
+  EXPECT_EQ(params.num_sequences, 4);
+  EXPECT_EQ(params.length_penalty, -2.0f);
+  EXPECT_EQ(params.early_stopping, EarlyStopping::kNever);
+  EXPECT_TRUE(params.renormalize_logits);
+  request_.num_return_sequences = 5;
+  ExpectError("options.num_return_sequences", "5", "at most num_beams, 4");
 }
 
-TEST_F(ResolveOptionsTest, BeamsFromDefaultsAreDropped) {
+TEST_F(ResolveOptionsTest, ACheckpointsBeamsHold) {
   checkpoint_.num_beams = 4;
-  checkpoint_.num_return_sequences = 4;
+  checkpoint_.num_return_sequences = 3;
+  checkpoint_.early_stopping = EarlyStopping::kTrue;
+  checkpoint_.length_penalty = 0.6f;
+  EXPECT_EQ(MustResolve().num_beams, 4);
+  EXPECT_EQ(MustResolve().num_sequences, 3);
+  EXPECT_EQ(MustResolve().early_stopping, EarlyStopping::kTrue);
+  EXPECT_EQ(MustResolve().length_penalty, 0.6f);
+  request_.num_beams = 2;
+  EXPECT_EQ(MustResolve().num_sequences, 2);
+  request_.num_beams = 1;
+  EXPECT_FALSE(MustResolve().beam_search());
   EXPECT_EQ(MustResolve().num_sequences, 1);
   request_.do_sample = true;
-  EXPECT_EQ(MustResolve().num_sequences, 4);
+  EXPECT_EQ(MustResolve().num_sequences, 3);
 }
 
-TEST_F(ResolveOptionsTest, SeveralSequencesNeedSampling) {
+TEST_F(ResolveOptionsTest, BeamsHaveLimits) {
+  request_.num_beams = 0;
+  ExpectError("options.num_beams", "0", "at least 1");
+  request_.num_beams = 9;
+  ExpectError("options.num_beams", "9", "rows of one step, 8");
+  limits_.max_rows = 100;
+  request_.num_beams = 16;
+  EXPECT_EQ(MustResolve().num_beams, 16);
+  request_.num_beams = 17;
+  ExpectError("options.num_beams", "17", "at most 16");
+  request_.num_beams = std::numeric_limits<int32_t>::max();
+  ExpectError("options.num_beams", "2147483647", "at most 16");
+  // Candidates of a step: for each beam one, and one for each way to end.
+  request_.num_beams = 16;
+  request_.eos_token_ids = {{1, 2, 3}};
+  EXPECT_EQ(MustResolve().beam_candidates(), 64);
+  request_.eos_token_ids = {{1, 2, 3, 4}};
+  ExpectError("options.num_beams", "16", "with 4 EOS tokens", "at most 64, not 80");
+}
+
+TEST_F(ResolveOptionsTest, BeamsAndStopSequencesDoNotGoTogether) {
+  request_.stop_sequences = std::vector<std::string>{"END"};
+  checkpoint_.num_beams = 3;
+  ExpectError("options.stop_sequences", "beam search, num_beams 3");
+  request_.num_beams = 1;
+  EXPECT_THAT(MustResolve().stop_sequences, ElementsAre("END"));
+}
+
+TEST_F(ResolveOptionsTest, SeveralSequencesNeedSamplingOrBeams) {
   request_.num_return_sequences = 3;
-  ExpectError("options.num_return_sequences", "3", "without do_sample");
+  ExpectError("options.num_return_sequences", "3", "without do_sample or several beams");
   request_.do_sample = true;
   EXPECT_EQ(MustResolve().num_sequences, 3);
   request_.num_return_sequences = 9;
@@ -230,6 +282,9 @@ TEST_F(ResolveOptionsTest, ValuesOutOfRange) {
   for (float value : {0.0f, -1.0f, kNan, kInfinity}) {
     ExpectRefused(&Options::temperature, value, "temperature");
     ExpectRefused(&Options::repetition_penalty, value, "repetition_penalty");
+  }
+  for (float value : {kNan, kInfinity, -kInfinity}) {
+    ExpectRefused(&Options::length_penalty, value, "length_penalty");
   }
   for (float value : {0.0f, 1.01f, kNan}) ExpectRefused(&Options::top_p, value, "top_p");
   for (float value : {-0.1f, 1.01f, kNan}) ExpectRefused(&Options::min_p, value, "min_p");
