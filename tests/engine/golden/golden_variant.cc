@@ -18,12 +18,24 @@ void Read(const json& options, const char* name, std::optional<T>* value) {
   if (options.contains(name)) *value = options[name].get<T>();
 }
 
+std::optional<EarlyStopping> ParseEarlyStopping(const json& options) {
+  if (!options.contains("early_stopping")) return std::nullopt;
+  const json& given = options["early_stopping"];
+  if (given == "never") return EarlyStopping::kNever;
+  return given ? EarlyStopping::kTrue : EarlyStopping::kFalse;
+}
+
 GenerationOptions ParseOptions(const json& given) {
   GenerationOptions options;
   Read(given, "max_new_tokens", &options.max_new_tokens);
   Read(given, "max_length", &options.max_length);
   Read(given, "min_new_tokens", &options.min_new_tokens);
   Read(given, "min_length", &options.min_length);
+  Read(given, "num_beams", &options.num_beams);
+  Read(given, "num_return_sequences", &options.num_return_sequences);
+  Read(given, "length_penalty", &options.length_penalty);
+  options.early_stopping = ParseEarlyStopping(given);
+  Read(given, "renormalize_logits", &options.renormalize_logits);
   Read(given, "repetition_penalty", &options.repetition_penalty);
   Read(given, "no_repeat_ngram_size", &options.no_repeat_ngram_size);
   Read(given, "suppress_tokens", &options.suppress_tokens);
@@ -55,25 +67,52 @@ GoldenRounding ParseRounding(const json& given) {
   return {.dtype = given["dtype"], .median = given["median"], .largest = given["largest"]};
 }
 
+FinishReason ParseFinish(const json& given) {
+  return given == "eos" ? FinishReason::kEos : FinishReason::kLength;
+}
+
 GoldenGeneration ParseGeneration(const json& given) {
   return {.description = given["options"].dump(),
           .source = given["source"].get<std::vector<TokenId>>(),
           .prefix = given["prefix"].get<std::vector<TokenId>>(),
           .options = ParseOptions(given["options"]),
           .tokens = given["tokens"].get<std::vector<TokenId>>(),
-          .finish = given["finish"] == "eos" ? FinishReason::kEos : FinishReason::kLength,
+          .finish = ParseFinish(given["finish"]),
           .score = given["score"]};
+}
+
+GoldenSearch ParseSearch(const json& given) {
+  GoldenSearch search{.description = given["options"].dump(),
+                      .source = given["source"].get<std::vector<TokenId>>(),
+                      .prefix = given["prefix"].get<std::vector<TokenId>>(),
+                      .options = ParseOptions(given["options"]),
+                      .outputs = {}};
+  for (const json& output : given["outputs"]) {
+    search.outputs.push_back({.tokens = output["tokens"].get<std::vector<TokenId>>(),
+                              .finish = ParseFinish(output["finish"]),
+                              .score = output["score"]});
+  }
+  return search;
+}
+
+// The folders that hold `file`, sorted.
+std::vector<std::string> VariantsWith(const char* file) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(kFolder)) {
+    if (std::filesystem::exists(entry.path() / file)) names.push_back(entry.path().filename());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 }  // namespace
 
 std::vector<std::string> GoldenVariantNames() {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(kFolder)) {
-    if (entry.is_directory()) names.push_back(entry.path().filename());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
+  return VariantsWith("cases.json");
+}
+
+std::vector<std::string> GoldenSearchVariantNames() {
+  return VariantsWith("beams.json");
 }
 
 GoldenVariant LoadGoldenVariant(const std::string& name) {
@@ -86,6 +125,10 @@ GoldenVariant LoadGoldenVariant(const std::string& name) {
   for (const json& given : cases["rounding"]) variant.rounding.push_back(ParseRounding(given));
   for (const json& given : cases["generations"]) {
     variant.generations.push_back(ParseGeneration(given));
+  }
+  if (std::ifstream beams(variant.folder + "/beams.json"); beams.is_open()) {
+    const json searches = json::parse(beams);
+    for (const json& given : searches["searches"]) variant.searches.push_back(ParseSearch(given));
   }
   return variant;
 }

@@ -40,16 +40,33 @@ struct GoldenGeneration {
   float score = 0.0f;
 };
 
+// A beam search, of tools/make_beam_goldens.py.
+struct GoldenSearch {
+  struct Output {
+    std::vector<TokenId> tokens;
+    FinishReason finish = FinishReason::kLength;
+    float score = 0.0f;
+  };
+
+  std::string description;  // the options as JSON
+  std::vector<TokenId> source;
+  std::vector<TokenId> prefix;
+  GenerationOptions options;
+  std::vector<Output> outputs;
+};
+
 struct GoldenVariant {
   std::string folder;  // of the checkpoint
   std::vector<GoldenEncoding> encodings;
   std::vector<GoldenSteps> steps;
   std::vector<GoldenRounding> rounding;
   std::vector<GoldenGeneration> generations;
+  std::vector<GoldenSearch> searches;  // of some variants, from beams.json
 };
 
-// The names of all variants, sorted.
+// The names of all variants, sorted; or of those with searches.
 std::vector<std::string> GoldenVariantNames();
+std::vector<std::string> GoldenSearchVariantNames();
 
 GoldenVariant LoadGoldenVariant(const std::string& name);
 

@@ -1,0 +1,257 @@
+"""Writes what transformers' beam search makes of the tiny checkpoints of make_goldens.py and
+make_bart_goldens.py (fp32, CPU):
+
+    python3 -m pip install -r tools/requirements-golden.txt
+    python3 tools/make_beam_goldens.py [VARIANT...]
+
+  tests/data/goldens/<variant>/beams.json   for source, target prefix and options: the returned
+      sequences (the final EOS left out), why they end, and their scores
+  tests/data/goldens/beam_steps.json        of some of these: the candidates of every step too
+
+Sources are drawn again until no two scores that are compared anywhere on the way are as close as
+rounding could turn round. Every request is a batch of its own: in a larger one transformers 5.17
+goes on, and takes in further hypotheses, until no request of the batch can improve.
+"""
+
+import json
+import sys
+
+import torch
+import transformers
+
+import make_bart_goldens
+import make_goldens
+from make_goldens import GOLDENS, Recorder, compact
+
+MIN_MARGIN = 3e-5
+VARIANTS = ("t5_v1_1", "flan_t5", "umt5", "bart", "mbart50", "marian", "nllb", "pegasus")
+WITH_STEPS = ("t5_v1_1", "marian")  # those whose first cases go to beam_steps.json
+NEVER_CHOSEN = -1e8  # scores below stand for "not to be chosen"
+
+
+def smallest_gap(scores):
+    """Between any two of the scores that count."""
+    scores = scores[scores > NEVER_CHOSEN].sort().values
+    return float(scores.diff().min()) if len(scores) > 1 else float("inf")
+
+
+class Watch:
+    """Listens in on one model's beam search."""
+
+    def __init__(self, model):
+        self.begin()
+        for name in ("_get_top_k_continuations", "_update_finished_beams",
+                     "_check_early_stop_heuristic"):
+            setattr(model, name, self.wrap(getattr(model, name), getattr(self, name)))
+
+    def begin(self):
+        self.margin = float("inf")
+        self.steps = []
+
+    @staticmethod
+    def wrap(function, listen):
+        def wrapped(**arguments):
+            result = function(**arguments)
+            listen(arguments, result)
+            return result
+
+        return wrapped
+
+    def _get_top_k_continuations(self, arguments, result):
+        scores = arguments["accumulated_log_probs"][0]
+        count = min(arguments["beams_to_keep"] + 1, len(scores))
+        self.margin = min(self.margin, smallest_gap(scores.topk(count).values))
+        log_probs, sequences, beams = (values[0] for values in result)
+        length = arguments["cur_len"]
+        self.steps.append({
+            "beams": (beams[:, length - arguments["decoder_prompt_len"]]
+                      % arguments["num_beams"]).tolist(),
+            "tokens": sequences[:, length].tolist(),
+            "scores": [float(f"{score:.9g}") for score in log_probs.clamp(min=-3e38).tolist()],
+        })
+
+    def _update_finished_beams(self, arguments, result):
+        length = arguments["cur_len"] + 1 - arguments["decoder_prompt_len"]
+        ended = arguments["next_token_hits_stopping_criteria"][0] & arguments["top_num_beam_mask"]
+        new = arguments["topk_log_probs"][0][ended] / length ** arguments["length_penalty"]
+        self.margin = min(self.margin, smallest_gap(torch.cat((arguments["beam_scores"][0], new))))
+
+    def _check_early_stop_heuristic(self, arguments, result):
+        if not arguments["is_sent_finished"].all():
+            return
+        never = arguments["early_stopping"] == "never" and arguments["length_penalty"] > 0
+        length = arguments["max_length" if never else "cur_len"] - arguments["decoder_prompt_len"]
+        best = arguments["running_beam_scores"][0, 0] / length ** arguments["length_penalty"]
+        self.margin = min(self.margin, float((best - arguments["beam_scores"].min()).abs()))
+
+
+class BeamRecorder(Recorder):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.watch = Watch(self.model)
+
+    @torch.no_grad()
+    def search(self, source, prefix, options):
+        options = dict(options)
+        if "eos_token_ids" in options:
+            options["eos_token_id"] = options.pop("eos_token_ids")
+        self.watch.begin()
+        return self.model.generate(
+            torch.tensor([source]),
+            attention_mask=torch.ones(1, len(source), dtype=torch.long),
+            decoder_input_ids=torch.tensor([[self.start] + prefix]),
+            do_sample=False,
+            use_cache=self.use_cache,
+            return_dict_in_generate=True,
+            output_scores=True,
+            **options,
+        )
+
+    def case(self, length, options, prefix_length=0):
+        for attempt in range(400):
+            source = self.source(length)
+            prefix = self.tokens(self.target_range, prefix_length)
+            output = self.search(source, prefix, options)
+            outputs = self.outputs(output, 1 + prefix_length, options)
+            best = outputs[0]["tokens"]
+            varied = len(set(best)) >= min(len(best), 4) or attempt >= 30
+            if self.watch.margin >= MIN_MARGIN and varied:
+                break
+        else:
+            raise RuntimeError(f"no good source of {length} tokens for {options}")
+        return {
+            "source": source,
+            "prefix": prefix,
+            "options": options,
+            "outputs": outputs,
+            "margin": float(f"{min(self.watch.margin, 1e9):.3g}"),
+        }
+
+    def outputs(self, output, prompt_length, options):
+        eos = options.get("eos_token_ids", [self.eos])
+        outputs = []
+        for sequence, beams, score in zip(
+            output.sequences, output.beam_indices, output.sequences_scores
+        ):
+            generated = int((beams >= 0).sum())
+            tokens = sequence[prompt_length : prompt_length + generated].tolist()
+            ended = bool(tokens) and tokens[-1] in eos
+            outputs.append({
+                "tokens": tokens[: -1 if ended else None],
+                "finish": "eos" if ended else "length",
+                "score": float(f"{score:.7g}"),
+            })
+        return outputs
+
+
+def searches(recorder):
+    """Every width with every way to stop, then each option, alone and in company."""
+    penalties = (1.0, 0.5, 2.0, -1.0, 0.0, 1.5, -0.3)
+    lengths = (1, 2, 3, 7, 16, 17, 33, 64, 120)
+    cases = []
+    for beams in (2, 3, 4, 5, 6, 7, 8):
+        for early_stopping in (False, True, "never"):
+            number = len(cases)
+            options = {
+                "num_beams": beams,
+                "max_new_tokens": 8 + number % 13,
+                "early_stopping": early_stopping,
+                "length_penalty": penalties[number % len(penalties)],
+                "num_return_sequences": (1, beams, 2)[number % 3],
+            }
+            cases.append((lengths[number % len(lengths)], options))
+    eos = recorder.eos
+    some = lambda count: recorder.rng.sample(recorder.target_range, count)
+    four = {"num_beams": 4, "max_new_tokens": 14, "num_return_sequences": 4}
+    picked = some(13)
+    cases += [
+        (5, {"num_beams": 4}),
+        (9, {"num_beams": 16, "max_new_tokens": 9, "num_return_sequences": 16}),
+        (30, {"num_beams": 16, "max_new_tokens": 12, "early_stopping": True}),
+        (21, {"num_beams": 16, "max_new_tokens": 7, "eos_token_ids": [eos] + some(2)}),
+        (14, {"num_beams": 2, "max_new_tokens": 40, "early_stopping": "never"}),
+        (5, {"num_beams": 3, "max_length": 9, "num_return_sequences": 2}),
+        (8, {"num_beams": 4, "max_new_tokens": 1, "num_return_sequences": 3}),
+        (31, {"num_beams": 3, "max_length": 22, "min_length": 12}, 4),
+        (12, {**four, "min_new_tokens": 14}),
+        (12, {**four, "min_new_tokens": 6, "early_stopping": True}),
+        (12, {**four, "repetition_penalty": 1.5}),
+        (12, {**four, "repetition_penalty": 0.8}, 3),
+        (20, {**four, "no_repeat_ngram_size": 1}),
+        (20, {**four, "no_repeat_ngram_size": 2}, 2),
+        (9, {**four, "suppress_tokens": some(40)}),
+        (9, {**four, "begin_suppress_tokens": some(60)}),
+        (9, {**four, "eos_token_ids": [eos] + some(6)}),
+        (9, {**four, "eos_token_ids": some(3), "early_stopping": "never"}),
+        (6, {**four, "forced_bos_token_id": some(1)[0]}),
+        (6, {**four, "forced_bos_token_id": some(1)[0]}, 2),
+        (6, {**four, "forced_eos_token_id": eos, "length_penalty": 2.0}),
+        (15, {**four, "renormalize_logits": True, "repetition_penalty": 1.4}),
+        (15, {**four, "renormalize_logits": True, "suppress_tokens": some(30)}),
+        (40, {"num_beams": 5, "max_new_tokens": 10, "num_return_sequences": 5}, 17),
+        (
+            25,
+            {
+                "num_beams": 6,
+                "max_new_tokens": 18,
+                "num_return_sequences": 4,
+                "early_stopping": "never",
+                "length_penalty": 0.7,
+                "renormalize_logits": True,
+                "min_new_tokens": 4,
+                "repetition_penalty": 1.2,
+                "no_repeat_ngram_size": 3,
+                "suppress_tokens": picked[:5],
+                "begin_suppress_tokens": picked[5:10],
+                "forced_bos_token_id": picked[10],
+                "forced_eos_token_id": eos,
+                "eos_token_ids": [eos] + picked[11:],
+            },
+        ),
+    ]
+    return cases
+
+
+def with_steps(recorder, count):
+    """The first searches with the candidates of all their steps."""
+    cases = []
+    for case in searches(recorder)[:count]:
+        cases.append(recorder.case(*case) | {"eos": recorder.eos, "steps": recorder.watch.steps})
+    return cases
+
+
+def recorder_of(name, seed):
+    for module, variants in ((make_goldens, make_goldens.VARIANTS),
+                             (make_bart_goldens, make_bart_goldens.VARIANTS)):
+        for variant in variants:
+            if variant.name == name:
+                model_class = module.CLASSES[variant.family][1]
+                ranges = (getattr(variant, "ordinary", None), getattr(variant, "target", None))
+                return BeamRecorder(model_class, GOLDENS / name, seed, *ranges)
+    raise KeyError(name)
+
+
+def main():
+    torch.set_num_threads(1)
+    transformers.logging.set_verbosity_error()
+    chosen = sys.argv[1:] or VARIANTS
+    for number, name in enumerate(VARIANTS):
+        if name not in chosen:
+            continue
+        recorder = recorder_of(name, number)
+        cases = [recorder.case(*case) for case in searches(recorder)]
+        path = GOLDENS / name / "beams.json"
+        path.write_text(compact({"searches": cases}))
+        path.chmod(0o644)
+        ends = [output["finish"] for case in cases for output in case["outputs"]]
+        print(f"{name}: {len(cases)} searches, {ends.count('eos')} of {len(ends)} outputs end with "
+              f"EOS, margin {min(case['margin'] for case in cases)}", flush=True)
+    if not sys.argv[1:]:
+        cases = [case for name in WITH_STEPS for case in with_steps(recorder_of(name, 99), 21)]
+        path = GOLDENS / "beam_steps.json"
+        path.write_text(compact({"searches": cases}))
+        path.chmod(0o644)
+
+
+if __name__ == "__main__":
+    main()
