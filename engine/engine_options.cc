@@ -108,7 +108,8 @@ absl::StatusOr<EngineOptions> ResolveEngineOptions(const config::EngineConfig& c
   options.model.max_decoder_tokens =
       std::max({config.max_rows, config.max_encoder_tokens, options.max_target_tokens});
   options.scheduler = SchedulerOptionsOf(config, spec);
-  options.scheduler.max_search_tokens = options.model.max_decoder_tokens;
+  // The CPU's runner takes a search in several runs if it must.
+  if (!cpu) options.scheduler.max_search_tokens = options.model.max_decoder_tokens;
   options.threads = config.threads > 0 ? config.threads : AvailableCpus();
   options.gpu_memory_fraction = config.gpu_memory_fraction;
   if (absl::Status status = SizePool(config, spec, &options); !status.ok()) return status;

@@ -40,9 +40,8 @@ constexpr double SamplingUniform(uint64_t seed, uint32_t hypothesis, uint32_t po
 
 // The draw of one continuation of a beam: uniform in (0, 1), 52 bits.
 constexpr double BeamUniform(uint64_t seed, uint32_t beam, uint32_t position, uint32_t token) {
-  const PhiloxCounter bits =
-      Philox4x32({position, beam, token, 1},
-                 {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)});
+  const PhiloxCounter bits = Philox4x32(
+      {position, beam, token, 1}, {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)});
   const uint64_t word = (uint64_t{bits[0]} << 32) | bits[1];
   return (static_cast<double>(word >> 12) + 0.5) * 0x1.0p-52;
 }

@@ -73,8 +73,8 @@ void Warp(const DecodeParams& params, absl::Span<float> scores) {
 }
 
 float GumbelNoise(const DecodeParams& params, const DecodeContext& context, TokenId token) {
-  const double uniform = kernels::BeamUniform(params.seed, context.hypothesis,
-                                              context.position().length, token);
+  const double uniform =
+      kernels::BeamUniform(params.seed, context.hypothesis, context.position().length, token);
   return static_cast<float>(-std::log(-std::log(uniform)));
 }
 
@@ -113,9 +113,9 @@ std::vector<BeamCandidate> ChooseCandidates(
   std::vector<RankedCandidate> all;
   for (const auto& of_beam : continuations) all.insert(all.end(), of_beam.begin(), of_beam.end());
   // Stable: they come by beam, and within one by token among equals.
-  std::stable_sort(
-      all.begin(), all.end(),
-      [](const RankedCandidate& a, const RankedCandidate& b) { return a.rank > b.rank; });
+  std::stable_sort(all.begin(), all.end(), [](const RankedCandidate& a, const RankedCandidate& b) {
+    return a.rank > b.rank;
+  });
   all.resize(std::min<size_t>(all.size(), params.beam_candidates()));
   std::vector<BeamCandidate> chosen;
   for (const RankedCandidate& ranked : all) chosen.push_back(ranked.candidate);
@@ -131,9 +131,8 @@ std::vector<int32_t> NextBeams(const DecodeParams& params,
       next.push_back(static_cast<int32_t>(i));
     }
   }
-  std::stable_sort(next.begin(), next.end(), [&](int32_t a, int32_t b) {
-    return candidates[a].score > candidates[b].score;
-  });
+  std::stable_sort(next.begin(), next.end(),
+                   [&](int32_t a, int32_t b) { return candidates[a].score > candidates[b].score; });
   next.resize(std::min<size_t>(next.size(), params.num_beams));
   return next;
 }

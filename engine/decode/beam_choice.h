@@ -20,7 +20,8 @@ struct RankedCandidate {
 // The best continuations of one beam, as many as its request chooses among, best first and the
 // lowest token first among equals: log softmax, logits processors, with do_sample the sampling
 // filters, with renormalize_logits log softmax again, then the beam's own score is added.
-// `context.hypothesis` is the beam. `logits` has one value for each token and is scratch afterwards.
+// `context.hypothesis` is the beam. `logits` has one value for each token and is scratch
+// afterwards.
 //
 // With do_sample the rank is the score plus Gumbel noise, which depends on (seed, beam, position,
 // token): the candidates that rank best are a draw without replacement from the softmax of the

@@ -65,8 +65,9 @@ void BeamSearch::Keep(absl::Span<const BeamCandidate> candidates) {
     ended.node = is_eos ? parent.node : AddNode(candidate);
     if (is_eos) ended.eos = {candidate.token, candidate.score - parent.score, {}};
   }
-  std::stable_sort(kept_.begin(), kept_.end(),
-                   [](const Kept& a, const Kept& b) { return a.score > b.score; });
+  std::stable_sort(kept_.begin(), kept_.end(), [](const Kept& a, const Kept& b) {
+    return a.score != b.score ? a.score > b.score : a.taken && !b.taken;
+  });
   kept_.resize(params_.num_beams);
 }
 
@@ -116,8 +117,8 @@ std::vector<GeneratedToken> BeamSearch::TakeSettled() {
     }
   };
   climb_to(depth);
-  while (depth > settled_ && std::adjacent_find(tips.begin(), tips.end(), std::not_equal_to<>()) !=
-                                 tips.end()) {
+  while (depth > settled_ &&
+         std::adjacent_find(tips.begin(), tips.end(), std::not_equal_to<>()) != tips.end()) {
     climb_to(--depth);
   }
   if (depth <= settled_) return {};

@@ -1,5 +1,5 @@
-// The course of one beam search: what its steps chose becomes running beams and finished hypotheses,
-// exactly as in transformers' _beam_search (5.17).
+// The course of one beam search: what its steps chose becomes running beams and finished
+// hypotheses, exactly as in transformers' _beam_search (5.17).
 #pragma once
 
 #include <cstdint>

@@ -29,9 +29,9 @@ struct SamplingCandidate {
   float weight;
 };
 
-// What top-k, top-p and min-p leave of a row's tokens after temperature, by token id. In beam search
-// they leave one token more than there are EOS tokens, if there are as many. `max`, the largest of
-// `scores`, is finite.
+// What top-k, top-p and min-p leave of a row's tokens after temperature, by token id. In beam
+// search they leave one token more than there are EOS tokens, if there are as many. `max`, the
+// largest of `scores`, is finite.
 std::vector<SamplingCandidate> KeepCandidates(const DecodeParams& params,
                                               absl::Span<const float> scores, float max);
 

@@ -8,7 +8,7 @@
 namespace transept {
 
 void BeamAncestry::Start(const RowPlan& row) {
-  std::fill_n(WritersOf(row), row.tokens.size(), int8_t{0});
+  std::fill_n(WritersOf(row), row.history.size(), int8_t{0});
 }
 
 void BeamAncestry::Continue(absl::Span<const RowPlan> rows,
@@ -21,9 +21,8 @@ void BeamAncestry::Continue(absl::Span<const RowPlan> rows,
     const int32_t parent = candidates[chosen[row]].hypothesis;
     const int8_t* const writers = WritersOf(rows[parent]);
     const int32_t distance = parent - static_cast<int32_t>(row);
-    next = std::transform(writers, writers + length, next, [=](int8_t writer) {
-      return static_cast<int8_t>(writer + distance);
-    });
+    next = std::transform(writers, writers + length, next,
+                          [=](int8_t writer) { return static_cast<int8_t>(writer + distance); });
     *next++ = 0;  // what the row will be fed
   }
   for (size_t row = 0; row < chosen.size(); ++row) {

@@ -15,8 +15,7 @@ CpuRunner::CpuRunner(const Model* model, int threads)
       executor_(&pool_),
       inputs_(model->options().block_size),
       last_tokens_(model->options().max_rows, model->spec().pad_token),
-      // All beams of a search, at least two, may be fed at once: none is longer.
-      ancestry_(model->options().max_rows, model->options().max_decoder_tokens / 2 + 1) {}
+      ancestry_(model->options().max_rows, model->options().max_decoder_tokens + 1) {}
 
 absl::Span<float> CpuRunner::Logits(size_t index) const {
   const kernels::Activations& logits = model_.logits();
@@ -51,8 +50,8 @@ void CpuRunner::ChooseBeams(absl::Span<const RowPlan> rows, StepResult* result) 
   for (size_t i = 0; i < rows.size(); ++i) {
     const DecodeParams& params = *rows[i].params;
     if (!params.beam_search() || rows[i].hypothesis > 0) continue;
-    result->beams.push_back(ChooseCandidates(
-        params, absl::MakeConstSpan(continuations_).subspan(i, params.num_beams)));
+    result->beams.push_back(
+        ChooseCandidates(params, absl::MakeConstSpan(continuations_).subspan(i, params.num_beams)));
     ancestry_.Continue(rows.subspan(i, params.num_beams), result->beams.back());
   }
 }
@@ -80,10 +79,25 @@ void CpuRunner::RunDecoder(const StepPlan& plan, RowRange range) {
   executor_.Run(model_.decoder(), inputs);
 }
 
-absl::Status CpuRunner::Decode(const StepPlan& plan, StepResult* result) {
-  result->rows.resize(plan.rows.size());
+StepPlan CpuRunner::FeedLongBeams(StepPlan plan) {
+  const auto limit = static_cast<size_t>(model_.options().max_decoder_tokens);
+  for (size_t i = 0; i < plan.rows.size(); ++i) {
+    RowPlan& row = plan.rows[i];
+    const size_t tokens = row.tokens.size();
+    if (!row.params->beam_search() || row.params->num_beams * tokens <= limit) continue;
+    const absl::Span<const TokenId> fed = std::exchange(row.tokens, row.tokens.first(tokens - 1));
+    RunDecoder(plan, {i, i + 1});
+    row.tokens = fed.last(1);
+    row.first_position += static_cast<int32_t>(tokens) - 1;
+  }
+  return plan;
+}
+
+absl::Status CpuRunner::Decode(const StepPlan& whole_plan, StepResult* result) {
   const RunLimits limits{.rows = static_cast<size_t>(model_.options().max_rows),
                          .tokens = static_cast<size_t>(model_.options().max_decoder_tokens)};
+  const StepPlan plan = FeedLongBeams(whole_plan);
+  result->rows.resize(plan.rows.size());
   RowRange range;
   while (range.end < plan.rows.size()) {
     range = NextRange(plan, range.end, limits);
@@ -92,8 +106,7 @@ absl::Status CpuRunner::Decode(const StepPlan& plan, StepResult* result) {
                                               " tokens; the buffers hold ",
                                               model_.options().max_decoder_tokens));
     }
-    const auto rows =
-        absl::MakeConstSpan(plan.rows).subspan(range.begin, range.end - range.begin);
+    const auto rows = absl::MakeConstSpan(plan.rows).subspan(range.begin, range.end - range.begin);
     RunDecoder(plan, range);
     continuations_.resize(std::max(continuations_.size(), rows.size()));
     const auto choose = [&](int64_t first, int64_t last) {

@@ -29,6 +29,9 @@ class CpuRunner final : public Runner {
   absl::Status Encode(const StepPlan& plan);
   absl::Status Decode(const StepPlan& plan, StepResult* result);
   void RunDecoder(const StepPlan& plan, RowRange range);
+  // A search whose rows' pasts do not fit into one run together: feeds each row alone all of its
+  // tokens but the last. Returns what remains of the plan.
+  StepPlan FeedLongBeams(StepPlan plan);
   // Row `index` of the logits.
   absl::Span<float> Logits(size_t index) const;
   // Chooses the token that follows `row` from its logits.
@@ -45,7 +48,7 @@ class CpuRunner final : public Runner {
   std::vector<TokenId> last_tokens_;  // [max_rows] by slot: what the row chose last
   BeamAncestry ancestry_;
   std::vector<std::vector<RankedCandidate>> continuations_;  // of each row of a run, if a beam
-  std::optional<StepResult> result_;  // launched, not collected yet
+  std::optional<StepResult> result_;                         // launched, not collected yet
 };
 
 }  // namespace transept

@@ -51,6 +51,21 @@ Result MakeResult(Sequence* sequence, TimePoint now) {
   return result;
 }
 
+// Each row takes over the past of the beam that it continues.
+void TakeBeams(Sequence* sequence, absl::Span<const BeamCandidate> candidates) {
+  BeamSearch& search = *sequence->search;
+  search.Advance(candidates);
+  std::vector<Row>& rows = sequence->rows;
+  for (Row& row : rows) --row.in_flight;
+  if (search.finished()) return;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const BeamSearch::Beam& beam = search.beams()[i];
+    rows[i].next_history = rows[beam.parent].history;
+    rows[i].next_history.push_back(beam.token);
+  }
+  for (Row& row : rows) row.history.swap(row.next_history);
+}
+
 }  // namespace
 
 Scheduler::Scheduler(const SchedulerOptions& options, BlockPool* pool, SourceCache* sources,
@@ -166,7 +181,17 @@ void Scheduler::Update(const StepResult& result, TimePoint now) {
     Sequence* const sequence = Find(step.searches[i]);
     if (sequence == nullptr) continue;
     TakeBeams(sequence, result.beams[i]);
-    if (sequence->search->finished()) End(sequence, MakeResult(sequence, now));
+    const int32_t outputs = sequence->request.params.num_sequences;
+    counters_.tokens_generated += outputs;
+    if (sequence->search->finished()) {
+      End(sequence, MakeResult(sequence, now));
+      continue;
+    }
+    const std::vector<GeneratedToken> settled = sequence->search->TakeSettled();
+    if (settled.empty()) continue;
+    for (int32_t output = 0; output < outputs; ++output) {
+      deliveries_.push_back({sequence->id, TokenDelta{output, settled}});
+    }
   }
 }
 
@@ -185,27 +210,6 @@ void Scheduler::TakeToken(Sequence* sequence, int32_t index, const GeneratedToke
     deliveries_.push_back({sequence->id, TokenDelta{index, {token}}});
   }
   if (row.ended()) Withdraw(&row);
-}
-
-void Scheduler::TakeBeams(Sequence* sequence, absl::Span<const BeamCandidate> candidates) {
-  BeamSearch& search = *sequence->search;
-  search.Advance(candidates);
-  counters_.tokens_generated += sequence->request.params.num_sequences;
-  for (Row& row : sequence->rows) --row.in_flight;
-  if (search.finished()) return;
-
-  histories_.resize(std::max(histories_.size(), sequence->rows.size()));
-  for (size_t i = 0; i < sequence->rows.size(); ++i) {
-    const BeamSearch::Beam& beam = search.beams()[i];
-    histories_[i] = sequence->rows[beam.parent].history;
-    histories_[i].push_back(beam.token);
-  }
-  for (size_t i = 0; i < sequence->rows.size(); ++i) sequence->rows[i].history.swap(histories_[i]);
-  const std::vector<GeneratedToken> settled = search.TakeSettled();
-  if (settled.empty()) return;
-  for (int32_t output = 0; output < sequence->request.params.num_sequences; ++output) {
-    deliveries_.push_back({sequence->id, TokenDelta{output, settled}});
-  }
 }
 
 void Scheduler::Withdraw(Row* row) {

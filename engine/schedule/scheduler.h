@@ -45,9 +45,9 @@ class Scheduler {
             const Tokenizer* tokenizer);
 
   // Whether `request` could ever run: INVALID_ARGUMENT (FieldError) for an empty source, more rows
-  // than a step has, beams too many for their length, or a prefix that leaves no position to
-  // generate at; RESOURCE_EXHAUSTED, with the sizes, when the request at its longest would not fit
-  // into the whole pool. Looks at nothing that changes: any thread may ask.
+  // than a step takes, or a prefix that leaves no position to generate at; RESOURCE_EXHAUSTED, with
+  // the sizes, when the request at its longest would not fit into the whole pool. Looks at nothing
+  // that changes: any thread may ask.
   absl::Status Check(const Request& request) const;
 
   // Queues a request under a new id. Errors are those of Check, and leave nothing behind. How many
@@ -67,9 +67,8 @@ class Scheduler {
   //  3. admits waiting requests strictly in order, each with all its rows, while there are
   //       rows    max_rows slots,
   //       tokens  max_encoder_tokens: source tokens to encode plus, of rows that are fed several
-  //               tokens (a prefix, or the history after preemption), those tokens. A source, a
-  //               row or a search's rows that exceed it go as the only ones of their step. So a
-  //               step's work has a bound,
+  //               tokens (a prefix, or the history after preemption), those tokens. A source, row
+  //               or search that exceeds it goes as the only one of its step: work is bounded,
   //       blocks  for the source and the rows' first positions, and beyond them one for every
   //               running row that can still grow: for block_size steps the newcomer makes nobody
   //               preempt. Nothing beyond them is asked for while nothing else runs.
@@ -126,7 +125,6 @@ class Scheduler {
 
   Sequence* Find(RequestId id) const;
   void TakeToken(Sequence* sequence, int32_t index, const GeneratedToken& token);
-  void TakeBeams(Sequence* sequence, absl::Span<const BeamCandidate> candidates);
   void Withdraw(Row* row);  // from the batch: gives back its slot and blocks
   void End(Sequence* sequence, absl::StatusOr<Result> result);
 
@@ -145,7 +143,6 @@ class Scheduler {
   std::vector<int32_t> free_slots_;
   std::deque<InFlight> in_flight_;  // oldest first, at most two
   uint64_t next_step_ = 1;
-  std::vector<std::vector<TokenId>> histories_;  // scratch of TakeBeams
   std::vector<Delivery> deliveries_;
   EngineStats counters_;  // the gauges in it are unused
 };

@@ -13,9 +13,9 @@ struct SchedulerOptions {
   int32_t max_rows = 64;              // decoder rows in one step, and slots; >= 1
   int32_t max_encoder_tokens = 2048;  // see Scheduler::Schedule; >= 1
   int32_t block_size = 16;            // positions in a block; as in the source cache
-  // Tokens that the rows of one beam search are fed at most, all together; 0 = unlimited.
+  // Tokens that the rows of one beam search can be fed in a step, together; 0 = unlimited.
   int32_t max_search_tokens = 0;
-  int32_t max_target_positions = 0;   // decoder start, prefix and generated tokens; 0 = unlimited
+  int32_t max_target_positions = 0;  // decoder start, prefix and generated tokens; 0 = unlimited
   Duration priority_interval = std::chrono::seconds(30);  // worth of one priority level; >= 0
   TokenId decoder_start_token = 0;                        // position 0 of every row
 };

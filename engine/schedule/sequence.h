@@ -36,8 +36,8 @@ AdmissionKey MakeAdmissionKey(TimePoint arrival, int32_t priority, Duration inte
 // planned steps write; `in_flight` counts the planned steps whose token is not known yet. While
 // in_flight > 0, computed == history.size() + in_flight - 1.
 //
-// The rows of a beam search go in step, and end with it. Which past a row has on the device is known
-// here when it is known which beam it continues.
+// The rows of a beam search go in step, and end with it. Which past a row has on the device is
+// known here when it is known which beam it continues.
 struct Row {
   Row(BlockPool* pool, StoppingRules rules) : stopping(std::move(rules)), blocks(pool) {}
 
@@ -49,7 +49,8 @@ struct Row {
   // Positions that the row's blocks have to cover in its next step.
   int32_t next_length() const { return static_cast<int32_t>(history.size()) + in_flight; }
 
-  std::vector<TokenId> history;  // decoder start, prefix, generated
+  std::vector<TokenId> history;       // decoder start, prefix, generated
+  std::vector<TokenId> next_history;  // scratch, for beams that change places
 
   // Not of a beam.
   std::vector<GeneratedToken> generated;  // without the final EOS

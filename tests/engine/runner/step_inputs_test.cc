@@ -101,6 +101,25 @@ TEST_F(DecoderInputs, ARangeOfRowsBringsItsOwnSources) {
   EXPECT_EQ(inputs_.decoder().cross_block_table_stride, 1);
 }
 
+TEST_F(DecoderInputs, ASearchIsInOneRun) {
+  DecodeParams beams;
+  beams.num_beams = 2;
+  plan_.rows[0].params = plan_.rows[1].params = &beams;
+  plan_.rows[1].tokens = prefix_;  // 3 + 3 tokens, and 1
+  const auto end = [&](size_t rows, size_t tokens) {
+    return NextRange(plan_, 0, {.rows = rows, .tokens = tokens}).end;
+  };
+  EXPECT_EQ(end(3, 7), 3u);
+  EXPECT_EQ(end(3, 6), 2u);
+  EXPECT_EQ(end(2, 7), 2u);
+  EXPECT_EQ(end(3, 5), 0u);
+  EXPECT_EQ(end(1, 7), 0u);
+
+  inputs_.BuildDecoder(plan_, {0, 3}, pending_);
+  EXPECT_THAT(Values(inputs_.decoder().beam_slots, 3), ElementsAre(1, 0, -1));
+  EXPECT_EQ(inputs_.decoder().ancestry, nullptr);
+}
+
 // The plan's three rows filled up to five, on sources of no tokens.
 TEST_F(DecoderInputs, FillsUpToAFixedShape) {
   StepInputs inputs(/*block_size=*/2);

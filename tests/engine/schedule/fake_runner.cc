@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/decode/beam_choice.h"
+#include "engine/decode/beam_search.h"
 
 namespace transept {
 namespace {
@@ -13,6 +15,12 @@ uint64_t Mix(uint64_t hash, uint64_t value) {
   hash ^= value + 0x9e3779b97f4a7c15u + (hash << 6) + (hash >> 2);
   hash *= 0xff51afd7ed558ccdu;
   return hash ^ (hash >> 33);
+}
+
+// The rows of plan.rows that choose together with rows[begin].
+absl::Span<const RowPlan> GroupOf(absl::Span<const RowPlan> rows, size_t begin) {
+  const DecodeParams& params = *rows[begin].params;
+  return rows.subspan(begin, params.beam_search() ? params.num_beams : 1);
 }
 
 // One past the last position that the row's blocks must hold after this step.
@@ -32,7 +40,55 @@ GeneratedToken FakeNextToken(absl::Span<const TokenId> source, absl::Span<const 
   return {token, -static_cast<float>((hash >> 40) % 256) / 64, {}};
 }
 
+std::vector<BeamCandidate> FakeContinuations(const DecodeParams& params,
+                                             absl::Span<const TokenId> source,
+                                             absl::Span<const std::vector<TokenId>> targets,
+                                             absl::Span<const float> scores,
+                                             uint64_t eos_interval) {
+  std::vector<BeamCandidate> candidates;
+  for (size_t beam = 0; beam < targets.size(); ++beam) {
+    uint64_t hash = 29;
+    for (const TokenId token : source) hash = Mix(hash, token);
+    for (const TokenId token : targets[beam]) hash = Mix(hash, token);
+    const bool may_end = hash % eos_interval == 0;
+    for (int32_t i = 0; i < params.beam_candidates(); ++i) {
+      const uint64_t draw = Mix(hash, i);
+      const auto word = static_cast<TokenId>(2 + ((hash >> 20) + i) % 97);
+      candidates.push_back({static_cast<int32_t>(beam), may_end && i == 0 ? kFakeEos : word,
+                            scores[beam] - static_cast<float>(draw % 4096) / 256});
+    }
+  }
+  std::stable_sort(candidates.begin(), candidates.end(),
+                   [](const auto& a, const auto& b) { return a.score > b.score; });
+  candidates.resize(params.beam_candidates());
+  return candidates;
+}
+
+namespace {
+
+std::vector<Hypothesis> FakeSearch(const Request& request, uint64_t eos_interval) {
+  BeamSearch search(&request.params);
+  std::vector<TokenId> prompt = {kFakeStart};
+  prompt.insert(prompt.end(), request.target_prefix.begin(), request.target_prefix.end());
+  std::vector<std::vector<TokenId>> targets(request.params.num_beams, prompt);
+  while (!search.finished()) {
+    std::vector<float> scores;
+    for (const BeamSearch::Beam& beam : search.beams()) scores.push_back(beam.score);
+    search.Advance(
+        FakeContinuations(request.params, request.source, targets, scores, eos_interval));
+    const std::vector<std::vector<TokenId>> before = targets;
+    for (size_t i = 0; i < search.beams().size(); ++i) {
+      targets[i] = before[search.beams()[i].parent];
+      targets[i].push_back(search.beams()[i].token);
+    }
+  }
+  return search.Hypotheses();
+}
+
+}  // namespace
+
 std::vector<Hypothesis> FakeGenerate(const Request& request, uint64_t eos_interval) {
+  if (request.params.beam_search()) return FakeSearch(request, eos_interval);
   std::vector<Hypothesis> hypotheses;
   for (int32_t row = 0; row < request.params.num_sequences; ++row) {
     std::vector<TokenId> target = {kFakeStart};
@@ -60,7 +116,8 @@ FakeRunner::FakeRunner(int32_t num_blocks, int32_t block_size, int32_t max_rows,
       max_rows_(max_rows),
       eos_interval_(eos_interval),
       cells_(static_cast<size_t>(num_blocks) * block_size),
-      newest_(max_rows) {}
+      newest_(max_rows),
+      beams_(max_rows) {}
 
 template <typename... Parts>
 void FakeRunner::Expect(bool condition, const RowPlan& row, const Parts&... what) {
@@ -79,9 +136,16 @@ StepResult FakeRunner::Launch(const StepPlan& plan) {
   StepResult result;
   result.id = plan.id;
   if (!plan.encode.empty()) result.encode_time = std::chrono::microseconds(10);
-  for (const RowPlan& row : plan.rows) {
+  for (size_t i = 0; i < plan.rows.size(); i = result.rows.size()) {
+    const RowPlan& row = plan.rows[i];
+    if (row.params->beam_search()) {
+      const Rows rows = GroupOf(plan.rows, i);
+      result.beams.push_back(Search(rows, plan.sources[row.source]));
+      result.rows.resize(i + rows.size());
+      continue;
+    }
     const std::vector<TokenId> source = ReadSource(row, plan.sources[row.source]);
-    const std::vector<TokenId> target = ReadTarget(row);
+    const std::vector<TokenId> target = ReadTarget(row, absl::MakeConstSpan(&row, 1));
     result.rows.push_back(FakeNextToken(source, target, row.hypothesis, eos_interval_));
     newest_[row.slot] = {row.request, row.hypothesis, EndOf(row), result.rows.back().token};
   }
@@ -100,10 +164,25 @@ void FakeRunner::CheckShape(const StepPlan& plan) {
     Expect(row.slot >= 0 && row.slot < max_rows_, row, "slot ", row.slot);
     Expect(slots.insert(row.slot).second, row, "slot ", row.slot, " is taken twice");
     Expect(rows.emplace(row.request, row.hypothesis).second, row, "is planned twice");
+    if (row.params->beam_search() && row.hypothesis == 0) CheckSearch(GroupOf(plan.rows, i));
   }
   if (!plan.rows.empty()) ++source;
   if (static_cast<int32_t>(plan.sources.size()) != source) {
     errors_.push_back(absl::StrCat("step ", plan.id, " has ", plan.sources.size(), " sources"));
+  }
+}
+
+// The rows of a search are all there, in order and fed alike.
+void FakeRunner::CheckSearch(Rows rows) {
+  const RowPlan& first = rows[0];
+  Expect(static_cast<int32_t>(rows.size()) == first.params->num_beams, first, "has lost beams");
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const bool in_place =
+        rows[i].request == first.request && rows[i].hypothesis == static_cast<int32_t>(i);
+    Expect(in_place, first, "is not followed by beam ", i);
+    const bool alike = rows[i].tokens.size() == first.tokens.size() &&
+                       rows[i].first_position == first.first_position;
+    Expect(alike, rows[i], "is not fed like the first beam");
   }
 }
 
@@ -136,6 +215,7 @@ void FakeRunner::Feed(const RowPlan& row) {
            row, "slot ", row.slot, " holds no token for position ", row.first_position);
     tokens = {newest.token};
   }
+  if (row.params->beam_search()) FeedBeam(row);
   for (size_t i = 0; i < tokens.size(); ++i) {
     const int32_t position = row.first_position + static_cast<int32_t>(i);
     Cell* const cell = At(row.blocks, position);
@@ -145,16 +225,56 @@ void FakeRunner::Feed(const RowPlan& row) {
   }
 }
 
-std::vector<TokenId> FakeRunner::ReadTarget(const RowPlan& row) {
+void FakeRunner::FeedBeam(const RowPlan& row) {
+  Beam& beam = beams_[row.slot];
+  if (row.first_position == 0) {
+    beam = {.score = row.beam_score, .writers = {}};
+  } else if (!row.tokens.empty()) {
+    Expect(beam.score == row.beam_score, row, "is fed with score ", row.beam_score, " after ",
+           beam.score);
+  }
+  const auto begin = static_cast<size_t>(row.first_position);
+  Expect(beam.writers.size() == begin, row, "has a past of ", beam.writers.size());
+  beam.writers.resize(EndOf(row), row.hypothesis);
+}
+
+// The past of every beam comes with it.
+std::vector<BeamCandidate> FakeRunner::Search(Rows rows, const SourceView& source) {
+  std::vector<std::vector<TokenId>> targets;
+  std::vector<Beam> before;
+  std::vector<float> scores;
+  for (const RowPlan& row : rows) {
+    targets.push_back(ReadTarget(row, rows));
+    before.push_back(beams_[row.slot]);
+    scores.push_back(before.back().score);
+  }
+  const DecodeParams& params = *rows[0].params;
+  std::vector<BeamCandidate> candidates =
+      FakeContinuations(params, ReadSource(rows[0], source), targets, scores, eos_interval_);
+  const std::vector<int32_t> next = NextBeams(params, candidates);
+  for (size_t i = 0; i < next.size(); ++i) {
+    const BeamCandidate& chosen = candidates[next[i]];
+    const RowPlan& row = rows[i];
+    beams_[row.slot] = {chosen.score, before[chosen.hypothesis].writers};
+    newest_[row.slot] = {row.request, row.hypothesis, EndOf(row), chosen.token};
+  }
+  return candidates;
+}
+
+std::vector<TokenId> FakeRunner::ReadTarget(const RowPlan& row, Rows rows) {
   std::vector<TokenId> target;
+  const bool is_beam = row.params->beam_search();
   for (int32_t position = 0; position < EndOf(row); ++position) {
-    const Cell* const cell = At(row.blocks, position);
+    const RowPlan& writer = is_beam ? rows[beams_[row.slot].writers[position]] : row;
+    const Cell* const cell = At(writer.blocks, position);
     const bool own = cell != nullptr && !cell->cross && cell->request == row.request &&
-                     cell->hypothesis == row.hypothesis && cell->position == position;
+                     cell->hypothesis == writer.hypothesis && cell->position == position;
     Expect(own, row, "position ", position, " does not hold the row's K/V");
     target.push_back(own ? cell->token : -1);
   }
-  const size_t known = std::min(target.size(), row.history.size());
+  // With a token pending it is not known yet which past a beam has.
+  const bool unknown = is_beam && row.tokens.empty();
+  const size_t known = unknown ? row.prompt_length : std::min(target.size(), row.history.size());
   Expect(absl::MakeConstSpan(target).subspan(0, known) == row.history.subspan(0, known), row,
          "the pages hold another history");
   Expect(row.history.size() + (row.tokens.empty() ? 1 : 0) == target.size(), row, "history has ",
@@ -180,6 +300,7 @@ std::vector<TokenId> FakeRunner::ReadSource(const RowPlan& row, const SourceView
 void FakeRunner::Scramble() {
   std::fill(cells_.begin(), cells_.end(), Cell{});
   std::fill(newest_.begin(), newest_.end(), Newest{});
+  std::fill(beams_.begin(), beams_.end(), Beam{});
 }
 
 }  // namespace transept

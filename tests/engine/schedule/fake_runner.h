@@ -22,6 +22,13 @@ inline constexpr TokenId kFakeStart = 0;
 GeneratedToken FakeNextToken(absl::Span<const TokenId> source, absl::Span<const TokenId> target,
                              int32_t hypothesis, uint64_t eos_interval);
 
+// What follows the beams of a search, `targets` with their `scores`: the best of some continuations
+// of each, best first, of which about one in `eos_interval` beams has one that ends it.
+std::vector<BeamCandidate> FakeContinuations(const DecodeParams& params,
+                                             absl::Span<const TokenId> source,
+                                             absl::Span<const std::vector<TokenId>> targets,
+                                             absl::Span<const float> scores, uint64_t eos_interval);
+
 // What the request must generate, whatever happens to it on the way.
 std::vector<Hypothesis> FakeGenerate(const Request& request, uint64_t eos_interval);
 
@@ -60,13 +67,24 @@ class FakeRunner {
     TokenId token = -1;
   };
 
+  // What a slot's row, a beam, has on the device besides.
+  struct Beam {
+    float score = 0.0f;
+    std::vector<int32_t> writers;  // by position: which of the search's rows wrote it
+  };
+  using Rows = absl::Span<const RowPlan>;
+
   template <typename... Parts>
   void Expect(bool condition, const RowPlan& row, const Parts&... what);
   void Encode(const EncodeItem& item);
   Cell* At(absl::Span<const BlockId> blocks, int32_t position);
   void CheckShape(const StepPlan& plan);
+  void CheckSearch(Rows rows);
   void Feed(const RowPlan& row);
-  std::vector<TokenId> ReadTarget(const RowPlan& row);
+  void FeedBeam(const RowPlan& row);
+  // `rows` are those of the row's request, if it is a beam, or the row alone.
+  std::vector<TokenId> ReadTarget(const RowPlan& row, Rows rows);
+  std::vector<BeamCandidate> Search(Rows rows, const SourceView& source);
   std::vector<TokenId> ReadSource(const RowPlan& row, const SourceView& source);
 
   const int32_t block_size_;
@@ -75,6 +93,7 @@ class FakeRunner {
   std::map<RequestId, const Request*> requests_;
   std::vector<Cell> cells_;
   std::vector<Newest> newest_;  // [max_rows]
+  std::vector<Beam> beams_;     // [max_rows]
   std::vector<std::string> errors_;
   uint64_t last_step_ = 0;
   int64_t sources_encoded_ = 0;

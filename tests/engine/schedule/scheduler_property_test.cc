@@ -31,6 +31,7 @@ struct World {
     options.max_target_positions = Chance(2) ? Pick(4, 30) : 0;
     options.priority_interval = milliseconds(Pick(0, 40));
     options.decoder_start_token = kFakeStart;
+    options.max_search_tokens = Chance(3) ? Pick(10, 200) : 0;
     num_blocks = Pick(6, 60);
     keep_idle = Chance(2);
     depth = Pick(0, 1);
@@ -58,6 +59,12 @@ struct World {
     request.params.max_new_tokens = Pick(1, 40);
     request.params.num_sequences = Chance(3) ? Pick(1, options.max_rows) : 1;
     request.params.eos_tokens = {kFakeEos};
+    if (Chance(3)) {
+      request.params.num_beams = Pick(1, 6);
+      request.params.num_sequences = Pick(1, request.params.num_beams);
+      request.params.early_stopping = static_cast<EarlyStopping>(Pick(0, 2));
+      request.params.length_penalty = 0.5f * static_cast<float>(Pick(-1, 4));
+    }
     request.priority = Chance(3) ? Pick(-2, 2) : 0;
     if (deadlines && Chance(3)) request.deadline = now + milliseconds(Pick(0, 80));
     return request;
@@ -99,6 +106,8 @@ class Simulation {
   }
 
   EngineStats stats() const { return scheduler_.stats(); }
+  int64_t searches_finished() const { return searches_finished_; }
+  int64_t streamed_of_searches() const { return streamed_of_searches_; }
 
  private:
   bool Failed() const { return ::testing::Test::HasFailure(); }
@@ -165,7 +174,7 @@ class Simulation {
                                              static_cast<int32_t>(request.target_prefix.size()));
     }
     // A step brings somebody a token, or only encodes, or is wasted on rows that have ended.
-    bound_ += 2 * request.params.num_sequences * (request.params.max_new_tokens + 2);
+    bound_ += 2 * request.params.rows() * (request.params.max_new_tokens + 2);
     Client& client = clients_[id];
     client.request = std::move(request);
     client.key =
@@ -203,6 +212,7 @@ class Simulation {
       return;
     }
     const Result& result = **client.end;
+    if (client.request.params.beam_search()) ++searches_finished_;
     const auto expected = FakeGenerate(client.request, world_.eos_interval);
     ASSERT_EQ(result.hypotheses.size(), expected.size());
     for (size_t row = 0; row < expected.size(); ++row) {
@@ -211,9 +221,7 @@ class Simulation {
       std::vector<TokenId> got;
       for (const GeneratedToken& token : result.hypotheses[row].tokens) got.push_back(token.token);
       ASSERT_EQ(got, want);
-      const auto streamed = client.streamed.find(static_cast<int32_t>(row));
-      ASSERT_EQ(streamed == client.streamed.end() ? std::vector<TokenId>() : streamed->second,
-                want);
+      CheckStreamed(client, static_cast<int32_t>(row), want);
       ASSERT_EQ(result.hypotheses[row].finish_reason, expected[row].finish_reason);
       ASSERT_FLOAT_EQ(result.hypotheses[row].score, expected[row].score);
       ASSERT_EQ(result.hypotheses[row].eos.has_value(), expected[row].eos.has_value());
@@ -221,6 +229,18 @@ class Simulation {
     ASSERT_EQ(result.source_tokens, static_cast<int32_t>(client.request.source.size()));
     ASSERT_GE(result.timings.queue_ms, 0);
     ASSERT_GE(result.timings.total_ms, result.timings.queue_ms);
+  }
+
+  // Everything was streamed; of a search, what all of its outputs begin with.
+  void CheckStreamed(const Client& client, int32_t row, std::vector<TokenId> want) {
+    const auto found = client.streamed.find(row);
+    const auto streamed = found == client.streamed.end() ? std::vector<TokenId>() : found->second;
+    if (client.request.params.beam_search()) {
+      ASSERT_LE(streamed.size(), want.size());
+      want.resize(streamed.size());
+      streamed_of_searches_ += static_cast<int64_t>(streamed.size());
+    }
+    ASSERT_EQ(streamed, want);
   }
 
   // After Schedule nothing is left that was cancelled or has passed its deadline.
@@ -244,7 +264,11 @@ class Simulation {
     for (const RowPlan& row : plan.rows) {
       if (row.tokens.size() <= 1) continue;
       bulk += row.tokens.size();
-      ++items;
+      if (!row.params->beam_search() || row.hypothesis == 0) ++items;
+      if (row.params->beam_search() && world_.options.max_search_tokens > 0) {
+        ASSERT_LE(row.params->num_beams * static_cast<int32_t>(row.tokens.size()),
+                  world_.options.max_search_tokens);
+      }
     }
     ASSERT_TRUE(items <= 1 || bulk <= world_.options.max_encoder_tokens) << bulk;
   }
@@ -308,10 +332,14 @@ class Simulation {
   int64_t steps_ = 0;
   int64_t bound_ = 0;
   int64_t last_admission_ = 0;
+  int64_t searches_finished_ = 0;
+  int64_t streamed_of_searches_ = 0;  // tokens
 };
 
 TEST(SchedulerPropertyTest, RandomWorlds) {
   EngineStats total;
+  int64_t searches = 0;
+  int64_t streamed = 0;
   for (uint32_t seed = 1; seed <= 2000; ++seed) {
     SCOPED_TRACE(::testing::Message() << "seed " << seed);
     Simulation simulation(seed);
@@ -323,6 +351,8 @@ TEST(SchedulerPropertyTest, RandomWorlds) {
     total.requests_rejected += stats.requests_rejected;
     total.preemptions += stats.preemptions;
     total.sources_reused += stats.sources_reused;
+    searches += simulation.searches_finished();
+    streamed += simulation.streamed_of_searches();
   }
   // The worlds are hard enough to mean something.
   EXPECT_GT(total.requests_finished, 10000u);
@@ -330,6 +360,8 @@ TEST(SchedulerPropertyTest, RandomWorlds) {
   EXPECT_GT(total.requests_rejected, 1000u);
   EXPECT_GT(total.preemptions, 1000u);
   EXPECT_GT(total.sources_reused, 1000u);
+  EXPECT_GT(searches, 1000);
+  EXPECT_GT(streamed, 1000);
 }
 
 }  // namespace

@@ -1,0 +1,140 @@
+// BeamSearch fed with the candidates of transformers' own searches (tools/make_beam_goldens.py).
+#include "engine/decode/beam_search.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace transept {
+namespace {
+
+using nlohmann::json;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+DecodeParams ParamsOf(const json& golden) {
+  const json& options = golden["options"];
+  const json& early_stopping = options["early_stopping"];
+  DecodeParams params;
+  params.eos_tokens = {golden["eos"].get<TokenId>()};
+  params.num_beams = options["num_beams"];
+  params.num_sequences = options["num_return_sequences"];
+  params.max_new_tokens = options["max_new_tokens"];
+  params.length_penalty = options["length_penalty"];
+  params.early_stopping = early_stopping == "never" ? EarlyStopping::kNever
+                          : early_stopping == true  ? EarlyStopping::kTrue
+                                                    : EarlyStopping::kFalse;
+  return params;
+}
+
+std::vector<BeamCandidate> CandidatesOf(const json& step) {
+  std::vector<BeamCandidate> candidates;
+  for (size_t i = 0; i < step["tokens"].size(); ++i) {
+    candidates.push_back({step["beams"][i], step["tokens"][i], step["scores"][i]});
+  }
+  return candidates;
+}
+
+std::vector<TokenId> Ids(const std::vector<GeneratedToken>& tokens) {
+  std::vector<TokenId> ids;
+  for (const GeneratedToken& token : tokens) ids.push_back(token.token);
+  return ids;
+}
+
+TEST(BeamSearchTest, EndsWhenAndAsTransformersDoes) {
+  std::ifstream file("tests/data/goldens/beam_steps.json");
+  const json goldens = json::parse(file);
+  ASSERT_GE(goldens["searches"].size(), 40u);
+  size_t streamed = 0;
+  for (const json& golden : goldens["searches"]) {
+    SCOPED_TRACE(golden["options"].dump());
+    const DecodeParams params = ParamsOf(golden);
+    BeamSearch search(&params);
+    std::vector<TokenId> settled;
+    for (const json& step : golden["steps"]) {
+      ASSERT_FALSE(search.finished());
+      search.Advance(CandidatesOf(step));
+      if (search.finished()) break;
+      ASSERT_EQ(search.beams().size(), static_cast<size_t>(params.num_beams));
+      for (const GeneratedToken& token : search.TakeSettled()) settled.push_back(token.token);
+      EXPECT_THAT(search.TakeSettled(), IsEmpty());
+    }
+    ASSERT_TRUE(search.finished());
+    ASSERT_EQ(search.length(), static_cast<int32_t>(golden["steps"].size()));
+    const std::vector<Hypothesis> hypotheses = search.Hypotheses();
+    ASSERT_EQ(hypotheses.size(), golden["outputs"].size());
+    for (size_t i = 0; i < hypotheses.size(); ++i) {
+      const json& expected = golden["outputs"][i];
+      const std::vector<TokenId> tokens = Ids(hypotheses[i].tokens);
+      EXPECT_EQ(tokens, expected["tokens"].get<std::vector<TokenId>>());
+      EXPECT_EQ(hypotheses[i].finish_reason == FinishReason::kEos, expected["finish"] == "eos");
+      EXPECT_FLOAT_EQ(hypotheses[i].score, expected["score"].get<float>());
+      ASSERT_LE(settled.size(), tokens.size());
+      EXPECT_TRUE(std::equal(settled.begin(), settled.end(), tokens.begin()));
+    }
+    streamed += settled.size();
+  }
+  EXPECT_GT(streamed, goldens["searches"].size());
+}
+
+class TwoBeams : public ::testing::Test {
+ protected:
+  TwoBeams() {
+    params_.num_beams = 2;
+    params_.max_new_tokens = 10;
+    params_.eos_tokens = {1};
+    params_.early_stopping = EarlyStopping::kTrue;
+  }
+  DecodeParams params_;
+};
+
+TEST_F(TwoBeams, SettlesWhatAllThatMayBeAnOutputShare) {
+  BeamSearch search(&params_);
+  EXPECT_EQ(search.beams()[0].score, 0.0f);
+  EXPECT_LT(search.beams()[1].score, -1e8f);
+  search.Advance({{{0, 5, -1}, {0, 6, -2}, {0, 7, -3}, {0, 8, -4}}});
+  EXPECT_THAT(search.TakeSettled(), IsEmpty());
+  // Both beams go on from the second of the first step.
+  search.Advance({{{1, 5, -2.5}, {1, 6, -3}, {0, 7, -4}, {0, 8, -5}}});
+  EXPECT_THAT(Ids(search.TakeSettled()), ElementsAre(6));
+  // One ends; both go on from the other.
+  search.Advance({{{0, 1, -3}, {1, 9, -4}, {1, 8, -5}, {0, 8, -6}}});
+  EXPECT_THAT(search.TakeSettled(), IsEmpty());
+  ASSERT_FALSE(search.finished());
+  EXPECT_EQ(search.beams()[0].parent, 1);
+  EXPECT_EQ(search.beams()[1].parent, 1);
+  search.Advance({{{0, 1, -4.5}, {1, 9, -6}, {1, 8, -7}, {0, 8, -8}}});
+  ASSERT_TRUE(search.finished());
+  params_.num_sequences = 2;
+  const std::vector<Hypothesis> hypotheses = search.Hypotheses();
+  EXPECT_THAT(Ids(hypotheses[0].tokens), ElementsAre(6, 5));
+  EXPECT_FLOAT_EQ(hypotheses[0].score, -1.0f);
+  EXPECT_FLOAT_EQ(hypotheses[0].tokens[1].logprob, -0.5f);
+  EXPECT_FLOAT_EQ(hypotheses[0].eos->logprob, -0.5f);
+  EXPECT_THAT(Ids(hypotheses[1].tokens), ElementsAre(6, 6, 9));
+  EXPECT_FLOAT_EQ(hypotheses[1].score, -4.5f / 4);
+}
+
+TEST_F(TwoBeams, OnlyCandidatesInFrontAreKept) {
+  BeamSearch search(&params_);
+  search.Advance({{{0, 5, -1}, {0, 6, -2}, {0, 1, -3}, {0, 8, -4}}});
+  search.Advance({{{0, 5, -2}, {1, 6, -3}, {0, 1, -4}, {1, 1, -5}}});
+  EXPECT_FALSE(search.finished());
+  search.Advance({{{0, 1, -3}, {1, 1, -4}, {0, 6, -5}, {1, 6, -6}}});
+  EXPECT_TRUE(search.finished());
+}
+
+TEST_F(TwoBeams, EndsWhenNoBeamsAreLeft) {
+  BeamSearch search(&params_);
+  search.Advance({{{0, 1, -1}, {0, 6, -2}}});
+  EXPECT_TRUE(search.finished());
+  EXPECT_THAT(search.Hypotheses()[0].tokens, IsEmpty());
+}
+
+}  // namespace
+}  // namespace transept

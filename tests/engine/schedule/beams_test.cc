@@ -1,0 +1,103 @@
+// Searches: their rows go in step. Random worlds are in scheduler_property_test.cc.
+#include <vector>
+
+#include "engine/types/errors.h"
+#include "gmock/gmock.h"
+#include "tests/engine/schedule/scheduler_fixture.h"
+
+namespace transept {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+class BeamsTest : public SchedulerTest {
+ protected:
+  static Request MakeSearch(int32_t num_beams, int32_t max_new_tokens) {
+    Request request = MakeRequest(4, max_new_tokens);
+    request.params.num_beams = num_beams;
+    request.params.early_stopping = EarlyStopping::kTrue;
+    return request;
+  }
+
+  void UpdateSearch(const StepPlan& plan, std::vector<BeamCandidate> candidates) {
+    StepResult result;
+    result.id = plan.id;
+    result.rows.resize(plan.rows.size());
+    result.beams.push_back(std::move(candidates));
+    scheduler_->Update(result, now_);
+    Collect();
+  }
+
+  static std::vector<TokenId> History(const RowPlan& row) {
+    return {row.history.begin(), row.history.end()};
+  }
+};
+
+TEST_F(BeamsTest, RowsTakeOverTheirParentsPast) {
+  Create(20);
+  ASSERT_TRUE(Add(1, MakeSearch(2, 9)).ok());
+  StepPlan plan = Schedule();
+  ASSERT_EQ(plan.rows.size(), 2u);
+  EXPECT_EQ(plan.rows[0].beam_score, 0.0f);
+  EXPECT_LT(plan.rows[1].beam_score, -1e8f);
+  UpdateSearch(plan, {{0, 20, -1}, {0, 21, -2}, {0, 22, -3}, {0, 23, -4}});
+  plan = Schedule();
+  EXPECT_THAT(History(plan.rows[0]), ElementsAre(kStart, 20));
+  EXPECT_THAT(History(plan.rows[1]), ElementsAre(kStart, 21));
+  EXPECT_THAT(plan.rows[1].tokens, ElementsAre(21));
+  EXPECT_EQ(plan.rows[1].beam_score, -2.0f);
+  EXPECT_THAT(streamed_[1], IsEmpty());
+  UpdateSearch(plan, {{1, 24, -2.5}, {1, kEos, -3}, {1, 25, -3.5}, {0, 26, -4}});
+  plan = Schedule();
+  EXPECT_THAT(History(plan.rows[0]), ElementsAre(kStart, 21, 24));
+  EXPECT_THAT(History(plan.rows[1]), ElementsAre(kStart, 21, 25));
+  EXPECT_THAT(streamed_[1], ElementsAre(21));
+  UpdateSearch(plan, {{0, kEos, -3}, {1, 24, -4}, {1, 25, -5}, {1, 26, -6}});
+  ASSERT_TRUE(Ended(1));
+  const Result& result = *ends_.at(1);
+  ASSERT_EQ(result.hypotheses.size(), 1u);
+  EXPECT_FLOAT_EQ(result.hypotheses[0].score, -1.0f);
+  EXPECT_EQ(result.hypotheses[0].tokens.size(), 2u);
+  EXPECT_EQ(scheduler_->stats().rows_running, 0);
+}
+
+TEST_F(BeamsTest, AStepAheadTheirTokensArePending) {
+  Create(20);
+  ASSERT_TRUE(Add(1, MakeSearch(2, 9)).ok());
+  const StepPlan first = Schedule();
+  const StepPlan second = Schedule();
+  ASSERT_EQ(second.rows.size(), 2u);
+  EXPECT_THAT(second.rows[1].tokens, IsEmpty());
+  EXPECT_EQ(second.rows[1].first_position, 1);
+  // Both end at once: what the second step chooses is nobody's.
+  UpdateSearch(first, {{0, kEos, -1}, {0, kEos, -2}, {0, 22, -3}, {0, 23, -4}});
+  EXPECT_TRUE(Ended(1));
+  UpdateSearch(second, {{0, 20, -1}, {0, 21, -2}, {0, 22, -3}, {0, 23, -4}});
+  EXPECT_TRUE(scheduler_->idle());
+}
+
+TEST_F(BeamsTest, AreFedAllOrNone) {
+  options_.max_encoder_tokens = 20;
+  options_.max_rows = 8;
+  Create(40);
+  Request search = MakeSearch(3, 9);
+  search.target_prefix = {20, 21, 22};
+  ASSERT_TRUE(Add(1, search).ok());  // 4 source tokens and 3 times 4 of the target
+  ASSERT_TRUE(Add(2, search).ok());  // room for 4 more tokens: none of its rows
+  const StepPlan plan = Schedule();
+  EXPECT_EQ(Requests(plan), std::vector<RequestId>({1, 1, 1}));
+  UpdateSearch(plan, {{0, 20, -1}, {0, 21, -2}, {0, 22, -3}, {0, 23, -4}, {0, 24, -5}, {0, 5, -6}});
+  EXPECT_EQ(Requests(Schedule()), std::vector<RequestId>({1, 1, 1, 2, 2, 2}));
+}
+
+TEST_F(BeamsTest, RefusesThoseThatCouldNeverRun) {
+  options_.max_search_tokens = 20;
+  Create(40);
+  EXPECT_EQ(FieldOf(Add(1, MakeSearch(5, 2))), "options.num_beams");
+  EXPECT_EQ(FieldOf(Add(2, MakeSearch(4, 6))), "options.num_beams");
+  EXPECT_TRUE(Add(3, MakeSearch(4, 5)).ok());
+}
+
+}  // namespace
+}  // namespace transept
