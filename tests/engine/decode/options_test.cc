@@ -230,13 +230,14 @@ TEST_F(ResolveOptionsTest, BeamsHaveLimits) {
   request_.eos_token_ids = {{1, 2, 3}};
   EXPECT_EQ(MustResolve().beam_candidates(), 64);
   request_.eos_token_ids = {{1, 2, 3, 4}};
-  ExpectError("options.num_beams", "16", "with 4 EOS tokens", "at most 64, not 80");
+  ExpectError("options.num_beams", "16 is not",
+              "4 EOS tokens a step chooses among at most 64, not 80");
 }
 
 TEST_F(ResolveOptionsTest, BeamsAndStopSequencesDoNotGoTogether) {
   request_.stop_sequences = std::vector<std::string>{"END"};
   checkpoint_.num_beams = 3;
-  ExpectError("options.stop_sequences", "beam search, num_beams 3");
+  ExpectError("options.stop_sequences", "a list of 1", "empty with beam search, num_beams 3");
   request_.num_beams = 1;
   EXPECT_THAT(MustResolve().stop_sequences, ElementsAre("END"));
 }

@@ -34,9 +34,9 @@ class BeamGoldenTest : public ::testing::TestWithParam<std::string> {
     config_.device = kDevice;
     config_.dtype = "float32";
     config_.threads = 2;
-    config_.block_size = 1;
+    config_.block_size = 2;
     config_.kv_cache_mib = 1;
-    config_.max_rows = 200;
+    config_.max_rows = 100;
     config_.max_encoder_tokens = 256;
     config_.max_source_tokens = 256;
     config_.max_new_tokens = 256;
@@ -134,6 +134,9 @@ TEST_P(BeamGoldenTest, InChangingBatches) {
     for (const GoldenGeneration& generation : golden_.generations) {
       Job job{.request = RequestOf(generation)};
       job.request.priority = random() % 2;
+      if (random() % 2 == 0) {
+        job.request.params.max_new_tokens = job.request.params.min_new_tokens = 120;
+      }
       if (random() % 2 == 0) {
         job.request.params.do_sample = true;
         job.request.params.seed = random();
