@@ -14,9 +14,7 @@
 namespace transept {
 namespace {
 
-using kernels::cuda::kMaxTopTokens;
 using kernels::cuda::RowChoice;
-using kernels::cuda::ScoredToken;
 
 // Bytes that a run's arrays take, with room for their alignment.
 size_t InputBytes(const ModelOptions& model, const CudaRunnerLimits& limits) {
@@ -27,7 +25,7 @@ size_t InputBytes(const ModelOptions& model, const CudaRunnerLimits& limits) {
   constexpr int64_t kArrays = 16;
   constexpr int64_t kSlack = 64;  // offsets have one element more, and every array is aligned
   return tokens * (3 * sizeof(int32_t) + sizeof(int64_t)) +
-         rows * ((4 + tables) * sizeof(int32_t) + sizeof(RowChoice)) + kArrays * kSlack;
+         rows * ((5 + tables) * sizeof(int32_t) + sizeof(RowChoice)) + kArrays * kSlack;
 }
 
 // The numbers of rows that graphs are made for: close together where a step costs the same for all.
@@ -68,21 +66,11 @@ CudaRunner::CudaRunner(kernels::cuda::Device* device, const Model* model,
       executor_(device),
       inputs_(model->options().block_size),
       device_inputs_(device, InputBytes(model->options(), limits), /*runs=*/4),
-      token_sets_(device, model->options().max_rows, model->logits().width) {
-  const size_t rows = model->options().max_rows;
-  // A row's last token is appended too, though nothing will be fed it.
-  slots_ = {.history_stride = std::max(limits.max_target_tokens, 1) + 1,
-            .token_sets = token_sets_.masks(),
-            .set_words = token_sets_.words()};
-  device_.Check(cudaMalloc(&slots_.history, (rows + 1) * slots_.history_stride * sizeof(int32_t)),
-                "allocating histories");
-  device_.Check(cudaMalloc(&chosen_, rows * sizeof(ScoredToken)), "allocating choices");
-  device_.Check(cudaMalloc(&top_, rows * kMaxTopTokens * sizeof(ScoredToken)),
-                "allocating choices");
+      token_sets_(device, model->options().max_rows, model->logits().width),
+      // A row's last token is appended too, though nothing will be fed it.
+      device_rows_(device, model->options().max_rows, std::max(limits.max_target_tokens, 1) + 1),
+      steps_{{device, model->options().max_rows}, {device, model->options().max_rows}} {
   for (InFlight& step : steps_) {
-    device_.Check(cudaMallocHost(&step.chosen, rows * sizeof(ScoredToken)), "allocating choices");
-    device_.Check(cudaMallocHost(&step.top, rows * kMaxTopTokens * sizeof(ScoredToken)),
-                  "allocating choices");
     for (cudaEvent_t* event : {&step.begin, &step.encoded, &step.end}) {
       device_.Check(cudaEventCreate(event), "creating an event");
     }
@@ -91,15 +79,10 @@ CudaRunner::CudaRunner(kernels::cuda::Device* device, const Model* model,
 
 CudaRunner::~CudaRunner() {
   cudaStreamSynchronize(device_.stream());
-  graphs_.clear();
+  for (auto& graphs : graphs_) graphs.clear();
   for (InFlight& step : steps_) {
     for (cudaEvent_t event : {step.begin, step.encoded, step.end}) cudaEventDestroy(event);
-    cudaFreeHost(step.top);
-    cudaFreeHost(step.chosen);
   }
-  cudaFree(top_);
-  cudaFree(chosen_);
-  cudaFree(slots_.history);
 }
 
 absl::Status CudaRunner::status() const {
@@ -132,25 +115,31 @@ DecoderPadding CudaRunner::PaddingFor(size_t rows) const {
 
 absl::Status CudaRunner::RecordGraphs() {
   const TimePoint start = Clock::now();
-  const StepPlan nothing;
   // The most rows first: what is measured for them serves the others of their size.
   std::vector<size_t> sizes = GraphRows(model_.options().max_rows);
   std::reverse(sizes.begin(), sizes.end());
-  for (const size_t rows : sizes) {
-    device_inputs_.BeginStep();
-    inputs_.BuildDecoder(nothing, {}, {}, PaddingFor(rows));
-    const DeviceDecoderInputs inputs =
-        device_inputs_.Send(inputs_.decoder(), SendRows(nothing, {}));
-    RunDecoder(inputs);  // once as it is: what libraries load on first use can't be recorded
-    device_.Check(cudaStreamSynchronize(device_.stream()), "the first decoder step");
-    graphs_.emplace(rows, kernels::cuda::Graph(&device_, [&] { RunDecoder(inputs); }));
-    graphs_.at(rows).Replay();
-    device_.Check(cudaStreamSynchronize(device_.stream()), "the first replay of a decoder step");
-    if (!device_.ok()) return status();
+  for (const bool beams : {false, true}) {
+    for (const size_t rows : sizes) {
+      RecordGraph(rows, beams);
+      if (!device_.ok()) return status();
+    }
   }
-  spdlog::info("recorded {} decoder graphs of up to {} rows in {:.1f} s", graphs_.size(),
+  spdlog::info("recorded {} decoder graphs of up to {} rows in {:.1f} s", 2 * sizes.size(),
                model_.options().max_rows, Milliseconds(Clock::now() - start) / 1000);
   return absl::OkStatus();
+}
+
+void CudaRunner::RecordGraph(size_t rows, bool beams) {
+  const StepPlan nothing;
+  device_inputs_.BeginStep();
+  inputs_.BuildDecoder(nothing, {}, {}, PaddingFor(rows));
+  const DeviceDecoderInputs inputs = device_inputs_.Send(inputs_.decoder(), SendRows(nothing, {}));
+  RunDecoder(inputs, beams);  // once as it is: what libraries load on first use can't be recorded
+  device_.Check(cudaStreamSynchronize(device_.stream()), "the first decoder step");
+  kernels::cuda::Graph graph(&device_, [&] { RunDecoder(inputs, beams); });
+  graph.Replay();
+  device_.Check(cudaStreamSynchronize(device_.stream()), "the first replay of a decoder step");
+  graphs_[beams].emplace(rows, std::move(graph));
 }
 
 // 1, 2, 4, ... source tokens, and prefixes, all written to the spare block.
@@ -184,30 +173,43 @@ absl::Status CudaRunner::WarmUp() {
   return status();
 }
 
-void CudaRunner::RunDecoder(const DeviceDecoderInputs& inputs) {
+void CudaRunner::RunDecoder(DeviceDecoderInputs inputs, bool beams) {
+  kernels::cuda::RowSlots slots = device_rows_.slots();
+  slots.token_sets = token_sets_.masks();
+  slots.set_words = token_sets_.words();
   kernels::cuda::FeedTokens({.token_ids = inputs.token_ids,
                              .positions = inputs.inputs.positions,
                              .query_offsets = inputs.inputs.query_offsets,
                              .rows = inputs.rows,
                              .num_rows = inputs.inputs.num_rows,
-                             .slots = slots_},
+                             .slots = slots},
                             device_);
+  if (beams) {
+    inputs.inputs.ancestry = slots.ancestry;
+    inputs.inputs.ancestry_stride = slots.history_stride;
+  }
   executor_.Run(model_.decoder(), inputs.inputs);
+  const DeviceChoices& choices = device_rows_.choices();
   kernels::cuda::ChooseTokens({.logits = model_.logits(),
                                .rows = inputs.rows,
                                .num_rows = inputs.inputs.num_rows,
-                               .slots = slots_,
-                               .chosen = chosen_,
-                               .top = top_},
+                               .slots = slots,
+                               .chosen = choices.chosen,
+                               .top = choices.top,
+                               .continuations = beams ? choices.continuations : nullptr},
                               device_);
 }
 
 absl::Span<const RowChoice> CudaRunner::SendRows(const StepPlan& plan, RowRange range) {
   rows_.clear();
+  int32_t continuations = 0;
   for (size_t i = range.begin; i < range.end; ++i) {
     const RowPlan& row = plan.rows[i];
-    rows_.push_back(ChoiceOf(row));
-    Require(rows_.back().length < slots_.history_stride, "a row is longer than was planned for");
+    RowChoice& choice = rows_.emplace_back(ChoiceOf(row));
+    Require(choice.length < device_rows_.slots().history_stride,
+            "a row is longer than was planned for");
+    choice.first_continuation = continuations;
+    if (row.hypothesis == choice.beams - 1) continuations += choice.beam_candidates;
     if (row.first_position == 0) token_sets_.Send(row.slot, *row.params);
   }
   const int32_t spare = model_.options().max_rows;
@@ -218,23 +220,6 @@ absl::Span<const RowChoice> CudaRunner::SendRows(const StepPlan& plan, RowRange 
 void CudaRunner::Encode(const StepPlan& plan) {
   inputs_.BuildEncoder(plan);
   executor_.Run(model_.encoder(), device_inputs_.Send(inputs_.encoder()));
-}
-
-void CudaRunner::FetchChoices(RowRange range, InFlight* step) {
-  const size_t count = range.end - range.begin;
-  device_.Check(cudaMemcpyAsync(step->chosen + range.begin, chosen_, count * sizeof(ScoredToken),
-                                cudaMemcpyDeviceToHost, device_.stream()),
-                "reading choices");
-  bool reports_top = false;
-  for (size_t i = 0; i < count; ++i) {
-    step->top_tokens.push_back(rows_[i].top_tokens);
-    reports_top = reports_top || rows_[i].top_tokens > 0;
-  }
-  if (!reports_top) return;
-  device_.Check(cudaMemcpyAsync(step->top + range.begin * kMaxTopTokens, top_,
-                                count * kMaxTopTokens * sizeof(ScoredToken), cudaMemcpyDeviceToHost,
-                                device_.stream()),
-                "reading choices");
 }
 
 absl::Status CudaRunner::Decode(const StepPlan& plan, InFlight* step) {
@@ -248,11 +233,13 @@ absl::Status CudaRunner::Decode(const StepPlan& plan, InFlight* step) {
                                               " tokens; the buffers hold ",
                                               model_.options().max_decoder_tokens));
     }
-    const bool one_token_each =
-        std::all_of(plan.rows.begin() + range.begin, plan.rows.begin() + range.end,
-                    [](const RowPlan& row) { return row.tokens.size() <= 1; });
-    const auto graph = graphs_.lower_bound(range.end - range.begin);
-    if (one_token_each && graph != graphs_.end()) {
+    const auto rows = absl::MakeConstSpan(plan.rows).subspan(range.begin, range.end - range.begin);
+    const bool one_token_each = std::all_of(
+        rows.begin(), rows.end(), [](const RowPlan& row) { return row.tokens.size() <= 1; });
+    const bool beams = std::any_of(rows.begin(), rows.end(),
+                                   [](const RowPlan& row) { return row.params->beam_search(); });
+    const auto graph = graphs_[beams].lower_bound(rows.size());
+    if (one_token_each && graph != graphs_[beams].end()) {
       inputs_.BuildDecoder(plan, range, {}, PaddingFor(graph->first));
       Require(HasShape(inputs_.decoder(), PaddingFor(graph->first)),
               "a step is larger than the graphs were made for");
@@ -260,9 +247,9 @@ absl::Status CudaRunner::Decode(const StepPlan& plan, InFlight* step) {
       graph->second.Replay();
     } else {
       inputs_.BuildDecoder(plan, range, {});
-      RunDecoder(device_inputs_.Send(inputs_.decoder(), SendRows(plan, range)));
+      RunDecoder(device_inputs_.Send(inputs_.decoder(), SendRows(plan, range)), beams);
     }
-    FetchChoices(range, step);
+    step->choices.Fetch(device_rows_.choices(), absl::MakeConstSpan(rows_).first(rows.size()));
   }
   return absl::OkStatus();
 }
@@ -271,7 +258,7 @@ absl::StatusOr<Ticket> CudaRunner::Launch(const StepPlan& plan) {
   InFlight& step = steps_[launched_ % 2];
   step.id = plan.id;
   step.encodes = !plan.encode.empty();
-  step.top_tokens.clear();
+  step.choices.Clear();
   device_inputs_.BeginStep();
   token_sets_.BeginStep();
   device_.Check(cudaEventRecord(step.begin, device_.stream()), "recording an event");
@@ -299,15 +286,7 @@ absl::StatusOr<StepResult> CudaRunner::Collect(Ticket ticket) {
 
   StepResult result;
   result.id = step.id;
-  for (size_t i = 0; i < step.top_tokens.size(); ++i) {
-    GeneratedToken& chosen = result.rows.emplace_back();
-    chosen.token = step.chosen[i].token;
-    chosen.logprob = step.chosen[i].logprob;
-    const ScoredToken* const top = step.top + i * kMaxTopTokens;
-    for (int32_t j = 0; j < step.top_tokens[i] && top[j].token >= 0; ++j) {
-      chosen.top.push_back({top[j].token, top[j].logprob});
-    }
-  }
+  step.choices.Report(&result);
   if (step.encodes) result.encode_time = TimeBetween(step.begin, step.encoded);
   result.step_time = TimeBetween(step.begin, step.end);
   return result;

@@ -8,6 +8,7 @@
 
 #include "engine/model/model.h"
 #include "engine/runner/device_inputs.h"
+#include "engine/runner/device_rows.h"
 #include "engine/runner/runner.h"
 #include "engine/runner/step_inputs.h"
 #include "engine/runner/token_sets.h"
@@ -26,8 +27,8 @@ struct CudaRunnerLimits {
 
 // Launch puts a step on the device's stream and returns; one more may be launched before the first
 // is collected. A step of one token a row is a recorded graph, made at the start for some numbers
-// of rows; fewer rows are filled up. Rows choose on the device, whatever their options, and feed
-// the next step there. Used by one thread.
+// of rows, with and without beam search; fewer rows are filled up. Rows choose on the device,
+// whatever their options, and feed the next step there. Used by one thread.
 class CudaRunner final : public Runner {
  public:
   // Records the graphs, and runs every kind of step once, with prefixes of some length. `device`
@@ -44,11 +45,11 @@ class CudaRunner final : public Runner {
  private:
   // A step on its way. Events and pinned memory are kept for the next but one.
   struct InFlight {
+    InFlight(kernels::cuda::Device* device, int64_t rows) : choices(device, rows) {}
+
     uint64_t id = 0;
-    std::vector<int32_t> top_tokens;  // alternatives to report, of each row
     bool encodes = false;
-    kernels::cuda::ScoredToken* chosen = nullptr;  // pinned [max_rows]
-    kernels::cuda::ScoredToken* top = nullptr;     // pinned [max_rows, kMaxTopTokens]
+    StepChoices choices;
     cudaEvent_t begin = nullptr;
     cudaEvent_t encoded = nullptr;
     cudaEvent_t end = nullptr;
@@ -59,15 +60,15 @@ class CudaRunner final : public Runner {
   // Runs a step of each kind that is no graph, so that no request waits for, and no step path has,
   // what libraries load on first use.
   absl::Status WarmUp();
-  // The decoder program with what surrounds it, for arrays in these places.
-  void RunDecoder(const DeviceDecoderInputs& inputs);
+  void RecordGraph(size_t rows, bool beams);
+  // The decoder program with what surrounds it, for arrays in these places. `beams`: whether rows
+  // may be in beam search.
+  void RunDecoder(DeviceDecoderInputs inputs, bool beams);
 
   void Encode(const StepPlan& plan);
   absl::Status Decode(const StepPlan& plan, InFlight* step);
   // How the rows that inputs_ was built of choose. What those that start need goes to the device.
   absl::Span<const kernels::cuda::RowChoice> SendRows(const StepPlan& plan, RowRange range);
-  // Copies what a run chose to the host.
-  void FetchChoices(RowRange range, InFlight* step);
   DecoderPadding PaddingFor(size_t rows) const;
   absl::Status status() const;
 
@@ -78,13 +79,11 @@ class CudaRunner final : public Runner {
   StepInputs inputs_;
   std::vector<kernels::cuda::RowChoice> rows_;
   DeviceInputs device_inputs_;
-  std::map<size_t, kernels::cuda::Graph> graphs_;  // by the number of rows
+  // By the number of rows: [0] for steps without beam search, [1] for those with.
+  std::map<size_t, kernels::cuda::Graph> graphs_[2];
 
   TokenSets token_sets_;
-  kernels::cuda::RowSlots slots_;                 // max_rows, and one for filling rows
-  kernels::cuda::ScoredToken* chosen_ = nullptr;  // device [max_rows]
-  kernels::cuda::ScoredToken* top_ = nullptr;     // device [max_rows, kMaxTopTokens]
-
+  DeviceRows device_rows_;  // max_rows, and one for filling rows
   InFlight steps_[2];
   uint64_t launched_ = 0;
   uint64_t collected_ = 0;

@@ -1,5 +1,7 @@
 #include "engine/runner/device_choice.h"
 
+#include <algorithm>
+
 #include "engine/decode/processors.h"
 #include "engine/types/require.h"
 
@@ -12,6 +14,8 @@ using kernels::cuda::RowChoice;
 using kernels::cuda::TokenSet;
 
 static_assert(kMaxTopTokens == kMaxTopLogprobs);
+static_assert(kernels::cuda::kMaxBeams == kMaxBeams);
+static_assert(kernels::cuda::kMaxContinuations == kMaxBeamCandidates);
 
 // Has the device run a link of the chain (LogitsProcessors).
 void Add(Processor processor, const DecodeParams& params, RowChoice* choice) {
@@ -39,13 +43,43 @@ void Add(Processor processor, const DecodeParams& params, RowChoice* choice) {
   }
 }
 
+// Whether a processor, and a log-softmax behind it, leave the same of logits as of the log-softmax
+// of these.
+bool TakesLogits(Processor processor) {
+  switch (processor) {
+    case Processor::kRepetitionPenalty: return false;
+    case Processor::kNoRepeatNgram:
+    case Processor::kMinNewTokens:
+    case Processor::kForcedBos:
+    case Processor::kForcedEos:
+    case Processor::kSuppressTokens:
+    case Processor::kBeginSuppressTokens: return true;
+  }
+  return false;
+}
+
+// In beam search the processors work on log-probabilities. To normalise before them is wasted where
+// it is done again behind them and changes nothing.
+void AddBeams(const RowPlan& row, const RowPosition& position, RowChoice* choice) {
+  const DecodeParams& params = *row.params;
+  choice->beams = params.num_beams;
+  choice->beam_candidates = params.beam_candidates();
+  choice->beam_score = row.beam_score;
+  choice->top_tokens = 0;
+  for (const LogitsProcessor& link : LogitsProcessors()) {
+    if (!link.applies(params, position)) continue;
+    if (!params.renormalize_logits || !TakesLogits(link.id)) choice->on_log_probs = true;
+  }
+  choice->renormalize = choice->on_log_probs && params.renormalize_logits;
+}
+
 }  // namespace
 
 RowChoice ChoiceOf(const RowPlan& row) {
   const DecodeParams& params = *row.params;
   Require(params.top_logprobs <= kMaxTopTokens, "more alternatives than there is room for");
-  const size_t pending = row.tokens.empty() ? 1 : 0;
-  const RowPosition position{.length = static_cast<int32_t>(row.history.size() + pending),
+  const auto fed = static_cast<int32_t>(std::max<size_t>(row.tokens.size(), 1));
+  const RowPosition position{.length = row.first_position + fed,
                              .prompt_length = row.prompt_length};
   RowChoice choice{.slot = row.slot,
                    .length = position.length,
@@ -60,13 +94,14 @@ RowChoice ChoiceOf(const RowPlan& row) {
   for (const LogitsProcessor& link : LogitsProcessors()) {
     if (link.applies(params, position)) Add(link.id, params, &choice);
   }
+  if (params.beam_search()) AddBeams(row, position, &choice);
   return choice;
 }
 
 absl::Span<const TokenId> TokensOf(const DecodeParams& params, TokenSet set) {
   switch (set) {
     case TokenSet::kEos:
-      if (params.min_new_tokens == 0) return {};
+      if (params.min_new_tokens == 0 && !params.beam_search()) return {};
       return params.eos_tokens;
     case TokenSet::kSuppressed: return params.suppress_tokens;
     case TokenSet::kBeginSuppressed: return params.begin_suppress_tokens;

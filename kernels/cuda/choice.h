@@ -16,6 +16,10 @@ constexpr uint32_t BitOf(TokenSet set) {
 // Most alternatives that are reported with a token.
 inline constexpr int32_t kMaxTopTokens = 20;
 
+// Most rows of a request in beam search, and most continuations that it chooses in a step.
+inline constexpr int32_t kMaxBeams = 16;
+inline constexpr int32_t kMaxContinuations = 64;
+
 // How one row chooses its next token in one step. The values say by themselves what is off; the
 // defaults are the plain greedy choice. The processors' order is that of the members.
 struct RowChoice {
@@ -35,6 +39,25 @@ struct RowChoice {
   float min_p = 0.0f;
   uint64_t seed = 0;        // of the draw, with `hypothesis` and `length`: SamplingUniform
   uint32_t hypothesis = 0;  // row number within the request
+
+  // Rows of the request in beam search, all of them in the step and next to each other in the order
+  // of `hypothesis`; 0 = not in beam search. Its kEos set must be on the device.
+  int32_t beams = 0;
+  int32_t beam_candidates = 0;     // continuations that the rows choose together
+  int32_t first_continuation = 0;  // where the request's go
+  float beam_score = 0.0f;         // with tokens that the host knows: the row's score
+  // Whether the processors work on log-probabilities, else on logits; and whether what they leave
+  // is normalised again.
+  bool on_log_probs = false;
+  bool renormalize = false;
+};
+
+// In beam search: a token behind the row `hypothesis` of its request, and the score that they have
+// together.
+struct Continuation {
+  int32_t hypothesis;
+  int32_t token;
+  float score;
 };
 
 // A token with its natural log-probability; a negative token is none.

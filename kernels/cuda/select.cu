@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "kernels/cuda/beam_select.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/process_logits.cuh"
+#include "kernels/cuda/row_summary.cuh"
 #include "kernels/cuda/sample.cuh"
 
 namespace transept::kernels::cuda {
@@ -17,7 +19,9 @@ __global__ void __launch_bounds__(kFeedThreads) Feed(const TokenFeed feed) {
   WaitForPredecessor();
   const int64_t row = (int64_t{blockIdx.x} * kFeedThreads + threadIdx.x) / 32;
   if (row >= feed.num_rows) return;
-  int32_t* history = feed.slots.history + feed.rows[row].slot * feed.slots.history_stride;
+  const RowChoice& choice = feed.rows[row];
+  const int64_t slot_begin = choice.slot * feed.slots.history_stride;
+  int32_t* history = feed.slots.history + slot_begin;
   const int32_t end = feed.query_offsets[row + 1];
   for (int32_t i = feed.query_offsets[row] + threadIdx.x % 32; i < end; i += 32) {
     const int32_t token = feed.token_ids[i];
@@ -25,101 +29,16 @@ __global__ void __launch_bounds__(kFeedThreads) Feed(const TokenFeed feed) {
       feed.token_ids[i] = history[feed.positions[i]];
     } else {
       history[feed.positions[i]] = token;
+      if (choice.beams > 0) feed.slots.beam_scores[choice.slot] = choice.beam_score;
     }
+    if (choice.beams > 0) feed.slots.ancestry[slot_begin + feed.positions[i]] = 0;
   }
-}
-
-// Part of a row's scores in brief.
-struct Summary {
-  float max = -INFINITY;
-  int32_t argmax = INT32_MAX;  // the lowest id with that score; none is behind all others
-  float sum = 0.0f;            // of exp(score - max)
-
-  __device__ float LogProb(float score) const {
-    if (max == INFINITY && score == max) return 0.0f;
-    if (isinf(max) || isnan(score)) return -INFINITY;
-    return score - max - logf(sum);
-  }
-};
-
-// Lane-wise, for reductions. Empty parts have max -infinity and sum 0.
-__device__ Summary Merge(const Summary& a, const Summary& b) {
-  const bool second = b.max > a.max || (b.max == a.max && b.argmax < a.argmax);
-  const Summary& top = second ? b : a;
-  const Summary& other = second ? a : b;
-  const float share = other.max == -INFINITY ? 0.0f : other.sum * expf(other.max - top.max);
-  return {top.max, top.argmax, top.sum + share};
-}
-
-__device__ Summary MergeWarp(Summary s) {
-#pragma unroll
-  for (int distance = 16; distance > 0; distance /= 2) {
-    const Summary other{__shfl_xor_sync(~0u, s.max, distance),
-                        __shfl_xor_sync(~0u, s.argmax, distance),
-                        __shfl_xor_sync(~0u, s.sum, distance)};
-    s = Merge(s, other);
-  }
-  return s;
-}
-
-// In every thread of warp 0 the result of the block.
-__device__ Summary MergeBlock(Summary s) {
-  __shared__ Summary warps[kSelectWarps];
-  s = MergeWarp(s);
-  if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = s;
-  __syncthreads();
-  return MergeWarp(threadIdx.x < kSelectWarps ? warps[threadIdx.x] : Summary{});
-}
-
-__device__ Summary Summarize(const RowPart& part) {
-  Summary mine;
-  for (int i = part.begin + threadIdx.x; i < part.end; i += kSelectThreads) {
-    if (part.scores[i] > mine.max) {
-      mine.max = part.scores[i];
-      mine.argmax = i;
-    }
-  }
-  for (int i = part.begin + threadIdx.x; i < part.end; i += kSelectThreads) {
-    if (part.scores[i] > -INFINITY) mine.sum += expf(part.scores[i] - mine.max);
-  }
-  return MergeBlock(mine);
 }
 
 struct Parameters {
   TokenChoice choice;
-  Summary* parts;     // [rows, splits]
-  uint32_t* arrived;  // [rows], zero between launches
+  ChoicePlan plan;
 };
-
-// Leaves a part's summary to the block that is the last of its row to do so, and returns whether
-// that is this one.
-__device__ bool ArrivesLast(const Parameters& p, const Summary& mine) {
-  __shared__ bool last;
-  if (threadIdx.x == 0) {
-    const int64_t row = blockIdx.y;
-    Summary* part = p.parts + row * gridDim.x + blockIdx.x;
-    __stcg(&part->max, mine.max);
-    __stcg(&part->argmax, mine.argmax);
-    __stcg(&part->sum, mine.sum);
-    __threadfence();
-    last = atomicAdd(p.arrived + row, 1) == gridDim.x - 1;
-    if (last) p.arrived[row] = 0;
-    __threadfence();
-  }
-  __syncthreads();
-  return last;
-}
-
-// In every thread.
-__device__ Summary MergeParts(const Parameters& p) {
-  Summary total;
-  const int splits = static_cast<int>(gridDim.x);
-  for (int i = threadIdx.x % 32; i < splits; i += 32) {
-    const Summary* part = p.parts + int64_t{blockIdx.y} * splits + i;
-    total = Merge(total, {__ldcg(&part->max), __ldcg(&part->argmax), __ldcg(&part->sum)});
-  }
-  return MergeWarp(total);
-}
 
 __device__ void ReportTop(const float* scores, int vocab, int count, const Summary& total,
                           SelectScratch& scratch, ScoredToken* top) {
@@ -157,7 +76,7 @@ __device__ void Finish(const TokenChoice& c, const Summary& total, SelectScratch
 }
 
 // Grid: (splits, rows). Each block processes and sums up a part of a row; the last one to end
-// chooses. A plain greedy row costs that one pass.
+// chooses. A plain greedy row costs that one pass. Rows in beam search are only summed up.
 __global__ void __launch_bounds__(kSelectThreads, 2) Choose(const Parameters p) {
   LetSuccessorStart();
   WaitForPredecessor();
@@ -167,14 +86,41 @@ __global__ void __launch_bounds__(kSelectThreads, 2) Choose(const Parameters p) 
     SelectScratch selection;
   } shared;
   const TokenChoice& c = p.choice;
-  const int vocab = static_cast<int>(c.logits.width);
-  const int each = (vocab + gridDim.x - 1) / gridDim.x;
-  RowPart part;
-  part.scores = static_cast<float*>(c.logits.data) + blockIdx.y * c.logits.stride;
-  part.begin = min(static_cast<int>(blockIdx.x) * each, vocab);
-  part.end = min(part.begin + each, vocab);
-  ProcessLogits(part, c.slots, c.rows[blockIdx.y], shared.seen);
-  if (ArrivesLast(p, Summarize(part))) Finish(c, MergeParts(p), shared.selection);
+  const RowChoice& choice = c.rows[blockIdx.y];
+  const RowPart part = PartOf(c.logits);
+  if (!choice.on_log_probs) ProcessLogits(part, c.slots, choice, shared.seen);
+  if (!p.plan.parts.ArrivesLast(Summarize(part))) return;
+  const Summary total = p.plan.parts.Total();
+  if (choice.beams == 0) {
+    Finish(c, total, shared.selection);
+  } else if (threadIdx.x == 0) {
+    p.plan.totals[blockIdx.y] = total;
+  }
+}
+
+// Beam search reads a row several times: parts of this size stay in the second-level cache.
+constexpr int64_t kCachedPart = 1 << 14;
+
+ChoicePlan PlanChoice(const TokenChoice& choice, Device& device) {
+  const int64_t rows = std::max<int64_t>(choice.num_rows, 1);
+  const auto parts_of = [&](int64_t size) { return (choice.logits.width + size - 1) / size; };
+  const bool beams = choice.continuations != nullptr;
+  const int64_t best_bytes = beams ? kMaxContinuations * sizeof(ScoredKey) : 0;
+  const int64_t room = Device::kWorkspaceBytes / rows - sizeof(Summary);
+  const int64_t fewest = parts_of(kMaxPart);
+  int64_t splits = std::clamp<int64_t>(2 * device.multiprocessors() / rows, fewest,
+                                       std::max<int64_t>(fewest, 32));
+  if (beams) splits = std::max(splits, parts_of(kCachedPart));
+  splits =
+      std::max(fewest, std::min<int64_t>(splits, room / (best_bytes + int64_t{sizeof(Summary)})));
+
+  ChoicePlan plan{.splits = static_cast<unsigned>(splits)};
+  auto* const best = static_cast<ScoredKey*>(device.workspace());
+  if (beams) plan.best = best;
+  plan.parts = {reinterpret_cast<Summary*>(best + rows * splits * best_bytes / sizeof(ScoredKey)),
+                device.counters()};
+  plan.totals = plan.parts.parts + rows * splits;
+  return plan;
 }
 
 }  // namespace
@@ -187,14 +133,11 @@ void FeedTokens(const TokenFeed& feed, Device& device) {
 }
 
 void ChooseTokens(const TokenChoice& choice, Device& device) {
-  const int64_t rows = std::max<int64_t>(choice.num_rows, 1);
-  const int64_t fewest = (choice.logits.width + kMaxPart - 1) / kMaxPart;
-  const int64_t splits = std::clamp<int64_t>(2 * device.multiprocessors() / rows, fewest,
-                                             std::max<int64_t>(fewest, 32));
-  Launch(
-      device, "choosing tokens",
-      {dim3(static_cast<unsigned>(splits), static_cast<unsigned>(choice.num_rows)), kSelectThreads},
-      Choose, Parameters{choice, static_cast<Summary*>(device.workspace()), device.counters()});
+  const ChoicePlan plan = PlanChoice(choice, device);
+  Launch(device, "choosing tokens",
+         {dim3(plan.splits, static_cast<unsigned>(choice.num_rows)), kSelectThreads}, Choose,
+         Parameters{choice, plan});
+  if (choice.continuations != nullptr) ChooseBeams(choice, plan, device);
 }
 
 }  // namespace transept::kernels::cuda

@@ -13,6 +13,10 @@ namespace transept::kernels::cuda {
 struct RowSlots {
   int32_t* history = nullptr;  // [slots, history_stride]: the target's tokens by position
   int64_t history_stride = 0;
+  // Of rows in beam search: DecoderInputs::ancestry, [slots, history_stride]; the sums of their
+  // tokens' log-probabilities [slots].
+  int8_t* ancestry = nullptr;
+  float* beam_scores = nullptr;
   // [slots, kTokenSets, set_words]: token i is bit i % 32 of word i / 32.
   const uint32_t* token_sets = nullptr;
   int64_t set_words = 0;
@@ -29,6 +33,8 @@ struct TokenFeed {
 };
 // Writes the tokens that the host knows to their rows' histories, and takes the others from there:
 // a row that starts, or resumes, with its whole history leaves it on the device for its next steps.
+// In beam search a row has itself written what it is fed, and one whose tokens the host knows has
+// the score that it says.
 void FeedTokens(const TokenFeed& feed, Device& device);
 
 // For each row of float32 `logits`, which become scratch: runs the logits processors, chooses a
@@ -38,6 +44,10 @@ void FeedTokens(const TokenFeed& feed, Device& device);
 // of where two tokens' shares of the probability meet, or top-p's or min-p's bound that close to a
 // token's: sums and exponentials round in other places. A row's token depends on nothing else of
 // the batch.
+//
+// Rows in beam search choose together, as StepResult::beams says (engine/types/batch.h), and are
+// left as the request's next rows: with their histories, ancestry and scores. Fewer than `beams`
+// continuations that are no EOS leave rows of score -infinity.
 struct TokenChoice {
   Activations logits;
   const RowChoice* rows = nullptr;  // [num_rows]
@@ -47,6 +57,8 @@ struct TokenChoice {
   // [num_rows, kMaxTopTokens]: the first top_tokens of a row are written, best first, up to and
   // with the first that there is none for.
   ScoredToken* top = nullptr;
+  // Each request's at first_continuation, best first. Null when no row is in beam search.
+  Continuation* continuations = nullptr;
 };
 void ChooseTokens(const TokenChoice& choice, Device& device);
 

@@ -30,7 +30,11 @@ class DeviceChoice : public ::testing::Test {
     row.params = &params_;
     row.prompt_length = prompt_length_;
     row.history = history_;
-    if (!pending) row.tokens = row.history;
+    if (pending) {
+      row.first_position = known;
+    } else {
+      row.tokens = row.history;
+    }
     return ChoiceOf(row);
   }
 
