@@ -170,6 +170,7 @@ std::vector<Request> MixedRequests() {
     request.params.eos_tokens = {1};
     request.params.do_sample = i % 4 == 1;
     request.params.num_sequences = i % 4 == 1 ? 2 : 1;
+    request.params.num_beams = i % 4 == 2 ? 3 : 1;
     request.params.top_logprobs = i % 5 == 0 ? 3 : 0;
   }
   return requests;

@@ -13,6 +13,7 @@
 #include "engine/runner/device_choice.h"
 #include "engine/runner/token_sets.h"
 #include "kernels/cuda/select.h"
+#include "tests/engine/runner/shared_memory.h"
 
 namespace transept {
 namespace {
@@ -48,28 +49,6 @@ std::vector<float> RandomLogits(int64_t vocab, uint32_t seed, float deviation) {
   for (float& logit : logits) logit = normal(random);
   return logits;
 }
-
-// Memory that both sides see.
-template <typename T>
-class Shared {
- public:
-  explicit Shared(size_t size) : size_(size) {
-    EXPECT_EQ(cudaMallocManaged(&data_, size * sizeof(T)), cudaSuccess);
-  }
-  Shared(const std::vector<T>& values) : Shared(values.size()) {
-    std::copy(values.begin(), values.end(), data_);
-  }
-  ~Shared() { cudaFree(data_); }
-  Shared(const Shared&) = delete;
-  Shared& operator=(const Shared&) = delete;
-
-  T* data() { return data_; }
-  T& operator[](size_t i) { return data_[i]; }
-
- private:
-  const size_t size_;
-  T* data_ = nullptr;
-};
 
 class GpuChoiceTest : public ::testing::Test {
  protected:
