@@ -32,22 +32,39 @@ __global__ void __launch_bounds__(kSelectThreads, 2) ProcessLogProbs(const Param
   if (threadIdx.x == 0) *total = after;
 }
 
+// How a row's continuations score: what is worked out once for all of them.
+struct RowScores {
+  Summary total;
+  float log_sum;
+  float before;  // the row's own score
+  bool are_log_probs;
+
+  __device__ RowScores(const Parameters& p, int64_t row)
+      : total(p.plan.totals[row]),
+        log_sum(logf(total.sum)),
+        before(p.choice.slots.beam_scores[p.choice.rows[row].slot]),
+        are_log_probs(p.choice.rows[row].on_log_probs && !p.choice.rows[row].renormalize) {}
+
+  __device__ float Of(float score) const {
+    if (are_log_probs) return score + before;
+    if (isinf(total.max)) return total.LogProb(score) + before;
+    return score - total.max - log_sum + before;  // may be NaN
+  }
+};
+
 // Grid: (splits, rows).
-__global__ void __launch_bounds__(kSelectThreads, 2) SelectOfRows(const Parameters p) {
+__global__ void __launch_bounds__(kSelectThreads, 4) SelectOfRows(const Parameters p) {
   LetSuccessorStart();
   WaitForPredecessor();
   __shared__ BestKeysScratch scratch;
   const RowChoice& choice = p.choice.rows[blockIdx.y];
   if (choice.beams == 0) return;
   const RowPart part = PartOf(p.choice.logits);
-  const Summary total = p.plan.totals[blockIdx.y];
-  const bool are_log_probs = choice.on_log_probs && !choice.renormalize;
-  const float before = p.choice.slots.beam_scores[choice.slot];
+  const RowScores scores(p, blockIdx.y);
   const uint32_t first = choice.hypothesis * static_cast<uint32_t>(p.choice.logits.width);
   const auto key = [&](int i) {
     const int token = part.begin + i;
-    const float score = __ldcg(part.scores + token);
-    return KeyOf((are_log_probs ? score : total.LogProb(score)) + before, first + token);
+    return KeyOf(scores.Of(__ldcg(part.scores + token)), first + token);
   };
   ScoredKey* const best =
       p.plan.best + (int64_t{blockIdx.y} * gridDim.x + blockIdx.x) * kMaxContinuations;
@@ -69,13 +86,19 @@ __device__ bool IsEos(const RowSlots& slots, int32_t slot, int32_t token) {
   return words[token / 32] >> (token % 32) & 1;
 }
 
-// The first beams of `found` that are no EOS, by one thread. Were there fewer, rows that nothing
-// can continue would fill up.
-__device__ void PickRows(const RowSlots& slots, const RowChoice& choice, const Continuation* found,
-                         NextRows* next) {
+// What a request found.
+struct Found {
+  Continuation continuations[kMaxContinuations];
+  bool ends[kMaxContinuations];  // whether the token is an EOS
+};
+
+// The first continuations that do not end, by one thread. Were they fewer than the beams, rows that
+// nothing can continue would fill up.
+__device__ void PickRows(const RowChoice& choice, const Found& all, NextRows* next) {
+  const Continuation* const found = all.continuations;
   int rows = 0;
   for (int i = 0; i < choice.beam_candidates && rows < choice.beams; ++i) {
-    if (IsEos(slots, choice.slot, found[i].token)) continue;
+    if (all.ends[i]) continue;
     next->parents[rows] = found[i].hypothesis;
     next->tokens[rows] = found[i].token;
     next->scores[rows++] = found[i].score;
@@ -112,32 +135,46 @@ __device__ void TakePasts(const RowSlots& slots, const RowChoice* rows, const Ne
   }
 }
 
+// The best of a request's parts of rows. Each part's are in order: neighbours share a list, and the
+// groups of threads that EmitBest looks at should each see some from in front and some from behind.
+__device__ void FindBest(const Parameters& p, const RowChoice& choice, BestKeysScratch& scratch,
+                         Found* found) {
+  const ScoredKey* const best =
+      p.plan.best + int64_t{blockIdx.x} * p.plan.splits * kMaxContinuations;
+  const auto vocab = static_cast<uint32_t>(p.choice.logits.width);
+  const int count = choice.beam_candidates;
+  const int size = choice.beams * static_cast<int>(p.plan.splits) * count;
+  const int rounds = (size + kSelectThreads - 1) / kSelectThreads;
+  const auto key = [&](int i) -> ScoredKey {
+    constexpr int kShift = 37;
+    const int round = i / kSelectThreads;
+    const int at = round * kSelectThreads + (i + kShift * round) % kSelectThreads;
+    return at < size ? best[at / count * kMaxContinuations + at % count] : 0;
+  };
+  EmitBest(rounds * kSelectThreads, count, scratch, key, [&](int rank, ScoredKey key) {
+    const uint32_t index = key == 0 ? 0 : IndexOf(key);
+    const auto token = static_cast<int32_t>(index % vocab);
+    found->continuations[rank] = {static_cast<int32_t>(index / vocab), token, ScoreOfKey(key)};
+    found->ends[rank] = IsEos(p.choice.slots, choice.slot, token);
+  });
+}
+
 // Grid: rows. The block of a request's first row works for all of them.
 __global__ void __launch_bounds__(kSelectThreads) SelectOfRequests(const Parameters p) {
   LetSuccessorStart();
   WaitForPredecessor();
   __shared__ BestKeysScratch scratch;
-  __shared__ Continuation found[kMaxContinuations];
+  __shared__ Found found;
   __shared__ NextRows next;
   const RowChoice* const rows = p.choice.rows + blockIdx.x;
   const RowChoice& choice = rows[0];
   if (choice.beams == 0 || choice.hypothesis > 0) return;
   const RowSlots& slots = p.choice.slots;
-  const auto vocab = static_cast<uint32_t>(p.choice.logits.width);
-  const int lists = choice.beams * static_cast<int>(p.plan.splits);
-  const ScoredKey* const best =
-      p.plan.best + int64_t{blockIdx.x} * p.plan.splits * kMaxContinuations;
-  EmitBest(
-      lists * choice.beam_candidates, choice.beam_candidates, scratch,
-      [&](int i) { return best[i % lists * kMaxContinuations + i / lists]; },
-      [&](int rank, ScoredKey key) {
-        const uint32_t index = key == 0 ? 0 : IndexOf(key);
-        found[rank] = {static_cast<int32_t>(index / vocab), static_cast<int32_t>(index % vocab),
-                       ScoreOfKey(key)};
-      });
-  if (threadIdx.x == 0) PickRows(slots, choice, found, &next);
+  FindBest(p, choice, scratch, &found);
+  if (threadIdx.x == 0) PickRows(choice, found, &next);
   if (threadIdx.x < choice.beam_candidates) {
-    p.choice.continuations[choice.first_continuation + threadIdx.x] = found[threadIdx.x];
+    p.choice.continuations[choice.first_continuation + threadIdx.x] =
+        found.continuations[threadIdx.x];
   }
   __syncthreads();
   TakePasts(slots, rows, next);
