@@ -213,6 +213,19 @@ TEST_F(GpuSteps, CallOnlyWhatNeitherAllocatesNorWaits) {
   EXPECT_EQ(BlocksHeld(**engine), 0);
 }
 
+// A GPU does not draw beams.
+TEST_F(GpuSteps, RefuseToDrawBeams) {
+  const auto engine = Create(GpuConfig());
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  Request request = MixedRequests().front();
+  request.params.num_beams = 3;
+  request.params.do_sample = true;
+  const absl::Status status =
+      (*engine)->Submit(request, std::make_shared<CollectingSink>()).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("do_sample"));
+}
+
 // What is logged while it lives, from warnings on.
 class LogCapture {
  public:

@@ -117,5 +117,36 @@ TEST_F(DeviceChoice, SetsThatNoStepBansAreEmpty) {
   EXPECT_THAT(TokensOf(params_, TokenSet::kBeginSuppressed), IsEmpty());
 }
 
+TEST_F(DeviceChoice, BeamsChooseTogether) {
+  params_.num_beams = 4;
+  params_.top_logprobs = 3;
+  const RowChoice choice = At(4);
+  EXPECT_EQ(choice.beams, 4);
+  EXPECT_EQ(choice.hypothesis, 2u);
+  EXPECT_EQ(choice.beam_candidates, 12);  // two tokens may end a beam
+  EXPECT_EQ(choice.top_tokens, 0);
+  EXPECT_FALSE(choice.on_log_probs);
+  EXPECT_FALSE(choice.renormalize);
+  EXPECT_THAT(TokensOf(params_, TokenSet::kEos), ElementsAre(1, 2));
+}
+
+// One log-softmax does for two, where nothing between them tells the difference.
+TEST_F(DeviceChoice, BeamsAreProcessedAsLogProbabilitiesWhereThatMatters) {
+  params_.num_beams = 2;
+  params_.renormalize_logits = true;
+  EXPECT_FALSE(At(4).on_log_probs);
+  params_.suppress_tokens = {5};
+  EXPECT_FALSE(At(4).on_log_probs);
+  params_.renormalize_logits = false;
+  EXPECT_TRUE(At(4).on_log_probs);
+  EXPECT_FALSE(At(4).renormalize);
+  params_.renormalize_logits = true;
+  params_.repetition_penalty = 1.5f;
+  EXPECT_TRUE(At(4).on_log_probs);
+  EXPECT_TRUE(At(4).renormalize);
+  params_.num_beams = 1;
+  EXPECT_FALSE(At(4).on_log_probs);
+}
+
 }  // namespace
 }  // namespace transept
