@@ -10,6 +10,7 @@
 #include <ostream>
 #include <random>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -22,6 +23,7 @@ namespace transept {
 namespace {
 
 constexpr char kDevice[] = TRANSEPT_TEST_DEVICE;
+constexpr bool kOnCpu = std::string_view(kDevice) == "cpu";
 constexpr int kRequests = 80;  // different ones
 constexpr int kClients = 96;   // at a time
 
