@@ -135,6 +135,11 @@ EngineInfo InfoOf(const ModelSpec& spec, const ModelOptions& options, const Requ
   return info;
 }
 
+SchedulerOptions OptionsFor(const Runner& runner, SchedulerOptions options) {
+  options.encode_beside_rows = runner.encodes_beside_rows();
+  return options;
+}
+
 EngineImpl::EngineImpl(const config::EngineConfig& config, const EngineOptions& options,
                        LoadedModel loaded, std::shared_ptr<const Tokenizer> tokenizer)
     : limits_(LimitsOf(config, loaded.model->spec())),
@@ -144,7 +149,8 @@ EngineImpl::EngineImpl(const config::EngineConfig& config, const EngineOptions& 
       loaded_(std::move(loaded)),
       blocks_(loaded_.model->options().num_blocks),
       sources_(&blocks_, options.model.block_size, config.source_cache),
-      scheduler_(options.scheduler, &blocks_, &sources_, tokenizer_.get()) {
+      scheduler_(OptionsFor(*loaded_.runner, options.scheduler), &blocks_, &sources_,
+                 tokenizer_.get()) {
   stats_ = scheduler_.stats();
   thread_ = std::thread([this] { Run(); });
 }

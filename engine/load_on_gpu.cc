@@ -41,9 +41,10 @@ struct Budget {
   size_t limit = 0;  // what the model may take: weights, buffers, K/V blocks
 };
 
-// Leaves room for what is allocated once the blocks have theirs: a runner's inputs and graphs.
+// Leaves room for what is allocated once the blocks have theirs: a runner's inputs and graphs, and
+// the encoder's workspace.
 Budget BudgetOf(const EngineOptions& options, kernels::cuda::Device* device) {
-  constexpr size_t kForSteps = size_t{256} << 20;
+  constexpr size_t kForSteps = (size_t{256} << 20) + kernels::cuda::Device::kWorkspaceBytes;
   Budget budget{.total = device->total_memory(), .free = device->AvailableMemory()};
   budget.limit = budget.free;
   if (options.model.fit_blocks) {
@@ -84,7 +85,7 @@ absl::Status CheckPool(const EngineOptions& options, int32_t num_blocks) {
 absl::StatusOr<LoadedModel> LoadOnGpu(const EngineOptions& options, const Checkpoint& checkpoint) {
   if (absl::Status status = CheckSpec(checkpoint.spec()); !status.ok()) return status;
   std::string error;
-  std::unique_ptr<kernels::cuda::Device> opened = kernels::cuda::Device::Open(0, &error);
+  std::unique_ptr<kernels::cuda::Device> opened = kernels::cuda::Device::Open(&error);
   if (opened == nullptr) {
     return absl::FailedPreconditionError(absl::StrCat("device: 'cuda' has no usable GPU: ", error));
   }

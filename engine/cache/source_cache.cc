@@ -52,7 +52,7 @@ int32_t SourceCache::BlocksToAcquire(absl::Span<const TokenId> source) const {
 
 bool SourceCache::IsWritten(absl::Span<const TokenId> source) const {
   const auto found = entries_.find(source);
-  return found != entries_.end() && (*found)->written;
+  return found != entries_.end() && (*found)->written_in > 0;
 }
 
 SourceRef SourceCache::Acquire(absl::Span<const TokenId> source) {
@@ -80,7 +80,7 @@ SourceCache::Entry* SourceCache::Insert(absl::Span<const TokenId> source) {
 void SourceCache::Release(Entry* entry) {
   pool_->Release(entry->blocks);
   if (!idle(*entry)) return;
-  if (!keep_idle_ || !entry->written) {
+  if (!keep_idle_ || entry->written_in == 0) {
     Erase(entry);
     return;
   }

@@ -62,7 +62,7 @@ class SourceCache {
   struct Entry {
     std::vector<TokenId> tokens;
     std::vector<BlockId> blocks;          // never empty
-    bool written = false;                 // see SourceRef::written
+    uint64_t written_in = 0;              // a step, 0 = none yet; see SourceRef::written
     std::list<Entry*>::iterator idle_at;  // in idle_, valid while idle
   };
   // Found by hash, but equal only if all tokens are.
@@ -110,8 +110,10 @@ class SourceRef {
   // Whether the blocks hold the source's K/V. This is stated by who has it encoded, and true from
   // the planning of that step on: steps take effect in order, so whatever is planned later finds
   // the K/V there.
-  bool written() const { return entry_->written; }
-  void MarkWritten() { entry_->written = true; }
+  bool written() const { return entry_->written_in > 0; }
+  // The step, > 0, that has it encoded. REQUIRES: written.
+  uint64_t written_in() const { return entry_->written_in; }
+  void MarkWritten(uint64_t step) { entry_->written_in = step; }
 
  private:
   friend class SourceCache;

@@ -59,10 +59,8 @@ void CpuRunner::ChooseBeams(absl::Span<const RowPlan> rows, StepResult* result) 
 absl::Status CpuRunner::Encode(const StepPlan& plan) {
   inputs_.BuildEncoder(plan);
   const kernels::EncoderInputs inputs = inputs_.encoder();
-  if (inputs.num_tokens > model_.options().max_encoder_tokens) {
-    return absl::InternalError(absl::StrCat("a step encodes ", inputs.num_tokens,
-                                            " tokens; the buffers hold ",
-                                            model_.options().max_encoder_tokens));
+  if (absl::Status fits = CheckFits(inputs, model_.options().max_encoder_tokens); !fits.ok()) {
+    return fits;
   }
   executor_.Run(model_.encoder(), inputs);
   return absl::OkStatus();

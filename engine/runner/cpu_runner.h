@@ -24,6 +24,7 @@ class CpuRunner final : public Runner {
   absl::StatusOr<Ticket> Launch(const StepPlan& plan) override;
   absl::StatusOr<StepResult> Collect(Ticket ticket) override;
   int pipeline_depth() const override { return 0; }
+  bool encodes_beside_rows() const override { return false; }
 
  private:
   absl::Status Encode(const StepPlan& plan);

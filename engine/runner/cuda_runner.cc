@@ -19,7 +19,7 @@ using kernels::cuda::RowChoice;
 // Bytes that a run's arrays take, with room for their alignment.
 size_t InputBytes(const ModelOptions& model, const CudaRunnerLimits& limits) {
   const int64_t rows = model.max_rows;
-  const int64_t tokens = std::max(model.max_encoder_tokens, model.max_decoder_tokens);
+  const int64_t tokens = model.max_decoder_tokens;
   const int64_t tables = BlocksFor(limits.max_target_tokens, model.block_size) +
                          BlocksFor(limits.max_source_tokens, model.block_size);
   constexpr int64_t kArrays = 16;
@@ -66,6 +66,7 @@ CudaRunner::CudaRunner(kernels::cuda::Device* device, const Model* model,
       executor_(device),
       inputs_(model->options().block_size),
       device_inputs_(device, InputBytes(model->options(), limits), /*runs=*/4),
+      encoder_(device, model),
       token_sets_(device, model->options().max_rows, model->logits().width),
       // A row's last token is appended too, though nothing will be fed it.
       device_rows_(device, model->options().max_rows, std::max(limits.max_target_tokens, 1) + 1),
@@ -95,12 +96,13 @@ absl::StatusOr<std::unique_ptr<CudaRunner>> CudaRunner::Create(kernels::cuda::De
                                                                const CudaRunnerLimits& limits) {
   std::unique_ptr<CudaRunner> runner(new CudaRunner(device, model, limits));
   if (!device->ok()) return runner->status();
-  runner->executor_.Prepare(model->encoder());
   runner->executor_.Prepare(model->decoder());
   runner->executor_.set_measuring(true);
+  runner->encoder_.set_measuring(true);
   absl::Status status = runner->RecordGraphs();
   if (status.ok()) status = runner->WarmUp();
   runner->executor_.set_measuring(false);
+  runner->encoder_.set_measuring(false);
   if (!status.ok()) return status;
   return runner;
 }
@@ -163,10 +165,15 @@ absl::Status CudaRunner::WarmUp() {
     row.tokens = row.history = absl::MakeConstSpan(tokens).first(prefix);
     row.blocks = absl::MakeConstSpan(blocks).first(BlocksFor(prefix, block_size));
     row.params = &params;
+    // One after the other: each is measured alone.
+    InFlight& step = steps_[0];
+    device_.Check(cudaEventRecord(step.begin, device_.stream()), "recording an event");
+    absl::Status outcome = encoder_.Launch(plan, step.begin, step.encoded);
+    device_.Check(cudaEventSynchronize(step.encoded), "the first encoding of its kind");
     device_inputs_.BeginStep();
-    Encode(plan);
-    if (absl::Status status = Decode(plan, &steps_[0]); !status.ok()) return status;
+    if (outcome.ok()) outcome = Decode(plan, &step);
     device_.Check(cudaStreamSynchronize(device_.stream()), "the first step of its kind");
+    if (!outcome.ok()) return outcome;
     if (length == most) break;
   }
   spdlog::info("ran the first steps in {:.1f} s", Milliseconds(Clock::now() - start) / 1000);
@@ -217,11 +224,6 @@ absl::Span<const RowChoice> CudaRunner::SendRows(const StepPlan& plan, RowRange 
   return rows_;
 }
 
-void CudaRunner::Encode(const StepPlan& plan) {
-  inputs_.BuildEncoder(plan);
-  executor_.Run(model_.encoder(), device_inputs_.Send(inputs_.encoder()));
-}
-
 absl::Status CudaRunner::Decode(const StepPlan& plan, InFlight* step) {
   const RunLimits limits{.rows = static_cast<size_t>(model_.options().max_rows),
                          .tokens = static_cast<size_t>(model_.options().max_decoder_tokens)};
@@ -268,12 +270,18 @@ absl::StatusOr<Ticket> CudaRunner::Launch(const StepPlan& plan) {
   device_inputs_.BeginStep();
   token_sets_.BeginStep();
   device_.Check(cudaEventRecord(step.begin, device_.stream()), "recording an event");
-  if (step.encodes) Encode(plan);
-  device_.Check(cudaEventRecord(step.encoded, device_.stream()), "recording an event");
-  if (const absl::Status decoded = Decode(plan, &step); !decoded.ok()) {
+  // Rows first: theirs is one launch, the encoder's are hundreds. What frees a block in one step
+  // and what gets it in the next may be on either stream, so that both begin and end a step
+  // together.
+  absl::Status outcome = Decode(plan, &step);
+  if (outcome.ok() && step.encodes) {
+    outcome = encoder_.Launch(plan, step.begin, step.encoded);
+    device_.Check(cudaStreamWaitEvent(device_.stream(), step.encoded), "waiting for the encoder");
+  }
+  if (!outcome.ok()) {
     collected_ = launched_;  // the step before it is void too
     device_.Check(cudaStreamSynchronize(device_.stream()), "ending a failed step");
-    return decoded;
+    return outcome;
   }
   device_.Check(cudaEventRecord(step.end, device_.stream()), "recording an event");
   if (!device_.ok()) return status();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/model/model.h"
+#include "engine/runner/cuda_encoder.h"
 #include "engine/runner/device_inputs.h"
 #include "engine/runner/device_rows.h"
 #include "engine/runner/runner.h"
@@ -25,10 +26,10 @@ struct CudaRunnerLimits {
   int32_t max_target_tokens = 0;  // decoder start, prefix and generated
 };
 
-// Launch puts a step on the device's stream and returns; one more may be launched before the first
-// is collected. A step of one token a row is a recorded graph, made at the start for some numbers
-// of rows, with and without beam search; fewer rows are filled up. Rows choose on the device,
-// whatever their options, and feed the next step there. Used by one thread.
+// Launch puts a step on the device's stream, and its sources on another, and returns; one more may
+// be launched before the first is collected. A step of one token a row is a recorded graph, made at
+// the start for some numbers of rows, with and without beam search; fewer rows are filled up. Rows
+// choose on the device, whatever their options, and feed the next step there. Used by one thread.
 class CudaRunner final : public Runner {
  public:
   // Records the graphs, and runs every kind of step once, with prefixes of some length. `device`
@@ -42,6 +43,7 @@ class CudaRunner final : public Runner {
   absl::StatusOr<Ticket> Launch(const StepPlan& plan) override;
   absl::StatusOr<StepResult> Collect(Ticket ticket) override;
   int pipeline_depth() const override { return 1; }
+  bool encodes_beside_rows() const override { return true; }
 
  private:
   // A step on its way. Events and pinned memory are kept for the next but one.
@@ -66,7 +68,6 @@ class CudaRunner final : public Runner {
   // may be in beam search.
   void RunDecoder(DeviceDecoderInputs inputs, bool beams);
 
-  void Encode(const StepPlan& plan);
   absl::Status Decode(const StepPlan& plan, InFlight* step);
   // How the rows that inputs_ was built of choose. What those that start need goes to the device.
   absl::Span<const kernels::cuda::RowChoice> SendRows(const StepPlan& plan, RowRange range);
@@ -80,6 +81,7 @@ class CudaRunner final : public Runner {
   StepInputs inputs_;
   std::vector<kernels::cuda::RowChoice> rows_;
   DeviceInputs device_inputs_;
+  CudaEncoder encoder_;
   // By the number of rows: [0] for steps without beam search, [1] for those with.
   std::map<size_t, kernels::cuda::Graph> graphs_[2];
 

@@ -27,8 +27,8 @@ class Runner {
   // UNIMPLEMENTED, saying what, if this runner cannot choose tokens so. Thread-safe.
   virtual absl::Status Check(const DecodeParams&) const { return absl::OkStatus(); }
 
-  // Starts a step: encodes plan.encode, writes their cross K/V, then feeds plan.rows and chooses a
-  // token for each. The plan may be gone once this returns.
+  // Starts a step: encodes plan.encode, writes their cross K/V, then or meanwhile feeds plan.rows
+  // and chooses a token for each. The plan may be gone once this returns.
   virtual absl::StatusOr<Ticket> Launch(const StepPlan& plan) = 0;
 
   // Waits for the step and returns what it chose.
@@ -37,6 +37,10 @@ class Runner {
   // How many steps may be in flight while the next one is planned: 0 when Launch itself does the
   // work, 1 on a device that runs on its own.
   virtual int pipeline_depth() const = 0;
+
+  // Whether a step's sources are encoded while its rows are fed, on a device that can do both at
+  // once: rows may read a source only in later steps.
+  virtual bool encodes_beside_rows() const = 0;
 };
 
 }  // namespace transept

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "engine/cache/slot_mapping.h"
 
 namespace transept {
@@ -26,6 +27,12 @@ RowRange NextRange(const StepPlan& plan, size_t begin, const RunLimits& limits) 
     range.end += group;
   }
   return range;
+}
+
+absl::Status CheckFits(const kernels::EncoderInputs& inputs, int32_t room) {
+  if (inputs.num_tokens <= room) return absl::OkStatus();
+  return absl::InternalError(
+      absl::StrCat("a step encodes ", inputs.num_tokens, " tokens; the buffers hold ", room));
 }
 
 void StepInputs::BuildEncoder(const StepPlan& plan) {

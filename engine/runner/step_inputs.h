@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "engine/types/batch.h"
 #include "kernels/inputs.h"
@@ -25,6 +26,9 @@ struct RunLimits {
 // The longest range of plan.rows from `begin` on that fits into one run; empty if one row, or the
 // rows of one request in beam search, which choose together, do not.
 RowRange NextRange(const StepPlan& plan, size_t begin, const RunLimits& limits);
+
+// INTERNAL unless the encoder's buffers, of `room` tokens, hold all of `inputs`.
+absl::Status CheckFits(const kernels::EncoderInputs& inputs, int32_t room);
 
 // The shape that a decoder step is filled up to, so that its arrays always lie in the same places.
 // Filling rows are fed token 0 at position 0, write to `slot`, and have a source of no tokens.

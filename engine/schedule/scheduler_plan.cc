@@ -116,6 +116,8 @@ void Scheduler::Preempt(Sequence* sequence) {
 
 // Chooses the rows that are fed in this step; all of a search or none.
 void Scheduler::Feed(Sequence* sequence, TokenBudget* budget) {
+  const bool being_written = sequence->source.written_in() == next_step_;
+  if (options_.encode_beside_rows && being_written) return;
   const size_t group = sequence->search ? sequence->rows.size() : 1;
   for (size_t i = 0; i < sequence->rows.size(); i += group) {
     const absl::Span<Row> rows = absl::MakeSpan(sequence->rows).subspan(i, group);
@@ -197,7 +199,7 @@ void Scheduler::EncodeSource(Sequence* sequence, TokenBudget* budget, Step* step
   budget->Take(source.length());
   step->plan.encode.push_back({source.tokens(), source.blocks()});
   step->record.encoded.push_back(sequence->id);
-  source.MarkWritten();
+  source.MarkWritten(next_step_);
   sequence->encoded = true;
   counters_.source_tokens_encoded += source.length();
 }

@@ -15,7 +15,7 @@ namespace transept {
 using BlockId = int32_t;
 
 // A source to encode in this step; its cross K/V goes to `cross_blocks` through the cross slot
-// mapping.
+// mapping, and is there for the rows of this step too unless the runner encodes beside them.
 struct EncodeItem {
   absl::Span<const TokenId> source;
   absl::Span<const BlockId> cross_blocks;  // ceil(source.size() / block_size)
@@ -53,7 +53,7 @@ struct RowPlan {
   float beam_score = 0.0f;
 };
 
-// A planned step: first encode, then decode; either may be empty. Steps take effect in the order of
+// A planned step: encode, and decode; either may be empty. Steps take effect in the order of
 // their ids: blocks and slots that one step uses may be given to others in the next. Every span and
 // pointer is valid until Launch returns.
 struct StepPlan {
@@ -83,7 +83,7 @@ struct StepResult {
   uint64_t id = 0;
   std::vector<GeneratedToken> rows;
   std::vector<std::vector<BeamCandidate>> beams = {};  // one for each request in beam search
-  Duration encode_time{};                              // zero when the step encoded nothing
+  Duration encode_time{};                              // until all was encoded, or zero
   Duration step_time{};                                // the whole step
 };
 

@@ -7,42 +7,48 @@ constexpr int kOldestMajor = 8;  // of the compute capability
 
 }  // namespace
 
-std::unique_ptr<Device> Device::Open(int ordinal, std::string* error) {
-  std::unique_ptr<Device> device(new Device);
-  device->Initialize(ordinal);
+std::unique_ptr<Device> Device::Open(std::string* error) {
+  std::unique_ptr<Device> device(new Device(std::make_shared<Gpu>()));
+  device->ReadProperties();
+  device->CreateStream(Priority::kFirst);
   if (device->ok()) return device;
   *error = device->error();
   return nullptr;
 }
 
-void Device::Initialize(int ordinal) {
+std::unique_ptr<Device> Device::OpenAside() {
+  std::unique_ptr<Device> aside(new Device(gpu_));
+  aside->CreateStream(Priority::kLast);
+  return aside;
+}
+
+void Device::ReadProperties() {
   int count = 0;
   if (!Check(cudaGetDeviceCount(&count), "looking for a GPU")) return;
-  if (ordinal >= count) {
-    error_ = "there is no GPU " + std::to_string(ordinal) + ", only " + std::to_string(count);
-    return;
-  }
   cudaDeviceProp properties;
-  if (!Check(cudaSetDevice(ordinal), "choosing the GPU") ||
-      !Check(cudaGetDeviceProperties(&properties, ordinal), "reading the GPU's properties")) {
-    return;
-  }
-  name_ = properties.name;
-  total_memory_ = properties.totalGlobalMem;
-  multiprocessors_ = properties.multiProcessorCount;
-  max_shared_bytes_ = properties.sharedMemPerBlockOptin;
-  if (properties.major < kOldestMajor) {
-    error_ = name_ + " has compute capability " + std::to_string(properties.major) + "." +
-             std::to_string(properties.minor) + "; 8.0 is the oldest supported";
-    return;
-  }
-  Check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream");
+  if (!Check(cudaGetDeviceProperties(&properties, 0), "reading the GPU's properties")) return;
+  gpu_->name = properties.name;
+  gpu_->total_memory = properties.totalGlobalMem;
+  gpu_->multiprocessors = properties.multiProcessorCount;
+  gpu_->max_shared_bytes = properties.sharedMemPerBlockOptin;
+  if (properties.major >= kOldestMajor) return;
+  gpu_->error = gpu_->name + " has compute capability " + std::to_string(properties.major) + "." +
+                std::to_string(properties.minor) + "; 8.0 is the oldest supported";
+}
+
+void Device::CreateStream(Priority priority) {
+  if (!ok()) return;
+  int last = 0;
+  int first = 0;
+  Check(cudaDeviceGetStreamPriorityRange(&last, &first), "reading the priorities of streams");
+  Check(cudaStreamCreateWithPriority(&stream_, cudaStreamNonBlocking,
+                                     priority == Priority::kFirst ? first : last),
+        "creating a stream");
   Check(cublasLtCreate(&blas_), "starting cuBLASLt");
   Check(cudaMalloc(&workspace_, kWorkspaceBytes), "allocating the workspace");
   Check(cudaMalloc(&counters_, kCounters * sizeof(uint32_t)), "allocating the counters");
-  if (ok()) {
-    Check(cudaMemsetAsync(counters_, 0, kCounters * sizeof(uint32_t), stream_), "clearing");
-  }
+  if (!ok()) return;
+  Check(cudaMemsetAsync(counters_, 0, kCounters * sizeof(uint32_t), stream_), "clearing");
 }
 
 Device::~Device() {
@@ -62,7 +68,7 @@ size_t Device::AvailableMemory() {
 void Device::ReserveShared(const void* kernel, size_t bytes) {
   constexpr size_t kUnasked = size_t{47} << 10;  // what any kernel may have, less static arrays
   if (bytes <= kUnasked) return;
-  size_t& reserved = shared_[kernel];
+  size_t& reserved = gpu_->shared[kernel];
   if (bytes <= reserved) return;
   Check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                              static_cast<int>(bytes)),
@@ -86,8 +92,8 @@ bool Device::Check(cublasStatus_t result, const char* what) {
 
 void Device::Note(const char* what, const char* error, bool out_of_memory) {
   if (!ok()) return;
-  error_ = std::string(what) + ": " + error;
-  out_of_memory_ = out_of_memory;
+  gpu_->error = std::string(what) + ": " + error;
+  gpu_->out_of_memory = out_of_memory;
 }
 
 }  // namespace transept::kernels::cuda

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 namespace transept::kernels::cuda {
 
@@ -17,9 +18,15 @@ namespace transept::kernels::cuda {
 // Not thread-safe.
 class Device {
  public:
-  // The GPU `ordinal`, or null with the reason in `error`: no driver, no such device, too old.
-  static std::unique_ptr<Device> Open(int ordinal, std::string* error);
+  // The first GPU that CUDA shows (CUDA_VISIBLE_DEVICES says which), the one that every thread
+  // works with unasked; or null with the reason in `error`: no driver, no GPU, too old.
+  static std::unique_ptr<Device> Open(std::string* error);
   ~Device();
+
+  // Another stream of the same GPU, with a workspace of its own, whose kernels get what room those
+  // of this one leave. Both have one error, the first that either notes, also of this call. One
+  // thread uses both.
+  std::unique_ptr<Device> OpenAside();
 
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
@@ -28,17 +35,17 @@ class Device {
   // whether all has been well so far.
   bool Check(cudaError_t result, const char* what);
   bool Check(cublasStatus_t result, const char* what);
-  bool ok() const { return error_.empty(); }
-  const std::string& error() const { return error_; }
-  bool out_of_memory() const { return out_of_memory_; }  // whether that was the first failure
+  bool ok() const { return gpu_->error.empty(); }
+  const std::string& error() const { return gpu_->error; }
+  bool out_of_memory() const { return gpu_->out_of_memory; }  // whether that was the first failure
 
   cudaStream_t stream() const { return stream_; }
   cublasLtHandle_t blas() const { return blas_; }
-  const std::string& name() const { return name_; }
-  int multiprocessors() const { return multiprocessors_; }
+  const std::string& name() const { return gpu_->name; }
+  int multiprocessors() const { return gpu_->multiprocessors; }
   // Shared memory that a block may reserve, in bytes.
-  size_t max_shared_bytes() const { return max_shared_bytes_; }
-  size_t total_memory() const { return total_memory_; }
+  size_t max_shared_bytes() const { return gpu_->max_shared_bytes; }
+  size_t total_memory() const { return gpu_->total_memory; }
   // Bytes that can be allocated now.
   size_t AvailableMemory();
 
@@ -53,22 +60,28 @@ class Device {
   uint32_t* counters() const { return counters_; }
 
  private:
-  Device() = default;
-  void Initialize(int ordinal);
+  // What all streams of a GPU have in common.
+  struct Gpu {
+    std::string error;
+    bool out_of_memory = false;
+    std::string name;
+    size_t total_memory = 0;
+    int multiprocessors = 0;
+    size_t max_shared_bytes = 0;
+    std::unordered_map<const void*, size_t> shared;  // reserved, by kernel
+  };
+  enum class Priority { kFirst, kLast };
 
+  explicit Device(std::shared_ptr<Gpu> gpu) : gpu_(std::move(gpu)) {}
+  void ReadProperties();
+  void CreateStream(Priority priority);
   void Note(const char* what, const char* error, bool out_of_memory);
 
-  std::string error_;
-  bool out_of_memory_ = false;
-  std::string name_;
-  size_t total_memory_ = 0;
-  int multiprocessors_ = 0;
-  size_t max_shared_bytes_ = 0;
+  const std::shared_ptr<Gpu> gpu_;
   cudaStream_t stream_ = nullptr;
   cublasLtHandle_t blas_ = nullptr;
   void* workspace_ = nullptr;
   uint32_t* counters_ = nullptr;
-  std::unordered_map<const void*, size_t> shared_;  // reserved, by kernel
 };
 
 }  // namespace transept::kernels::cuda

@@ -128,7 +128,7 @@ class CudaOperationTimer final : public OperationTimer {
 absl::StatusOr<std::unique_ptr<OperationTimer>> MakeCudaOperationTimer(
     const EngineOptions& options, const Checkpoint& checkpoint) {
   std::string error;
-  std::unique_ptr<Device> device = Device::Open(0, &error);
+  std::unique_ptr<Device> device = Device::Open(&error);
   if (device == nullptr) {
     return absl::FailedPreconditionError(absl::StrCat("device: 'cuda' has no usable GPU: ", error));
   }

@@ -11,7 +11,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kTrackNames[] = {"engine thread", "device: steps",
+constexpr const char* kTrackNames[] = {"engine thread", "device: steps", "device: encoder",
                                        "device: operations of an encoder batch",
                                        "device: operations of a decoder step"};
 
@@ -52,6 +52,7 @@ class TracedRunner final : public Runner {
   }
 
   int pipeline_depth() const override { return runner_->pipeline_depth(); }
+  bool encodes_beside_rows() const override { return runner_->encodes_beside_rows(); }
 
  private:
   void AddHost(const char* name, TimePoint begin, json details) {
@@ -64,8 +65,15 @@ class TracedRunner final : public Runner {
     const double begin = std::max(step_end_, end - Microseconds(result.step_time));
     const double encoded = std::min(end, begin + Microseconds(result.encode_time));
     const json& shape = shapes_.front();
-    if (encoded > begin) timeline_.Add(Track::kDevice, "encode", begin, encoded - begin, shape);
-    timeline_.Add(Track::kDevice, "decode", encoded, end - encoded, shape);
+    const bool beside = encodes_beside_rows();
+    if (encoded > begin) {
+      timeline_.Add(beside ? Track::kEncoder : Track::kDevice, "encode", begin, encoded - begin,
+                    shape);
+    }
+    const double decodes_from = beside ? begin : encoded;
+    if (!result.rows.empty()) {
+      timeline_.Add(Track::kDevice, "decode", decodes_from, end - decodes_from, shape);
+    }
     shapes_.pop_front();
     step_end_ = end;
   }

@@ -15,6 +15,7 @@ namespace transept::bench {
 enum class Track : int {
   kHost,               // what the engine thread does with its runner
   kDevice,             // steps
+  kEncoder,            // what of them encodes, where that happens beside the rows
   kEncoderOperations,  // one encoder batch, operation by operation, measured apart
   kDecoderOperations,  // one decoder step, likewise
 };

@@ -162,8 +162,10 @@ cudaError_t cudaMemGetInfo(size_t* available, size_t* total) {
   return call.result;
 }
 
-cudaError_t cudaSetDevice(int) {
-  return Nothing("cudaSetDevice");
+cudaError_t cudaDeviceGetStreamPriorityRange(int* last, int* first) {
+  *last = 0;
+  *first = -5;
+  return Nothing("cudaDeviceGetStreamPriorityRange");
 }
 
 cudaError_t cudaGetLastError() {
@@ -245,14 +247,17 @@ cudaError_t cudaMemsetAsync(void* data, int value, size_t bytes, cudaStream_t) {
 
 // Streams and events. Everything has happened when it was asked for.
 
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  return Make("cudaStreamCreateWithFlags", stream);
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned, int) {
+  return Make("cudaStreamCreateWithPriority", stream);
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   return Destroy("cudaStreamDestroy", stream);
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t) {
   return Nothing("cudaStreamSynchronize");
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) {
+  return Nothing("cudaStreamWaitEvent");
 }
 cudaError_t cudaEventCreate(cudaEvent_t* event) {
   return Make("cudaEventCreate", event);

@@ -21,7 +21,7 @@ std::vector<TokenId> Source(TokenId first, int32_t length) {
 // Takes, marks written, gives back.
 void Use(SourceCache* cache, absl::Span<const TokenId> source) {
   SourceRef ref = cache->Acquire(source);
-  ref.MarkWritten();
+  ref.MarkWritten(1);
 }
 
 TEST(SourceCacheTest, ANewSourceGetsItsBlocksAndIsNotWritten) {
@@ -47,7 +47,7 @@ TEST(SourceCacheTest, IdenticalSourcesShareBlocksAndState) {
     SourceRef second = cache.Acquire(Source(1, 9));
     EXPECT_EQ(first.blocks(), second.blocks());
     EXPECT_FALSE(second.written());
-    first.MarkWritten();
+    first.MarkWritten(1);
     EXPECT_TRUE(second.written());
     first.Reset();
     EXPECT_TRUE(second.written());
@@ -127,7 +127,7 @@ TEST(SourceCacheTest, ClearForgetsWhatIsIdleOnly) {
   SourceCache cache(&pool, kBlockSize, true);
   Use(&cache, Source(10, 4));
   SourceRef used = cache.Acquire(Source(20, 4));
-  used.MarkWritten();
+  used.MarkWritten(1);
   cache.Clear();
   EXPECT_FALSE(cache.IsWritten(Source(10, 4)));
   EXPECT_TRUE(cache.IsWritten(Source(20, 4)));
@@ -164,7 +164,7 @@ TEST(SourceCacheTest, RandomUseKeepsTheBooks) {
         SourceRef ref = cache.Acquire(tokens);
         ASSERT_EQ(ref.written(), written);
         ASSERT_EQ(ref.tokens(), absl::MakeConstSpan(tokens));
-        if (random() % 4 != 0) ref.MarkWritten();
+        if (random() % 4 != 0) ref.MarkWritten(1);
         users.push_back(std::move(ref));
       } else if (!users.empty()) {
         std::swap(users[random() % users.size()], users.back());

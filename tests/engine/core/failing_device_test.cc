@@ -58,6 +58,7 @@ class FailingRunner final : public Runner {
   }
 
   int pipeline_depth() const override { return depth_; }
+  bool encodes_beside_rows() const override { return depth_ > 0; }
 
  private:
   StepResult Run(const StepPlan& plan) {

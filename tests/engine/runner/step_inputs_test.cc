@@ -34,6 +34,14 @@ TEST(StepInputs, PacksSourcesWithoutPaddingAndMapsTheirSlots) {
   EXPECT_THAT(Values(view.cross_slots, 4), ElementsAre(8, 9, 2, 0));
 }
 
+TEST(StepInputs, EncoderInputsFitIntoSoManyTokens) {
+  kernels::EncoderInputs inputs;
+  inputs.num_tokens = 9;
+  EXPECT_TRUE(CheckFits(inputs, 9).ok());
+  EXPECT_EQ(CheckFits(inputs, 8),
+            absl::InternalError("a step encodes 9 tokens; the buffers hold 8"));
+}
+
 class DecoderInputs : public ::testing::Test {
  protected:
   DecoderInputs() {

@@ -70,6 +70,29 @@ TEST_F(SchedulerTest, ASourceBeyondTheBudgetGoesAlone) {
   EXPECT_THAT(Step().rows, ElementsAre(1, 2, 3));
 }
 
+// A source that is encoded beside the rows of a step has its first readers in the next one: also
+// those that share it, and that start with a prefix.
+TEST_F(SchedulerTest, RowsWaitForASourceThatIsEncodedBesideThem) {
+  options_.encode_beside_rows = true;
+  Create(32);
+  ASSERT_TRUE(Add(1, MakeRequest(6, 3, 2)).ok());
+  Ran first = Step();
+  EXPECT_THAT(first.encoded, ElementsAre(6));
+  EXPECT_THAT(first.rows, ElementsAre());
+  Request shares = MakeRequest(5, 3, 3);
+  ASSERT_TRUE(Add(2, shares).ok());
+  shares.target_prefix = {11, 12};
+  ASSERT_TRUE(Add(3, shares).ok());
+  Ran second = Step();
+  EXPECT_THAT(second.encoded, ElementsAre(5));
+  EXPECT_THAT(second.rows, ElementsAre(1));
+  // One whose source is there already waits for nothing.
+  ASSERT_TRUE(Add(4, MakeRequest(6, 3, 2)).ok());
+  const Ran third = Step();
+  EXPECT_THAT(third.rows, ElementsAre(1, 2, 3, 4));
+  EXPECT_THAT(third.fed, ElementsAre(1, 1, 3, 1));
+}
+
 TEST_F(SchedulerTest, PrefixesAreBudgetedRowByRow) {
   options_.max_encoder_tokens = 10;
   Create(64);

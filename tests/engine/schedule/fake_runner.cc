@@ -110,14 +110,14 @@ std::vector<Hypothesis> FakeGenerate(const Request& request, uint64_t eos_interv
   return hypotheses;
 }
 
-FakeRunner::FakeRunner(int32_t num_blocks, int32_t block_size, int32_t max_rows,
-                       uint64_t eos_interval)
-    : block_size_(block_size),
-      max_rows_(max_rows),
+FakeRunner::FakeRunner(int32_t num_blocks, const SchedulerOptions& options, uint64_t eos_interval)
+    : block_size_(options.block_size),
+      max_rows_(options.max_rows),
+      encodes_beside_rows_(options.encode_beside_rows),
       eos_interval_(eos_interval),
-      cells_(static_cast<size_t>(num_blocks) * block_size),
-      newest_(max_rows),
-      beams_(max_rows) {}
+      cells_(static_cast<size_t>(num_blocks) * block_size_),
+      newest_(max_rows_),
+      beams_(max_rows_) {}
 
 template <typename... Parts>
 void FakeRunner::Expect(bool condition, const RowPlan& row, const Parts&... what) {
@@ -129,6 +129,7 @@ void FakeRunner::Expect(bool condition, const RowPlan& row, const Parts&... what
 StepResult FakeRunner::Launch(const StepPlan& plan) {
   CheckShape(plan);
   last_step_ = plan.id;
+  if (encodes_beside_rows_) CheckApart(plan);
   for (const EncodeItem& item : plan.encode) Encode(item);
   // As on a device: all rows write before the first one reads.
   for (const RowPlan& row : plan.rows) Feed(row);
@@ -183,6 +184,20 @@ void FakeRunner::CheckSearch(Rows rows) {
     const bool alike = rows[i].tokens.size() == first.tokens.size() &&
                        rows[i].first_position == first.first_position;
     Expect(alike, rows[i], "is not fed like the first beam");
+  }
+}
+
+void FakeRunner::CheckApart(const StepPlan& plan) {
+  std::set<BlockId> written;
+  for (const EncodeItem& item : plan.encode) {
+    written.insert(item.cross_blocks.begin(), item.cross_blocks.end());
+  }
+  for (const RowPlan& row : plan.rows) {
+    for (const auto blocks : {row.blocks, plan.sources[row.source].cross_blocks}) {
+      for (const BlockId block : blocks) {
+        Expect(!written.contains(block), row, "block ", block, " is being written");
+      }
+    }
   }
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "engine/schedule/scheduler_options.h"
 #include "engine/types/batch.h"
 #include "engine/types/request.h"
 #include "engine/types/result.h"
@@ -36,7 +37,8 @@ std::vector<Hypothesis> FakeGenerate(const Request& request, uint64_t eos_interv
 // does not hold what its reader needs, is reported in errors().
 class FakeRunner {
  public:
-  FakeRunner(int32_t num_blocks, int32_t block_size, int32_t max_rows, uint64_t eos_interval);
+  // Takes of `options` what it must know of the device.
+  FakeRunner(int32_t num_blocks, const SchedulerOptions& options, uint64_t eos_interval);
 
   // The requests whose rows may turn up. Must outlive the runner.
   void Register(RequestId id, const Request* request) { requests_[id] = request; }
@@ -80,6 +82,8 @@ class FakeRunner {
   Cell* At(absl::Span<const BlockId> blocks, int32_t position);
   void CheckShape(const StepPlan& plan);
   void CheckSearch(Rows rows);
+  // A step's sources are written at any time while its rows write and read.
+  void CheckApart(const StepPlan& plan);
   void Feed(const RowPlan& row);
   void FeedBeam(const RowPlan& row);
   // `rows` are those of the row's request, if it is a beam, or the row alone.
@@ -89,6 +93,7 @@ class FakeRunner {
 
   const int32_t block_size_;
   const int32_t max_rows_;
+  const bool encodes_beside_rows_;
   const uint64_t eos_interval_;
   std::map<RequestId, const Request*> requests_;
   std::vector<Cell> cells_;

@@ -9,7 +9,7 @@ namespace {
 
 TEST(CudaDevice, SaysWhyThereIsNone) {
   std::string error;
-  EXPECT_EQ(Device::Open(0, &error), nullptr);
+  EXPECT_EQ(Device::Open(&error), nullptr);
   EXPECT_THAT(error, testing::StartsWith("looking for a GPU: "));
 }
 

@@ -25,7 +25,7 @@ std::vector<float> Rounded(std::vector<float> values, DataType dtype) {
 
 void GpuTest::SetUp() {
   std::string error;
-  std::unique_ptr<Device> device = Device::Open(0, &error);
+  std::unique_ptr<Device> device = Device::Open(&error);
   ASSERT_NE(device, nullptr) << error;
   memory_ = std::make_unique<DeviceMemory>(std::move(device), kMemory);
   executor_ = std::make_unique<Executor>(memory_->device());
