@@ -131,7 +131,8 @@ struct ProjectCrossKvOp {
   Vector bias;    // [weight.rows] or absent
   std::vector<PagedKv> caches;  // [layers]
   Activations in;               // [T, d_model]
-  Activations scratch;          // [T, 2 * num_kv_heads * head_size] at least: one layer's K/V
+  Activations scratch;          // [scratch_rows, 2 * num_kv_heads * head_size]: one layer's K/V
+  int64_t scratch_rows = 0;  // T at least; with more, a device may project several layers at once
 };
 
 // out[r] = in[query_offsets[r + 1] - 1]: the last query token of each row.

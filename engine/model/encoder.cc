@@ -5,7 +5,7 @@ namespace transept {
 kernels::Program BuildEncoder(const ModelSpec& spec, const ModelWeights& weights,
                               const EncoderOnlyAttention& attention, const StackBuffers& buffers,
                               const std::vector<kernels::PagedKv>& caches,
-                              kernels::Activations cross_scratch) {
+                              const CrossScratch& cross_scratch) {
   kernels::Program program;
   auto& operations = program.operations;
   AppendEmbedding(spec, weights.encoder, buffers.hidden, &program);
@@ -22,7 +22,8 @@ kernels::Program BuildEncoder(const ModelSpec& spec, const ModelWeights& weights
                                                  .bias = weights.cross_kv.bias,
                                                  .caches = caches,
                                                  .in = buffers.normed,
-                                                 .scratch = cross_scratch});
+                                                 .scratch = cross_scratch.data,
+                                                 .scratch_rows = cross_scratch.rows});
   return program;
 }
 

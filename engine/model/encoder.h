@@ -11,12 +11,17 @@
 
 namespace transept {
 
+// Where the projection to cross K/V lies before it is scattered.
+struct CrossScratch {
+  kernels::Activations data;  // [rows, 2 kv]
+  int64_t rows = 0;           // T at least
+};
+
 // Embeds the packed sources, runs all layers, leaves the encoder output in buffers.normed, and
 // writes its projection to the K/V of all decoder layers into `caches` through the cross slots.
-// `cross_scratch` is [T, 2 kv].
 kernels::Program BuildEncoder(const ModelSpec& spec, const ModelWeights& weights,
                               const EncoderOnlyAttention& attention, const StackBuffers& buffers,
                               const std::vector<kernels::PagedKv>& caches,
-                              kernels::Activations cross_scratch);
+                              const CrossScratch& cross_scratch);
 
 }  // namespace transept

@@ -17,6 +17,13 @@ BufferLayout LayoutOf(const ModelOptions& options) {
   return {.dtype = options.dtype, .gate_up = true};
 }
 
+// On a GPU there is room for the K/V of several layers when a few sources are encoded.
+int64_t CrossScratchRows(const ModelOptions& options) {
+  constexpr int32_t kForFewSources = 4096;
+  if (options.device == Device::kCpu) return options.max_encoder_tokens;
+  return std::max(options.max_encoder_tokens, kForFewSources);
+}
+
 AttentionSpec SpecOf(AttentionType type, const StackSpec& stack, const ModelOptions& options) {
   const bool cached = type != AttentionType::kEncoderOnly;
   const bool biased = type != AttentionType::kEncoderDecoder;
@@ -96,8 +103,9 @@ absl::Status Model::AllocateBuffers(kernels::Memory* memory) {
       AllocateStackBuffers(spec_, spec_.encoder, options_.max_encoder_tokens, layout, memory);
   decoder_buffers_ =
       AllocateStackBuffers(spec_, spec_.decoder, options_.max_decoder_tokens, layout, memory);
-  cross_scratch_ = AllocateActivations(options_.max_encoder_tokens, 2 * spec_.decoder.kv_size(),
-                                       kernels::Extent::kTokens, layout.dtype, memory);
+  cross_scratch_.rows = CrossScratchRows(options_);
+  cross_scratch_.data = AllocateActivations(cross_scratch_.rows, 2 * spec_.decoder.kv_size(),
+                                            kernels::Extent::kTokens, layout.dtype, memory);
   const auto allocate_rows = [&](int64_t width, kernels::DataType dtype) {
     return AllocateActivations(options_.max_rows, width, kernels::Extent::kRows, dtype, memory);
   };
@@ -105,8 +113,8 @@ absl::Status Model::AllocateBuffers(kernels::Memory* memory) {
   outputs_.normed = allocate_rows(spec_.d_model, layout.dtype);
   outputs_.logits = allocate_rows(spec_.vocab_size, kernels::DataType::kFloat32);
 
-  bool complete =
-      cross_scratch_.data && outputs_.hidden.data && outputs_.normed.data && outputs_.logits.data;
+  bool complete = cross_scratch_.data.data && outputs_.hidden.data && outputs_.normed.data &&
+                  outputs_.logits.data;
   for (const StackBuffers* buffers : {&encoder_buffers_, &decoder_buffers_}) {
     complete &= buffers->hidden.data && buffers->normed.data && buffers->qkv.data &&
                 buffers->attention.data && buffers->ffn.data;

@@ -75,7 +75,7 @@ class Model {
   std::vector<kernels::PagedKv> caches_;  // one a decoder layer
   StackBuffers encoder_buffers_;
   StackBuffers decoder_buffers_;
-  kernels::Activations cross_scratch_;
+  CrossScratch cross_scratch_;
   DecoderOutputs outputs_;
   kernels::Program encoder_;
   kernels::Program decoder_;

@@ -153,7 +153,10 @@ TEST_P(CudaLinearTest, ProjectsCrossKv) {
   constexpr int32_t kLayers = 3, kHeads = 2, kSize = 24, kBlock = 4, kBlocks = 40;
   constexpr int64_t kWidth = kHeads * kSize, kDepth = 64;
   const Weight weight = MakeWeight(kLayers * 2 * kWidth, kDepth, 1);
-  for (const int32_t tokens : {1, 5, 90}) {
+  const std::vector<float> bias = cpu::RandomFloats(kLayers * 2 * kWidth, 5);
+  // Scratch memory for all layers at once, for two and for one.
+  constexpr int64_t kScratchRows = 300;
+  for (const int32_t tokens : {1, 5, 90, 140}) {
     std::vector<int64_t> slots(tokens);
     for (int32_t i = 0; i < tokens; ++i) slots[i] = (i * 37 + 11) % (kBlock * kBlocks);
     EncoderInputs inputs = StepOf(tokens);
@@ -164,6 +167,7 @@ TEST_P(CudaLinearTest, ProjectsCrossKv) {
     std::vector<std::vector<float>> expected(2 * kLayers, zeros);
     ProjectCrossKvOp op;
     op.weight = weight.host();
+    op.bias = {bias.data(), kLayers * 2 * kWidth};
     op.in = in.host();
     op.scratch = host_scratch.host();
     for (int layer = 0; layer < kLayers; ++layer) {
@@ -172,8 +176,10 @@ TEST_P(CudaLinearTest, ProjectsCrossKv) {
     }
     cpu::reference::Run(op, cpu::Step(inputs));
     op.weight = weight.device;
+    op.bias = UploadVector(bias);
     op.in = in.device;
-    op.scratch = MakeTensor(tokens, 2 * kWidth, dtype(), 3).device;
+    op.scratch = MakeTensor(kScratchRows, 2 * kWidth, dtype(), 3).device;
+    op.scratch_rows = kScratchRows;
     for (PagedKv& cache : op.caches) {
       cache.keys = UploadAs(zeros, dtype());
       cache.values = UploadAs(zeros, dtype());
