@@ -27,6 +27,7 @@ class Description {
     const cublasOperation_t transposed = CUBLAS_OP_T;
     cublasLtMatmulDescSetAttribute(operation_, CUBLASLT_MATMUL_DESC_TRANSA, &transposed,
                                    sizeof(transposed));
+    if (p.bias.data || p.relu) SetEpilogue(p);
     cublasLtMatrixLayoutCreate(&weight_, TypeOf(p.weight.dtype), p.weight.cols, p.weight.rows,
                                p.weight.cols);
     cublasLtMatrixLayoutCreate(&in_, TypeOf(p.in.dtype), p.weight.cols, rows, p.in.stride);
@@ -47,6 +48,16 @@ class Description {
   cublasLtMatrixLayout_t out() const { return out_; }
 
  private:
+  void SetEpilogue(const Product& p) {
+    const cublasLtEpilogue_t epilogue = !p.bias.data ? CUBLASLT_EPILOGUE_RELU
+                                        : p.relu     ? CUBLASLT_EPILOGUE_RELU_BIAS
+                                                     : CUBLASLT_EPILOGUE_BIAS;
+    cublasLtMatmulDescSetAttribute(operation_, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue,
+                                   sizeof(epilogue));
+    cublasLtMatmulDescSetAttribute(operation_, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &p.bias.data,
+                                   sizeof(p.bias.data));
+  }
+
   cublasLtMatmulDesc_t operation_ = nullptr;
   cublasLtMatrixLayout_t weight_ = nullptr;
   cublasLtMatrixLayout_t in_ = nullptr;
@@ -56,7 +67,8 @@ class Description {
 // The largest power of two, at most 256, that divides the addresses of all operands.
 uint32_t AlignmentOf(const Product& p) {
   const auto address = [](const void* data) { return reinterpret_cast<uintptr_t>(data); };
-  const uintptr_t all = address(p.weight.data) | address(p.in.data) | address(p.out.data) | 256;
+  const uintptr_t all = address(p.weight.data) | address(p.in.data) | address(p.out.data) |
+                        address(p.bias.data) | 256;
   return static_cast<uint32_t>(all & -all);
 }
 
@@ -157,6 +169,8 @@ void Blas::Run(const Product& p) {
                 .out_stride = p.out.stride,
                 .type = p.weight.dtype,
                 .out_type = p.out.dtype,
+                .bias = p.bias.data != nullptr,
+                .relu = p.relu,
                 .add_to_out = p.add_to_out,
                 .alignment = AlignmentOf(p)};
   auto algorithm = algorithms_.find(key);
@@ -165,7 +179,17 @@ void Blas::Run(const Product& p) {
     if (!Choose(p, &chosen)) return;
     algorithm = algorithms_.emplace(key, chosen).first;
   }
-  device_.Check(Multiply(p, algorithm->second), "a matrix product");
+  cublasStatus_t status = Multiply(p, algorithm->second);
+  if (status == CUBLAS_STATUS_NOT_SUPPORTED || status == CUBLAS_STATUS_INVALID_VALUE) {
+    // Chosen for other rows, and not fit for these: nothing has been launched.
+    std::vector<cublasLtMatmulHeuristicResult_t> proposals;
+    status = Propose(device_, p, p.rows, 1, &proposals);
+    if (status == CUBLAS_STATUS_SUCCESS) {
+      algorithm->second = proposals.front().algo;
+      status = Multiply(p, algorithm->second);
+    }
+  }
+  device_.Check(status, "a matrix product");
 }
 
 }  // namespace transept::kernels::cuda

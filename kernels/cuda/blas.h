@@ -9,19 +9,22 @@
 
 namespace transept::kernels::cuda {
 
-// out = in * weightᵀ + residual for `rows` rows; `residual` has null data or is `out` itself. Sums
-// in float32; float32 operands are not rounded to TF32.
+// out = in * weightᵀ + bias for `rows` rows, or that added to `out`; then, with `relu`, what is
+// negative becomes 0. Sums in float32; float32 operands are not rounded to TF32.
 struct Product {
   Matrix weight;
   Activations in;
   Activations out;
+  Vector bias;  // absent unless `out` is float32
+  bool relu = false;
   bool add_to_out = false;
   int64_t rows = 0;
 };
 
 // Keeps an algorithm of cuBLASLt's for each kind of product and power of two of rows, so that few
 // batches need a new choice. The heuristic proposes for the next power of two; the first proposal
-// is taken or, while measuring, the fastest for the rows of that run.
+// is taken or, while measuring, the fastest for the rows of that run; the first for the very rows
+// where it refuses them.
 class Blas {
  public:
   // `device` must outlive this object. Errors go to it.
@@ -43,6 +46,8 @@ class Blas {
     int64_t out_stride;
     DataType type;
     DataType out_type;
+    bool bias;
+    bool relu;
     bool add_to_out;
     uint32_t alignment;
     auto operator<=>(const Key&) const = default;

@@ -41,6 +41,13 @@ __device__ inline Float16 FromFloat<Float16>(float x) {
   return __float2half_rn(fminf(fmaxf(x, -65504.0f), 65504.0f));
 }
 
+// What FromFloat would have stored where a product of cuBLASLt's left `x`: infinity is beyond
+// float16's largest number, and not fit for what follows.
+template <typename T>
+__device__ inline float Saturated(T x) {
+  return ToFloat(FromFloat<T>(ToFloat(x)));
+}
+
 // kCount elements that are loaded and stored at once.
 template <typename T, int kCount>
 struct alignas(sizeof(T) * kCount) Pack {

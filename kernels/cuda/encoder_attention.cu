@@ -67,7 +67,8 @@ __global__ void __launch_bounds__(32 * kWarps)
 }  // namespace
 
 void Run(const EncoderAttentionOp& op, const Step& step, Resources& resources) {
-  if (op.kernel == AttentionKernel::kCudaTensor) return RunTensor(op, step, resources);
+  const bool tensor = op.kernel == AttentionKernel::kCudaTensor;
+  if (tensor && TensorFits(op, resources)) return RunTensor(op, step, resources);
   DispatchElement(op.qkv.dtype, [&](auto element) {
     using T = decltype(element);
     const Parameters<T> parameters{.offsets = step.encoder->offsets,
@@ -78,12 +79,13 @@ void Run(const EncoderAttentionOp& op, const Step& step, Resources& resources) {
                                    .qkv_stride = op.qkv.stride,
                                    .out = static_cast<T*>(op.out.data),
                                    .out_stride = op.out.stride};
-    DispatchHeadSize<T>(op.shape.head_size, op.kernel == AttentionKernel::kCuda, [&](auto layout) {
-      const size_t shared = kWarps * (op.shape.head_size + 2) * sizeof(float);
-      Launch(resources.device, "encoder attention",
-             {dim3(step.num_tokens, op.shape.num_heads), 32 * kWarps, shared},
-             EncoderAttention<decltype(layout)>, parameters);
-    });
+    DispatchHeadSize<T>(op.shape.head_size, op.kernel != AttentionKernel::kCudaScalar,
+                        [&](auto layout) {
+                          const size_t shared = kWarps * (op.shape.head_size + 2) * sizeof(float);
+                          Launch(resources.device, "encoder attention",
+                                 {dim3(step.num_tokens, op.shape.num_heads), 32 * kWarps, shared},
+                                 EncoderAttention<decltype(layout)>, parameters);
+                        });
   });
 }
 

@@ -258,11 +258,16 @@ __global__ void __launch_bounds__(kThreads) TensorAttention(const Parameters<T> 
   }
 }
 
+// float16 takes as much as bfloat16.
+template <int kHead>
+size_t SharedBytes(const BiasByDistance& bias) {
+  return sizeof(SharedTiles<BFloat16, kHead>) +
+         (bias.values ? 2 * bias.reach + 1 : 0) * sizeof(float);
+}
+
 template <typename T, int kHead>
 void LaunchTensor(const EncoderAttentionOp& op, const Step& step, Resources& resources) {
   const BiasByDistance bias = resources.biases.Get(op.bias);
-  const size_t shared =
-      sizeof(SharedTiles<T, kHead>) + (bias.values ? 2 * bias.reach + 1 : 0) * sizeof(float);
   const Parameters<T> parameters{.offsets = step.encoder->offsets,
                                  .shape = op.shape,
                                  .bias = bias,
@@ -272,8 +277,8 @@ void LaunchTensor(const EncoderAttentionOp& op, const Step& step, Resources& res
                                  .out_stride = op.out.stride};
   const dim3 grid((step.encoder->max_source_tokens + kTile - 1) / kTile, op.shape.num_heads,
                   step.encoder->num_sources);
-  Launch(resources.device, "encoder attention", {grid, kThreads, shared}, TensorAttention<T, kHead>,
-         parameters);
+  Launch(resources.device, "encoder attention", {grid, kThreads, SharedBytes<kHead>(bias)},
+         TensorAttention<T, kHead>, parameters);
 }
 
 template <typename T>
@@ -284,6 +289,14 @@ void DispatchTensor(const EncoderAttentionOp& op, const Step& step, Resources& r
 }
 
 }  // namespace
+
+bool TensorFits(const EncoderAttentionOp& op, const Resources& resources) {
+  const BiasByDistance bias = resources.biases.Get(op.bias);
+  const size_t shared = op.shape.head_size <= 32   ? SharedBytes<32>(bias)
+                        : op.shape.head_size <= 64 ? SharedBytes<64>(bias)
+                                                   : SharedBytes<128>(bias);
+  return shared <= resources.device.max_shared_bytes();
+}
 
 void RunTensor(const EncoderAttentionOp& op, const Step& step, Resources& resources) {
   if (op.qkv.dtype == DataType::kBFloat16) return DispatchTensor<BFloat16>(op, step, resources);

@@ -20,7 +20,7 @@ __global__ void __launch_bounds__(kThreads) FinishLinear(const LinearOp op) {
   if (column >= op.out.width) return;
   T* out = static_cast<T*>(op.out.data) + blockIdx.x * op.out.stride + column;
   const float bias = op.bias.data ? op.bias.data[column] : 0.0f;
-  *out = FromFloat<T>(Activate(op.activation, ToFloat(*out) + bias));
+  *out = FromFloat<T>(Activate(op.activation, Saturated(*out) + bias));
 }
 
 // Grid: (rows, columns / (kThreads * kPack)). The scratch is [rows, 2 * width]: gates, then up
@@ -39,10 +39,21 @@ __global__ void __launch_bounds__(kThreads) FinishGated(const GatedLinearOp op) 
   P out;
 #pragma unroll
   for (int i = 0; i < kPack; ++i) {
-    const float open = Activate(op.activation, ToFloat(gate.element[i]));
-    out.element[i] = FromFloat<T>(open * ToFloat(up.element[i]));
+    const float open = Activate(op.activation, Saturated(gate.element[i]));
+    out.element[i] = FromFloat<T>(open * Saturated(up.element[i]));
   }
   *reinterpret_cast<P*>(static_cast<T*>(op.out.data) + row * op.out.stride + column) = out;
+}
+
+// Whether cuBLASLt gives the same as a pass over its result. It takes biases of its result's type
+// only, and leaves infinity where float16 must saturate; its GELU is the one with tanh alone.
+bool ProductFinishes(const LinearOp& op) {
+  if (op.activation == ActivationFunction::kNone && op.bias.data == nullptr) return true;
+  if (op.activation != ActivationFunction::kNone && op.activation != ActivationFunction::kRelu) {
+    return false;
+  }
+  return op.out.dtype == DataType::kFloat32 ||
+         (op.out.dtype == DataType::kBFloat16 && op.bias.data == nullptr);
 }
 
 dim3 GridFor(int64_t rows, int64_t width) {
@@ -76,12 +87,18 @@ void Run(const LinearOp& op, const Step& step, Resources& resources, const NormN
                            "residual that is not its output");
     return;
   }
-  resources.blas.Run({.weight = op.weight,
-                      .in = op.in,
-                      .out = op.out,
-                      .add_to_out = op.residual.data != nullptr,
-                      .rows = rows});
-  if (op.bias.data == nullptr && op.activation == ActivationFunction::kNone) return;
+  Product product{.weight = op.weight,
+                  .in = op.in,
+                  .out = op.out,
+                  .add_to_out = op.residual.data != nullptr,
+                  .rows = rows};
+  const bool finished = ProductFinishes(op);
+  if (finished) {
+    product.bias = op.bias;
+    product.relu = op.activation == ActivationFunction::kRelu;
+  }
+  resources.blas.Run(product);
+  if (finished) return;
   DispatchElement(op.out.dtype, [&](auto element) {
     Launch(resources.device, "finishing a linear layer", {GridFor(rows, op.out.width), kThreads},
            FinishLinear<decltype(element)>, op);

@@ -15,6 +15,7 @@ struct Gpu {
   std::mutex mu;
   size_t total = 0;
   size_t used = 0;
+  size_t shared = 0;               // that a block may reserve
   std::map<void*, size_t> device;  // allocations
   int64_t others = 0;              // of pinned memory, streams, events, graphs, handles
   std::map<std::string, int64_t> calls;
@@ -77,6 +78,7 @@ cudaError_t Nothing(const char* name) {
 
 cublasStatus_t BlasStatus(cudaError_t result) {
   if (result == cudaErrorMemoryAllocation) return CUBLAS_STATUS_ALLOC_FAILED;
+  if (result == cudaErrorNotSupported) return CUBLAS_STATUS_NOT_SUPPORTED;
   return result == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
 }
 
@@ -88,10 +90,11 @@ cudaError_t Copy(const char* name, void* to, const void* from, size_t bytes) {
 
 }  // namespace
 
-void Reset(size_t total_memory) {
+void Reset(size_t total_memory, size_t shared_memory) {
   Gpu& gpu = TheGpu();
   const std::lock_guard lock(gpu.mu);
   gpu.total = total_memory;
+  gpu.shared = shared_memory;
   gpu.calls.clear();
   gpu.until_failure = -1;
   gpu.lost = cudaSuccess;
@@ -150,7 +153,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   std::strcpy(properties->name, "a GPU that is none");
   properties->major = 9;
   properties->multiProcessorCount = 132;
-  properties->sharedMemPerBlockOptin = 227 << 10;
+  properties->sharedMemPerBlockOptin = call.gpu().shared;
   properties->totalGlobalMem = call.gpu().total;
   return call.result;
 }
@@ -284,8 +287,9 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t, cudaEvent_t) 
 cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t*, const void*, void**) {
   return Nothing("cudaLaunchKernelExC");
 }
-cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute, int) {
-  return Nothing("cudaFuncSetAttribute");
+cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute, int value) {
+  Call call("cudaFuncSetAttribute");
+  return value > static_cast<int64_t>(call.gpu().shared) ? cudaErrorInvalidValue : call.result;
 }
 cudaError_t cudaStreamBeginCapture(cudaStream_t, cudaStreamCaptureMode) {
   return Nothing("cudaStreamBeginCapture");

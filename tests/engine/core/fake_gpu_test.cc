@@ -232,6 +232,39 @@ TEST_F(GpuSteps, RefuseToDrawBeams) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("do_sample"));
 }
 
+// An algorithm that was chosen for other rows may not fit these.
+TEST_F(GpuSteps, OutliveAnAlgorithmThatRefuses) {
+  const auto engine = Create(GpuConfig());
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  fake_cuda::ForgetCalls();
+  fake_cuda::Inject({"cublasLtMatmul", 5, cudaErrorNotSupported, /*lasting=*/false});
+  for (const auto& sink : SubmitAll(engine->get())) {
+    const auto result = sink->Wait();
+    EXPECT_TRUE(result.ok()) << result.status();
+  }
+  EXPECT_GT(fake_cuda::Calls()["cublasLtMatmul"], 6);
+  EXPECT_GE(fake_cuda::Calls()["cublasLtMatmulAlgoGetHeuristic"], 1);
+}
+
+// Beside heads of 128 a bias that reaches far is more than a block of such a GPU can hold.
+TEST_F(GpuSteps, RunWithTheSharedMemoryOfASmallerGpu) {
+  fake_cuda::Reset(size_t{8} << 30, 99 << 10);
+  ModelSpec spec = TinySpec();
+  for (StackSpec* stack : {&spec.encoder, &spec.decoder}) {
+    stack->head_size = 128;
+    stack->relative_positions.max_distance = 4096;
+  }
+  config::EngineConfig config = GpuConfig();
+  config.dtype = "bfloat16";
+  const auto checkpoint = RandomCheckpoint(spec, kernels::DataType::kBFloat16, 7);
+  const auto engine = Engine::Create(config, *checkpoint, nullptr);
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  for (const auto& sink : SubmitAll(engine->get())) {
+    const auto result = sink->Wait();
+    EXPECT_TRUE(result.ok()) << result.status();
+  }
+}
+
 // What is logged while it lives, from warnings on.
 class LogCapture {
  public:

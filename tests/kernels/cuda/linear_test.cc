@@ -1,4 +1,5 @@
 // GPU matrix products and what is fused with them against the CPU's reference.
+#include <algorithm>
 #include <span>
 
 #include "kernels/cpu/reference.h"
@@ -114,28 +115,57 @@ TEST_P(CudaLinearTest, BiasAndActivation) {
   const Shape shape{48, 64};
   const Weight weight = MakeWeight(shape.out, shape.in, 1);
   const std::vector<float> bias = cpu::RandomFloats(shape.out, 5);
+  const auto expect = [&](ActivationFunction activation, bool with_bias, int32_t rows) {
+    SCOPED_TRACE(testing::Message() << rows << " rows, " << static_cast<int>(activation)
+                                    << (with_bias ? " with bias" : ""));
+    Tensor in = MakeTensor(rows, shape.in, dtype(), 2);
+    Tensor expected = MakeTensor(rows, shape.out, DataType::kFloat32, 3);
+    const Tensor actual = MakeTensor(rows, shape.out, dtype(), 3);
+    LinearOp op;
+    op.activation = activation;
+    op.weight = weight.host();
+    if (with_bias) op.bias = {bias.data(), shape.out};
+    op.in = in.host();
+    op.out = expected.host();
+    cpu::reference::Run(op, cpu::Step(StepOf(rows)));
+    op.weight = weight.device;
+    if (with_bias) op.bias = UploadVector(bias);
+    op.in = in.device;
+    op.out = actual.device;
+    Execute(op, StepOf(rows));
+    ExpectNear(Read(actual), expected.values, tolerance());
+  };
   for (const ActivationFunction activation :
        {ActivationFunction::kNone, ActivationFunction::kRelu, ActivationFunction::kGelu,
         ActivationFunction::kGeluTanh, ActivationFunction::kSilu}) {
     for (const int32_t rows : {3, 100}) {
-      SCOPED_TRACE(testing::Message() << rows << " rows, " << static_cast<int>(activation));
-      Tensor in = MakeTensor(rows, shape.in, dtype(), 2);
-      Tensor expected = MakeTensor(rows, shape.out, DataType::kFloat32, 3);
-      const Tensor actual = MakeTensor(rows, shape.out, dtype(), 3);
-      LinearOp op;
-      op.activation = activation;
-      op.weight = weight.host();
-      op.bias = {bias.data(), shape.out};
-      op.in = in.host();
-      op.out = expected.host();
-      cpu::reference::Run(op, cpu::Step(StepOf(rows)));
-      op.weight = weight.device;
-      op.bias = UploadVector(bias);
-      op.in = in.device;
-      op.out = actual.device;
-      Execute(op, StepOf(rows));
-      ExpectNear(Read(actual), expected.values, tolerance());
+      expect(activation, /*with_bias=*/true, rows);
+      expect(activation, /*with_bias=*/false, rows);
     }
+  }
+}
+
+// A product stores infinity where float16 ends; no gate may turn it into NaN.
+TEST_P(CudaLinearTest, GatesBeyondFloat16AreCutOff) {
+  constexpr int64_t kDepth = 64, kWidth = 8;
+  std::vector<float> weight(2 * kWidth * kDepth);
+  for (int64_t row = 0; row < 2 * kWidth; ++row) {
+    // Gates of 2^18 and -2^18; up projections of 0 and 64.
+    const bool even = row % 2 == 0;
+    const float value = row < kWidth ? (even ? 64.0f : -64.0f) : (even ? 0.0f : 1.0f / 64);
+    std::fill_n(weight.begin() + row * kDepth, kDepth, value);
+  }
+  for (const int32_t rows : {3, 40}) {
+    const std::vector<float> in(rows * kDepth, 64.0f);
+    const Tensor out = MakeTensor(rows, kWidth, dtype(), 3);
+    GatedLinearOp op;
+    op.activation = ActivationFunction::kGeluTanh;
+    op.weight = {UploadAs(weight, dtype()), dtype(), 2 * kWidth, kDepth};
+    op.in = {UploadAs(in, dtype()), dtype(), kDepth, kDepth};
+    op.scratch = MakeTensor(rows, 2 * kWidth, dtype(), 4).device;
+    op.out = out.device;
+    Execute(op, StepOf(rows));
+    ExpectNear(Read(out), std::vector<float>(rows * kWidth), tolerance());
   }
 }
 
