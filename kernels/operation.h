@@ -124,8 +124,7 @@ struct CrossAttentionOp {
   Activations out;    // [T, num_heads * head_size]
 };
 
-// Projects the encoder output to the cross K/V of all decoder layers and scatters them to
-// EncoderInputs::cross_slots.
+// Projects the encoder output to the cross K/V of all decoder layers, scattered to cross_slots.
 struct ProjectCrossKvOp {
   Matrix weight;  // [layers * 2 * num_kv_heads * head_size, d_model]: layer-major, K then V
   Vector bias;    // [weight.rows] or absent
