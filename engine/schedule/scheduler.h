@@ -72,7 +72,6 @@ class Scheduler {
   //       blocks  for the source and the rows' first positions, and beyond them one for every
   //               running row that can still grow: for block_size steps the newcomer makes nobody
   //               preempt. Nothing beyond them is asked for while nothing else runs.
-  //     With encode_beside_rows, the rows of a source encoded here are first fed in the next step.
   //
   // An empty plan (nothing can run, or all rows wait for their last token) has no result and needs
   // no Update. Spans and pointers of the plan are valid until the next call of Schedule, Update or

@@ -67,7 +67,7 @@ class GpuBeamsTest : public ::testing::Test {
  protected:
   void SetUp() override {
     std::string error;
-    device_ = kernels::cuda::Device::Open(0, &error);
+    device_ = kernels::cuda::Device::Open(&error);
     ASSERT_NE(device_, nullptr) << error;
   }
 
