@@ -8,9 +8,9 @@
 #include "engine/json/json.h"
 #include "engine/text/byte_tokenizer.h"
 #include "engine/text/sentencepiece_tokenizer.h"
+#include "engine/text/subword_tokenizer.h"
 #include "engine/text/tokenizer.h"
 #include "engine/text/tokenizer_json.h"
-#include "engine/text/unigram_tokenizer.h"
 
 namespace transept {
 namespace {
@@ -38,12 +38,12 @@ absl::StatusOr<std::string> TokenizerClass(const std::string& folder,
 }
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> FromOptions(
-    absl::StatusOr<UnigramTokenizerOptions> options, const JsonDocument& tokenizer_config) {
+    absl::StatusOr<SubwordTokenizerOptions> options, const JsonDocument& tokenizer_config) {
   if (!options.ok()) return options.status();
   const auto clean_up = tokenizer_config["clean_up_tokenization_spaces"].AsBoolOr(false);
   if (!clean_up.ok()) return clean_up.status();
   options->decoding.clean_up_spaces = *clean_up;
-  return std::make_unique<UnigramTokenizer>(*std::move(options));
+  return std::make_unique<SubwordTokenizer>(*std::move(options));
 }
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> FromSentencePiece(const std::string& folder,

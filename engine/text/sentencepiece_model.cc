@@ -121,8 +121,7 @@ absl::StatusOr<SentencePieceModel::Piece> ParsePiece(std::string_view bytes, siz
 
 absl::Status ParseTrainerSpec(std::string_view bytes, SentencePieceModel* model) {
   WireReader reader(bytes);
-  constexpr uint64_t kUnigram = 1;
-  uint64_t model_type = kUnigram;
+  uint64_t model_type = static_cast<uint64_t>(model->kind);
   bool whitespace_as_suffix = false;
   while (const auto field = reader.Next()) {
     if (field->number == 3) model_type = field->integer;
@@ -130,10 +129,12 @@ absl::Status ParseTrainerSpec(std::string_view bytes, SentencePieceModel* model)
     if (field->number == 35) model->byte_fallback = field->boolean();
   }
   if (!reader.ok()) return Damaged("trainer_spec");
-  if (model_type != kUnigram) {
-    return absl::UnimplementedError(
-        absl::StrCat("trainer_spec.model_type is ", model_type, "; only 1 (unigram) is supported"));
+  if (model_type != static_cast<uint64_t>(SentencePieceKind::kUnigram) &&
+      model_type != static_cast<uint64_t>(SentencePieceKind::kBpe)) {
+    return absl::UnimplementedError(absl::StrCat("trainer_spec.model_type is ", model_type,
+                                                 "; only 1 (unigram) and 2 (BPE) are supported"));
   }
+  model->kind = static_cast<SentencePieceKind>(model_type);
   if (whitespace_as_suffix) {
     return absl::UnimplementedError(
         "trainer_spec.treat_whitespace_as_suffix is true; only false is supported");
@@ -158,6 +159,21 @@ absl::Status ParseNormalizerSpec(std::string_view bytes, SentencePieceModel* mod
   return absl::OkStatus();
 }
 
+// What the BPE of BpeModel does not do, or not in bounded time.
+absl::Status CheckBpePiece(const SentencePieceModel::Piece& piece, size_t id) {
+  constexpr size_t kMaxPieceBytes = 1024;
+  if (piece.type == SentencePieceType::kUnused) {
+    return absl::UnimplementedError(absl::StrCat(
+        "pieces[", id, "].type is 5 (unused), which is not supported in models of the BPE kind"));
+  }
+  if (piece.text.size() > kMaxPieceBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("pieces[", id, "].piece has ", piece.text.size(),
+                                                   " bytes; at most ", kMaxPieceBytes,
+                                                   " are supported in models of the BPE kind"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckPieces(SentencePieceModel* model) {
   std::unordered_set<std::string_view> seen;
   std::array<bool, 256> bytes_seen{};
@@ -167,6 +183,9 @@ absl::Status CheckPieces(SentencePieceModel* model) {
     if (!seen.insert(piece.text).second) {
       return absl::InvalidArgumentError(
           absl::StrCat("pieces[", id, "].piece is \"", piece.text, "\", as an earlier one is"));
+    }
+    if (model->kind == SentencePieceKind::kBpe) {
+      if (absl::Status status = CheckBpePiece(piece, id); !status.ok()) return status;
     }
     if (piece.type == SentencePieceType::kUnknown) {
       model->unknown_id = static_cast<int32_t>(id);

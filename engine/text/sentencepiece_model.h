@@ -22,12 +22,15 @@ enum class SentencePieceType {
   kByte = 6,
 };
 
+enum class SentencePieceKind { kUnigram = 1, kBpe = 2 };
+
 struct SentencePieceModel {
   struct Piece {
     std::string text;  // UTF-8, never empty
     float score = 0;   // finite
     SentencePieceType type = SentencePieceType::kNormal;
   };
+  SentencePieceKind kind = SentencePieceKind::kUnigram;
   std::vector<Piece> pieces;  // never empty; exactly one of them is kUnknown
   int32_t unknown_id = 0;
   bool byte_fallback = false;  // only where `pieces` has all 256 bytes
@@ -36,8 +39,8 @@ struct SentencePieceModel {
   bool remove_extra_whitespaces = true;
 };
 
-// INVALID_ARGUMENT says which field of `bytes` is wrong, UNIMPLEMENTED that the model isn't of the
-// unigram kind or uses an option that no T5 model does.
+// INVALID_ARGUMENT says which field of `bytes` is wrong, UNIMPLEMENTED that the model is of another
+// kind or uses an option that no translation or T5 model does.
 absl::StatusOr<SentencePieceModel> ParseSentencePieceModel(std::string_view bytes);
 
 }  // namespace transept

@@ -8,7 +8,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/text/added_token_files.h"
+#include "engine/text/bpe_model.h"
 #include "engine/text/sentencepiece_model.h"
+#include "engine/text/unigram_model.h"
 
 namespace transept {
 namespace {
@@ -73,43 +75,66 @@ absl::Status AddListedTokens(const SentencePieceTokenizerFiles& files, TokensByC
   return absl::OkStatus();
 }
 
-UnigramModel::Options MakeModel(const SentencePieceModel& model) {
-  UnigramModel::Options options;
-  options.unknown_id = model.unknown_id;
-  options.byte_fallback = model.byte_fallback;
-  options.lowest_score = std::numeric_limits<double>::max();
+std::vector<VocabularyPiece> VocabularyOf(const SentencePieceModel& model) {
+  std::vector<VocabularyPiece> pieces;
   for (const SentencePieceModel::Piece& piece : model.pieces) {
     const bool normal = piece.type == SentencePieceType::kNormal;
-    if (normal) options.lowest_score = std::min<double>(options.lowest_score, piece.score);
-    options.pieces.push_back({.text = piece.text, .score = piece.score, .in_text = normal});
+    pieces.push_back({.text = piece.text, .score = piece.score, .in_text = normal});
   }
-  return options;
+  return pieces;
 }
 
-bool AnyPieceSpansWords(const UnigramModel::Options& model) {
-  return std::any_of(model.pieces.begin(), model.pieces.end(), [](const VocabularyPiece& piece) {
+std::unique_ptr<const SubwordModel> MakeUnigramModel(const SentencePieceModel& model,
+                                                     std::vector<VocabularyPiece> pieces) {
+  double lowest_score = std::numeric_limits<double>::max();
+  for (const VocabularyPiece& piece : pieces) {
+    if (piece.in_text) lowest_score = std::min(lowest_score, piece.score);
+  }
+  return std::make_unique<UnigramModel>(
+      UnigramModel::Options{.pieces = std::move(pieces),
+                            .unknown_id = model.unknown_id,
+                            .lowest_score = lowest_score,
+                            .byte_fallback = model.byte_fallback});
+}
+
+std::unique_ptr<const SubwordModel> MakeBpeModel(const SentencePieceModel& model,
+                                                 const std::vector<VocabularyPiece>& pieces) {
+  BpeModel::Options options;
+  for (const VocabularyPiece& piece : pieces) options.pieces.push_back(piece.text);
+  options.merges = MergesOfScores(pieces);
+  options.unknown_id = model.unknown_id;
+  options.fuse_unknown = true;
+  options.byte_fallback = model.byte_fallback;
+  return std::make_unique<BpeModel>(std::move(options));
+}
+
+bool AnyPieceSpansWords(const std::vector<VocabularyPiece>& pieces) {
+  return std::any_of(pieces.begin(), pieces.end(), [](const VocabularyPiece& piece) {
     return piece.in_text && piece.text.find(kSpaceMark, 1) != std::string::npos;
   });
 }
 
 }  // namespace
 
-absl::StatusOr<UnigramTokenizerOptions> ReadSentencePieceTokenizer(
+absl::StatusOr<SubwordTokenizerOptions> ReadSentencePieceTokenizer(
     const SentencePieceTokenizerFiles& files, int32_t vocab_size) {
   const auto model = ParseSentencePieceModel(files.model);
   if (!model.ok()) return InFile(files.model_path, model.status());
   auto charsmap = Charsmap::Parse(model->precompiled_charsmap);
   if (!charsmap.ok()) return InFile(files.model_path, charsmap.status());
 
-  UnigramTokenizerOptions options;
-  options.model = MakeModel(*model);
+  SubwordTokenizerOptions options;
+  std::vector<VocabularyPiece> pieces = VocabularyOf(*model);
+  // Segmenting word by word is the same where no piece spans words, and faster.
+  options.words.split_at_space_marks = !AnyPieceSpansWords(pieces);
+  options.model = model->kind == SentencePieceKind::kBpe
+                      ? MakeBpeModel(*model, pieces)
+                      : MakeUnigramModel(*model, std::move(pieces));
   options.normalizer =
       MakeSentencePieceNormalizer({.charsmap = *std::move(charsmap),
                                    .add_dummy_prefix = model->add_dummy_prefix,
                                    .remove_extra_whitespaces = model->remove_extra_whitespaces});
-  // Segmenting word by word is the same where no piece spans words, and faster.
   options.words.mark_spaces = true;
-  options.words.split_at_space_marks = !AnyPieceSpansWords(options.model);
 
   TokensByContent tokens;
   AddPieces(*model, &tokens);

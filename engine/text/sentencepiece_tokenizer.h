@@ -6,7 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "engine/json/json.h"
-#include "engine/text/unigram_tokenizer.h"
+#include "engine/text/subword_tokenizer.h"
 
 namespace transept {
 
@@ -21,7 +21,7 @@ struct SentencePieceTokenizerFiles {
 
 // `vocab_size` is the model's: "<extra_id_0>" to "<extra_id_99>" exist where nothing says how many
 // there are and the model has embeddings for them. Errors name file, field and value.
-absl::StatusOr<UnigramTokenizerOptions> ReadSentencePieceTokenizer(
+absl::StatusOr<SubwordTokenizerOptions> ReadSentencePieceTokenizer(
     const SentencePieceTokenizerFiles& files, int32_t vocab_size);
 
 }  // namespace transept

@@ -6,6 +6,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "engine/text/added_token_files.h"
+#include "engine/text/unigram_model.h"
 
 namespace transept {
 namespace {
@@ -129,7 +130,7 @@ absl::Status ReadPreTokenizer(const JsonView& json, WordRules* rules) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<UnigramModel::Options> ReadModel(const JsonView& json) {
+absl::StatusOr<std::unique_ptr<const SubwordModel>> ReadModel(const JsonView& json) {
   const auto type = json["type"].AsString();
   if (!type.ok()) return type.status();
   if (*type != "Unigram") return NotSupported(json["type"], "\"Unigram\"");
@@ -154,7 +155,7 @@ absl::StatusOr<UnigramModel::Options> ReadModel(const JsonView& json) {
   const auto byte_fallback = json["byte_fallback"].AsBoolOr(false);
   if (!byte_fallback.ok()) return byte_fallback.status();
   model.byte_fallback = *byte_fallback;
-  return model;
+  return std::make_unique<UnigramModel>(std::move(model));
 }
 
 absl::StatusOr<std::vector<AddedToken>> ReadAddedTokens(const JsonView& list) {
@@ -184,7 +185,7 @@ absl::Status AppendTemplateToken(const JsonView& processor, const std::string& n
   return absl::OkStatus();
 }
 
-absl::Status ReadPostProcessor(const JsonView& json, UnigramTokenizerOptions* options) {
+absl::Status ReadPostProcessor(const JsonView& json, SubwordTokenizerOptions* options) {
   if (!json.exists()) return absl::OkStatus();
   if (absl::Status status = RequireText(json["type"], "TemplateProcessing"); !status.ok()) {
     return status;
@@ -257,8 +258,8 @@ absl::Status ReadDecoder(const JsonView& json, DecodingRules* rules, bool* marks
 
 }  // namespace
 
-absl::StatusOr<UnigramTokenizerOptions> ReadTokenizerJson(const JsonDocument& file) {
-  UnigramTokenizerOptions options;
+absl::StatusOr<SubwordTokenizerOptions> ReadTokenizerJson(const JsonDocument& file) {
+  SubwordTokenizerOptions options;
   auto model = ReadModel(file["model"]);
   if (!model.ok()) return model.status();
   options.model = *std::move(model);

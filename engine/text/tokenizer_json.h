@@ -5,7 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "engine/json/json.h"
-#include "engine/text/unigram_tokenizer.h"
+#include "engine/text/subword_tokenizer.h"
 
 namespace transept {
 
@@ -14,6 +14,6 @@ inline constexpr JsonLimits kTokenizerJsonLimits = {.max_bytes = int64_t{64} << 
 // What `file` says, as the tokenizers library reads it; padding and truncation aside, which
 // transformers sets anew for each call.
 // INVALID_ARGUMENT names file, field and value at fault, or the parts that are not supported.
-absl::StatusOr<UnigramTokenizerOptions> ReadTokenizerJson(const JsonDocument& file);
+absl::StatusOr<SubwordTokenizerOptions> ReadTokenizerJson(const JsonDocument& file);
 
 }  // namespace transept

@@ -1,7 +1,6 @@
 #include "engine/text/unigram_model.h"
 
 #include <algorithm>
-#include <charconv>
 #include <iterator>
 #include <utility>
 
@@ -33,13 +32,24 @@ std::array<TokenId, 256> FindByteIds(const std::vector<VocabularyPiece>& pieces)
 
 }  // namespace
 
-std::optional<uint8_t> ByteOfPiece(std::string_view piece) {
-  if (piece.size() != 6 || !piece.starts_with("<0x") || piece.back() != '>') return std::nullopt;
-  uint8_t value = 0;
-  const auto [end, error] = std::from_chars(piece.data() + 3, piece.data() + 5, value, 16);
-  if (error != std::errc() || end != piece.data() + 5) return std::nullopt;
-  return value;
-}
+class UnigramModel::Encoder final : public WordEncoder {
+ public:
+  explicit Encoder(const UnigramModel* model) : model_(*model) {}
+
+  void Encode(std::string_view word, std::vector<TokenId>* ids) override;
+
+ private:
+  struct Node {
+    double score = 0;
+    size_t start = 0;
+    TokenId id = -1;  // -1: not reached
+  };
+
+  void FillBest(std::string_view word);
+
+  const UnigramModel& model_;
+  std::vector<Node> best_;  // best_[i]: the best segmentation of the word's first i bytes
+};
 
 UnigramModel::UnigramModel(Options options)
     : pieces_(std::move(options.pieces)),
@@ -49,9 +59,12 @@ UnigramModel::UnigramModel(Options options)
       byte_fallback_(options.byte_fallback),
       byte_ids_(FindByteIds(pieces_)) {}
 
-void UnigramModel::Encode(std::string_view word, Scratch* scratch,
-                          std::vector<TokenId>* ids) const {
-  FillBest(word, scratch);
+std::unique_ptr<WordEncoder> UnigramModel::NewEncoder() const {
+  return std::make_unique<Encoder>(this);
+}
+
+void UnigramModel::Encoder::Encode(std::string_view word, std::vector<TokenId>* ids) {
+  FillBest(word);
   // Back from the end of the word to its start; reversed below.
   struct Step {
     size_t start, end;
@@ -59,8 +72,8 @@ void UnigramModel::Encode(std::string_view word, Scratch* scratch,
   };
   std::vector<Step> path;
   for (size_t end = word.size(); end > 0;) {
-    const Scratch::Node& node = scratch->best[end];
-    if (!path.empty() && node.id == unknown_id_ && path.back().id == unknown_id_) {
+    const Node& node = best_[end];
+    if (!path.empty() && node.id == model_.unknown_id_ && path.back().id == model_.unknown_id_) {
       path.back().start = node.start;
     } else {
       path.push_back({node.start, end, node.id});
@@ -68,30 +81,30 @@ void UnigramModel::Encode(std::string_view word, Scratch* scratch,
     end = node.start;
   }
   for (auto step = path.rbegin(); step != path.rend(); ++step) {
-    if (step->id == unknown_id_) {
-      AppendUnknown(word.substr(step->start, step->end - step->start), ids);
+    if (step->id == model_.unknown_id_) {
+      model_.AppendUnknown(word.substr(step->start, step->end - step->start), ids);
     } else {
       ids->push_back(step->id);
     }
   }
 }
 
-void UnigramModel::FillBest(std::string_view word, Scratch* scratch) const {
-  std::vector<Scratch::Node>& best = scratch->best;
-  best.assign(word.size() + 1, Scratch::Node());
-  const auto offer = [&best](size_t start, size_t end, double score, TokenId id) {
-    if (best[end].id < 0 || score > best[end].score) best[end] = {score, start, id};
+void UnigramModel::Encoder::FillBest(std::string_view word) {
+  best_.assign(word.size() + 1, Node());
+  const auto offer = [this](size_t start, size_t end, double score, TokenId id) {
+    if (best_[end].id < 0 || score > best_[end].score) best_[end] = {score, start, id};
   };
   for (size_t start = 0; start < word.size();) {
-    const double score_here = best[start].score;
+    const double score_here = best_[start].score;
     const std::string_view rest = word.substr(start);
     const size_t char_length = DecodeUtf8Char(rest).length;
     bool char_is_piece = false;
-    trie_.ForEachPrefix(rest, [&](size_t length, TokenId id) {
+    model_.trie_.ForEachPrefix(rest, [&](size_t length, TokenId id) {
       char_is_piece |= length == char_length;
-      offer(start, start + length, score_here + pieces_[static_cast<size_t>(id)].score, id);
+      offer(start, start + length, score_here + model_.pieces_[static_cast<size_t>(id)].score, id);
     });
-    if (!char_is_piece) offer(start, start + char_length, score_here + unknown_score_, unknown_id_);
+    if (!char_is_piece)
+      offer(start, start + char_length, score_here + model_.unknown_score_, model_.unknown_id_);
     start += char_length;
   }
 }

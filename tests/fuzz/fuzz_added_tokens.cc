@@ -62,7 +62,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                                                        .added_tokens = *added_tokens},
                                                       1000);
   if (options.ok()) {
-    transept::RequireTokenizes(transept::UnigramTokenizer(*std::move(options)), bytes);
+    transept::RequireTokenizes(transept::SubwordTokenizer(*std::move(options)), bytes);
   }
   const auto byt5 = transept::ByteTokenizer::Create(*config);
   if (byt5.ok()) transept::RequireTokenizes(**byt5, bytes);

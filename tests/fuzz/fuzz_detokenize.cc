@@ -34,7 +34,7 @@ std::unique_ptr<transept::Tokenizer> MakeUnigram(const std::string& decoder, boo
   auto options = transept::ReadTokenizerJson(*JsonDocument::Parse(json, "tokenizer.json"));
   options->decoding.clean_up_spaces = clean_up;
   options->decoding.bytes = bytes;
-  return std::make_unique<transept::UnigramTokenizer>(*std::move(options));
+  return std::make_unique<transept::SubwordTokenizer>(*std::move(options));
 }
 
 std::vector<std::unique_ptr<transept::Tokenizer>> MakeTokenizers() {

@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                                                        .added_tokens = empty},
                                                       1000);
   if (!options.ok()) return 0;
-  const transept::UnigramTokenizer tokenizer(*std::move(options));
+  const transept::SubwordTokenizer tokenizer(*std::move(options));
   transept::RequireTokenizes(tokenizer, bytes);
   return 0;
 }

@@ -13,7 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!json.ok()) return 0;
   auto options = transept::ReadTokenizerJson(*json);
   if (!options.ok()) return 0;
-  const transept::UnigramTokenizer tokenizer(*std::move(options));
+  const transept::SubwordTokenizer tokenizer(*std::move(options));
   transept::RequireTokenizes(tokenizer, bytes);
   return 0;
 }

@@ -15,9 +15,8 @@ UnigramModel Model(std::vector<VocabularyPiece> pieces, bool byte_fallback = fal
 }
 
 std::vector<TokenId> Encode(const UnigramModel& model, std::string_view word) {
-  UnigramModel::Scratch scratch;
   std::vector<TokenId> ids;
-  model.Encode(word, &scratch, &ids);
+  model.NewEncoder()->Encode(word, &ids);
   return ids;
 }
 

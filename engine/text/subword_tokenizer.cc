@@ -1,11 +1,11 @@
-#include "engine/text/unigram_tokenizer.h"
+#include "engine/text/subword_tokenizer.h"
 
 #include <algorithm>
 #include <initializer_list>
 #include <utility>
 
 #include "engine/text/space_cleanup.h"
-#include "engine/text/unigram_detokenizer.h"
+#include "engine/text/subword_detokenizer.h"
 #include "engine/text/utf8.h"
 
 namespace transept {
@@ -23,7 +23,7 @@ AddedTokenSplitter MakeSplitter(const std::vector<AddedToken>& tokens,
 }
 
 // Of all ids that can be met.
-TokenId LargestId(const UnigramModel& model, const AddedTokensById& added_tokens,
+TokenId LargestId(const SubwordModel& model, const AddedTokensById& added_tokens,
                   std::initializer_list<const std::vector<TokenId>*> other_ids) {
   TokenId largest = model.size() - 1;
   for (const auto& [id, token] : added_tokens) largest = std::max(largest, id);
@@ -74,7 +74,7 @@ std::string MarkSpaces(std::string_view text, bool prefix) {
 
 }  // namespace
 
-UnigramTokenizer::UnigramTokenizer(UnigramTokenizerOptions options)
+SubwordTokenizer::SubwordTokenizer(SubwordTokenizerOptions options)
     : model_(std::move(options.model)),
       added_tokens_(IndexById(options.added_tokens)),
       raw_splitter_(MakeSplitter(options.added_tokens, nullptr)),
@@ -84,12 +84,12 @@ UnigramTokenizer::UnigramTokenizer(UnigramTokenizerOptions options)
       prefix_tokens_(std::move(options.prefix_tokens)),
       suffix_tokens_(std::move(options.suffix_tokens)),
       decoding_(options.decoding),
-      vocab_size_(LargestId(model_, added_tokens_, {&prefix_tokens_, &suffix_tokens_}) + 1) {}
+      vocab_size_(LargestId(*model_, added_tokens_, {&prefix_tokens_, &suffix_tokens_}) + 1) {}
 
-absl::StatusOr<std::vector<TokenId>> UnigramTokenizer::Encode(std::string_view text) const {
+absl::StatusOr<std::vector<TokenId>> SubwordTokenizer::Encode(std::string_view text) const {
   const std::string valid = ReplaceInvalidUtf8(text);
   std::vector<TokenId> ids = prefix_tokens_;
-  UnigramModel::Scratch scratch;
+  const std::unique_ptr<WordEncoder> encoder = model_->NewEncoder();
   for (const AddedTokenSplitter::Part& raw : raw_splitter_.Split(valid)) {
     if (raw.id >= 0) {
       ids.push_back(raw.id);
@@ -101,7 +101,7 @@ absl::StatusOr<std::vector<TokenId>> UnigramTokenizer::Encode(std::string_view t
       if (part.id >= 0) {
         ids.push_back(part.id);
       } else {
-        EncodePart(part.text, at_start, &scratch, &ids);
+        EncodePart(part.text, at_start, encoder.get(), &ids);
       }
       at_start = false;
     }
@@ -110,20 +110,20 @@ absl::StatusOr<std::vector<TokenId>> UnigramTokenizer::Encode(std::string_view t
   return ids;
 }
 
-void UnigramTokenizer::EncodePart(std::string_view part, bool at_start,
-                                  UnigramModel::Scratch* scratch, std::vector<TokenId>* ids) const {
+void SubwordTokenizer::EncodePart(std::string_view part, bool at_start, WordEncoder* encoder,
+                                  std::vector<TokenId>* ids) const {
   const auto encode_run = [&](std::string_view run, bool run_at_start) {
     if (!words_.mark_spaces) {
-      model_.Encode(run, scratch, ids);
+      encoder->Encode(run, ids);
       return;
     }
     const bool prefix = words_.prefix == WordRules::Prefix::kAlways ||
                         (words_.prefix == WordRules::Prefix::kFirst && at_start && run_at_start);
     const std::string marked = MarkSpaces(run, prefix);
     if (words_.split_at_space_marks) {
-      ForEachMarkedWord(marked, [&](std::string_view word) { model_.Encode(word, scratch, ids); });
+      ForEachMarkedWord(marked, [&](std::string_view word) { encoder->Encode(word, ids); });
     } else {
-      model_.Encode(marked, scratch, ids);
+      encoder->Encode(marked, ids);
     }
   };
   if (words_.split_at_white_space) {
@@ -133,15 +133,15 @@ void UnigramTokenizer::EncodePart(std::string_view part, bool at_start,
   }
 }
 
-std::unique_ptr<IncrementalDetokenizer> UnigramTokenizer::NewDetokenizer() const {
-  auto detokenizer = std::make_unique<UnigramDetokenizer>(&model_, &added_tokens_, decoding_);
+std::unique_ptr<IncrementalDetokenizer> SubwordTokenizer::NewDetokenizer() const {
+  auto detokenizer = std::make_unique<SubwordDetokenizer>(model_.get(), &added_tokens_, decoding_);
   if (decoding_.clean_up_spaces) return WithSpaceCleanup(std::move(detokenizer));
   return detokenizer;
 }
 
-std::string UnigramTokenizer::Piece(TokenId id) const {
+std::string SubwordTokenizer::Piece(TokenId id) const {
   if (const auto it = added_tokens_.find(id); it != added_tokens_.end()) return it->second.content;
-  return id >= 0 && id < model_.size() ? model_.piece(id) : "";
+  return id >= 0 && id < model_->size() ? std::string(model_->piece(id)) : "";
 }
 
 }  // namespace transept

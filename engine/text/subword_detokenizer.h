@@ -1,18 +1,18 @@
-// The tokens of a unigram tokenizer back to text.
+// The tokens of a SubwordTokenizer back to text.
 #pragma once
 
 #include <optional>
 #include <string>
 #include <string_view>
 
-#include "engine/text/unigram_tokenizer.h"
+#include "engine/text/subword_tokenizer.h"
 
 namespace transept {
 
-class UnigramDetokenizer final : public IncrementalDetokenizer {
+class SubwordDetokenizer final : public IncrementalDetokenizer {
  public:
   // Both must outlive this object.
-  UnigramDetokenizer(const UnigramModel* model, const AddedTokensById* added_tokens,
+  SubwordDetokenizer(const SubwordModel* model, const AddedTokensById* added_tokens,
                      DecodingRules rules);
 
   std::string Append(absl::Span<const TokenId> ids) override;
@@ -27,7 +27,7 @@ class UnigramDetokenizer final : public IncrementalDetokenizer {
   // Takes the space that Start::kDropOneSpace drops from the text's first characters.
   void DropFirstSpace(std::string* text);
 
-  const UnigramModel& model_;
+  const SubwordModel& model_;
   const AddedTokensById& added_tokens_;
   const DecodingRules rules_;
   bool first_token_ = true;

@@ -1,4 +1,4 @@
-#include "engine/text/unigram_detokenizer.h"
+#include "engine/text/subword_detokenizer.h"
 
 #include <algorithm>
 #include <utility>
@@ -7,14 +7,14 @@
 
 namespace transept {
 
-UnigramDetokenizer::UnigramDetokenizer(const UnigramModel* model,
+SubwordDetokenizer::SubwordDetokenizer(const SubwordModel* model,
                                        const AddedTokensById* added_tokens, DecodingRules rules)
     : model_(*model),
       added_tokens_(*added_tokens),
       rules_(rules),
       drop_space_(rules.start == DecodingRules::Start::kDropOneSpace) {}
 
-std::string UnigramDetokenizer::Append(absl::Span<const TokenId> ids) {
+std::string SubwordDetokenizer::Append(absl::Span<const TokenId> ids) {
   std::string text;
   for (const TokenId id : ids) {
     if (const auto token = TextOf(id)) AppendToken(*token, &text);
@@ -23,14 +23,14 @@ std::string UnigramDetokenizer::Append(absl::Span<const TokenId> ids) {
   return text;
 }
 
-std::string UnigramDetokenizer::Finish() {
+std::string SubwordDetokenizer::Finish() {
   std::string text;
   TakeBytes(true, &text);
   DropFirstSpace(&text);
   return text;
 }
 
-std::optional<std::string_view> UnigramDetokenizer::TextOf(TokenId id) const {
+std::optional<std::string_view> SubwordDetokenizer::TextOf(TokenId id) const {
   if (const auto it = added_tokens_.find(id); it != added_tokens_.end()) {
     if (it->second.special) return std::nullopt;
     return it->second.content;
@@ -39,7 +39,7 @@ std::optional<std::string_view> UnigramDetokenizer::TextOf(TokenId id) const {
   return model_.piece(id);
 }
 
-void UnigramDetokenizer::AppendToken(std::string_view token, std::string* text) {
+void SubwordDetokenizer::AppendToken(std::string_view token, std::string* text) {
   const bool first = std::exchange(first_token_, false);
   if (rules_.bytes != DecodingRules::Bytes::kAsWritten) {
     if (const auto byte = ByteOfPiece(token)) {
@@ -59,13 +59,13 @@ void UnigramDetokenizer::AppendToken(std::string_view token, std::string* text) 
   }
 }
 
-void UnigramDetokenizer::DropFirstSpace(std::string* text) {
+void SubwordDetokenizer::DropFirstSpace(std::string* text) {
   if (!drop_space_ || text->empty()) return;
   drop_space_ = false;
   if (text->front() == ' ') text->erase(0, 1);
 }
 
-void UnigramDetokenizer::TakeBytes(bool run_ends, std::string* text) {
+void SubwordDetokenizer::TakeBytes(bool run_ends, std::string* text) {
   if (rules_.bytes == DecodingRules::Bytes::kWholeRun) {
     if (!run_ends) return;
     if (IsValidUtf8(bytes_)) {

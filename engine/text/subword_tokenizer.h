@@ -1,4 +1,4 @@
-// A SentencePiece-style tokenizer of the unigram kind, whichever file it came from.
+// A tokenizer with a vocabulary of subwords, whichever file it came from.
 #pragma once
 
 #include <memory>
@@ -7,8 +7,8 @@
 
 #include "engine/text/added_tokens.h"
 #include "engine/text/normalizer.h"
+#include "engine/text/subword_model.h"
 #include "engine/text/tokenizer.h"
-#include "engine/text/unigram_model.h"
 
 namespace transept {
 
@@ -42,8 +42,8 @@ struct DecodingRules {
 };
 
 // Everything that a tokenizer file says.
-struct UnigramTokenizerOptions {
-  UnigramModel::Options model;
+struct SubwordTokenizerOptions {
+  std::unique_ptr<const SubwordModel> model;  // never null
   std::vector<AddedToken> added_tokens;
   std::unique_ptr<Normalizer> normalizer;  // never null
   WordRules words;
@@ -52,9 +52,9 @@ struct UnigramTokenizerOptions {
   DecodingRules decoding;
 };
 
-class UnigramTokenizer final : public Tokenizer {
+class SubwordTokenizer final : public Tokenizer {
  public:
-  explicit UnigramTokenizer(UnigramTokenizerOptions options);
+  explicit SubwordTokenizer(SubwordTokenizerOptions options);
 
   absl::StatusOr<std::vector<TokenId>> Encode(std::string_view text) const override;
   std::unique_ptr<IncrementalDetokenizer> NewDetokenizer() const override;
@@ -62,10 +62,10 @@ class UnigramTokenizer final : public Tokenizer {
   int32_t vocab_size() const override { return vocab_size_; }
 
  private:
-  void EncodePart(std::string_view part, bool at_start, UnigramModel::Scratch* scratch,
+  void EncodePart(std::string_view part, bool at_start, WordEncoder* encoder,
                   std::vector<TokenId>* ids) const;
 
-  const UnigramModel model_;
+  const std::unique_ptr<const SubwordModel> model_;
   const AddedTokensById added_tokens_;
   const AddedTokenSplitter raw_splitter_;  // tokens looked for in the text as it comes
   const std::unique_ptr<Normalizer> normalizer_;
