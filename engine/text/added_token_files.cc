@@ -33,16 +33,14 @@ absl::StatusOr<AddedToken> ReadAddedToken(const JsonView& object, TokenId id) {
     bool* value;
     bool fallback;
   };
-  bool single_word = false;
   for (const Flag& flag :
        {Flag{"lstrip", &token.lstrip, false}, Flag{"rstrip", &token.rstrip, false},
         Flag{"normalized", &token.normalized, !token.special},
-        Flag{"single_word", &single_word, false}}) {
+        Flag{"single_word", &token.single_word, false}}) {
     const auto value = object[flag.name].AsBoolOr(flag.fallback);
     if (!value.ok()) return value.status();
     *flag.value = *value;
   }
-  if (single_word) return object["single_word"].Error("only false is supported");
   return token;
 }
 

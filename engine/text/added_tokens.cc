@@ -1,6 +1,9 @@
 #include "engine/text/added_tokens.h"
 
+#include <unicode/uchar.h>
+
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
 #include "engine/text/utf8.h"
@@ -14,6 +17,24 @@ ByteTrie MakeTrie(const std::vector<AddedToken>& tokens) {
     entries.emplace_back(tokens[i].content, static_cast<int32_t>(i));
   }
   return ByteTrie(std::move(entries));
+}
+
+// Unicode's word characters, as regular expressions have them (UTS #18).
+bool IsWordCharacter(char32_t code_point) {
+  const auto c = static_cast<UChar32>(code_point);
+  constexpr uint32_t kCategories = U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK;
+  return u_isUAlphabetic(c) || (U_MASK(u_charType(c)) & kCategories) != 0 ||
+         u_hasBinaryProperty(c, UCHAR_JOIN_CONTROL);
+}
+
+// Whether text[start, end) has no word character next to it.
+bool IsSingleWord(std::string_view text, size_t start, size_t end) {
+  if (start > 0) {
+    size_t before = start - 1;
+    while (before > 0 && (static_cast<uint8_t>(text[before]) & 0xC0) == 0x80) --before;
+    if (IsWordCharacter(DecodeUtf8Char(text.substr(before)).code_point)) return false;
+  }
+  return end == text.size() || !IsWordCharacter(DecodeUtf8Char(text.substr(end)).code_point);
 }
 
 }  // namespace
@@ -39,6 +60,10 @@ std::vector<AddedTokenSplitter::Part> AddedTokenSplitter::Split(std::string_view
     });
     if (token == nullptr) {
       ++at;
+      continue;
+    }
+    if (token->single_word && !IsSingleWord(text, at, at + length)) {
+      at += length;
       continue;
     }
     std::string_view before = text.substr(done, at - done);

@@ -14,11 +14,12 @@ namespace transept {
 // The fields of transformers' AddedToken.
 struct AddedToken {
   TokenId id = 0;
-  std::string content;      // UTF-8, not empty
-  bool lstrip = false;      // takes the white space before it along
-  bool rstrip = false;      // and after it
-  bool normalized = false;  // looked for in normalized text
-  bool special = false;     // left out of decoded text
+  std::string content;       // UTF-8, not empty
+  bool lstrip = false;       // takes the white space before it along
+  bool rstrip = false;       // and after it
+  bool single_word = false;  // only where no word character stands next to it
+  bool normalized = false;   // looked for in normalized text
+  bool special = false;      // left out of decoded text
 };
 
 using AddedTokensById = absl::flat_hash_map<TokenId, AddedToken>;
@@ -36,7 +37,7 @@ class AddedTokenSplitter {
   AddedTokenSplitter() = default;
   explicit AddedTokenSplitter(std::vector<AddedToken> tokens);
 
-  // The parts of `text`, in order. At each place the longest token counts.
+  // The parts of `text`, valid UTF-8, in order. At each place the longest token counts.
   std::vector<Part> Split(std::string_view text) const;
 
  private:

@@ -136,6 +136,8 @@ absl::StatusOr<SubwordTokenizerOptions> ReadSentencePieceTokenizer(
                                    .remove_extra_whitespaces = model->remove_extra_whitespaces});
   options.words.mark_spaces = true;
 
+  options.may_clean_up_spaces = model->kind != SentencePieceKind::kBpe;
+
   TokensByContent tokens;
   AddPieces(*model, &tokens);
   absl::Status status = AddExtraIds(

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/text/byte_level.h"
 #include "engine/text/utf8.h"
 
 namespace transept {
@@ -41,6 +42,11 @@ std::optional<std::string_view> SubwordDetokenizer::TextOf(TokenId id) const {
 
 void SubwordDetokenizer::AppendToken(std::string_view token, std::string* text) {
   const bool first = std::exchange(first_token_, false);
+  if (rules_.bytes == DecodingRules::Bytes::kAll) {
+    AppendCharacterBytes(token, &bytes_);
+    TakeBytes(false, text);
+    return;
+  }
   if (rules_.bytes != DecodingRules::Bytes::kAsWritten) {
     if (const auto byte = ByteOfPiece(token)) {
       bytes_ += static_cast<char>(*byte);
@@ -80,8 +86,9 @@ void SubwordDetokenizer::TakeBytes(bool run_ends, std::string* text) {
   while (!rest.empty()) {
     const Utf8Char c = DecodeUtf8Char(rest);
     if (c.incomplete && !run_ends) break;
-    // One U+FFFD for each byte that is not UTF-8, as SentencePiece does.
-    const size_t length = c.valid ? c.length : 1;
+    // SentencePiece has one U+FFFD for each byte that is not UTF-8.
+    const bool each_byte = rules_.bytes != DecodingRules::Bytes::kAll;
+    const size_t length = c.valid || !each_byte ? c.length : 1;
     text->append(c.valid ? rest.substr(0, length) : kReplacementCharacter);
     rest.remove_prefix(length);
   }

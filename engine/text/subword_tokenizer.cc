@@ -4,6 +4,7 @@
 #include <initializer_list>
 #include <utility>
 
+#include "engine/text/byte_level.h"
 #include "engine/text/space_cleanup.h"
 #include "engine/text/subword_detokenizer.h"
 #include "engine/text/utf8.h"
@@ -110,8 +111,33 @@ absl::StatusOr<std::vector<TokenId>> SubwordTokenizer::Encode(std::string_view t
   return ids;
 }
 
+void SubwordTokenizer::EncodeByteLevel(std::string_view part, WordEncoder* encoder,
+                                       std::vector<TokenId>* ids) const {
+  std::string prefixed;
+  if (words_.byte_level->prefix_space && !part.starts_with(' ')) {
+    prefixed = " ";
+    prefixed += part;
+    part = prefixed;
+  }
+  std::string characters;
+  const auto encode_word = [&](std::string_view word) {
+    characters.clear();
+    AppendByteCharacters(word, &characters);
+    encoder->Encode(characters, ids);
+  };
+  if (words_.byte_level->split) {
+    ForEachGpt2Word(part, encode_word);
+  } else {
+    encode_word(part);
+  }
+}
+
 void SubwordTokenizer::EncodePart(std::string_view part, bool at_start, WordEncoder* encoder,
                                   std::vector<TokenId>* ids) const {
+  if (words_.byte_level) {
+    EncodeByteLevel(part, encoder, ids);
+    return;
+  }
   const auto encode_run = [&](std::string_view run, bool run_at_start) {
     if (!words_.mark_spaces) {
       encoder->Encode(run, ids);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,12 @@
 
 namespace transept {
 
+// GPT-2's words, each byte of which becomes a character.
+struct ByteLevelRules {
+  bool prefix_space = false;  // before each part that doesn't start with a space
+  bool split = true;          // false: a part is one word
+};
+
 // How normalized text becomes words, which the model then segments one by one.
 struct WordRules {
   enum class Prefix { kNever, kFirst, kAlways };  // kFirst: only where the whole text starts
@@ -20,6 +27,8 @@ struct WordRules {
   bool mark_spaces = false;           // spaces become space marks, and the next two fields apply
   Prefix prefix = Prefix::kNever;     // a space mark before each part that doesn't start with one
   bool split_at_space_marks = false;  // each mark starts a word
+
+  std::optional<ByteLevelRules> byte_level;  // in place of all of the above
 };
 
 // How the strings of tokens become text.
@@ -34,6 +43,7 @@ struct DecodingRules {
     kAsWritten,    // "<0x41>" stays that
     kWholeRun,     // a run that isn't UTF-8 becomes one U+FFFD for each byte; held back to its end
     kByCharacter,  // only what is not UTF-8 within a run does
+    kAll,          // all characters stand for bytes; what is not UTF-8 becomes U+FFFD as usual
   };
 
   Start start = Start::kDropFirstTokensMarks;
@@ -50,6 +60,8 @@ struct SubwordTokenizerOptions {
   std::vector<TokenId> prefix_tokens;  // before and after every text
   std::vector<TokenId> suffix_tokens;
   DecodingRules decoding;
+  // False: transformers does not, whatever clean_up_tokenization_spaces says.
+  bool may_clean_up_spaces = true;
 };
 
 class SubwordTokenizer final : public Tokenizer {
@@ -62,6 +74,8 @@ class SubwordTokenizer final : public Tokenizer {
   int32_t vocab_size() const override { return vocab_size_; }
 
  private:
+  void EncodeByteLevel(std::string_view part, WordEncoder* encoder,
+                       std::vector<TokenId>* ids) const;
   void EncodePart(std::string_view part, bool at_start, WordEncoder* encoder,
                   std::vector<TokenId>* ids) const;
 

@@ -51,7 +51,8 @@ class Tokenizer {
 };
 
 // The tokenizer of a Hugging Face model folder: ByT5's bytes where tokenizer_config.json or
-// config.json names ByT5's class, else tokenizer.json, else spiece.model with its added tokens.
+// config.json names ByT5's class, else tokenizer.json, else vocab.json and merges.txt, else
+// spiece.model, with its added tokens.
 // NOT_FOUND when there is none of these: the model then takes token ids only. Other errors name the
 // file, field and value at fault; a tokenizer with ids that `spec` has no embeddings for is one.
 absl::StatusOr<std::unique_ptr<Tokenizer>> LoadTokenizer(const std::string& folder,

@@ -6,6 +6,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "engine/text/added_token_files.h"
+#include "engine/text/bpe_files.h"
 #include "engine/text/unigram_model.h"
 
 namespace transept {
@@ -100,7 +101,16 @@ absl::StatusOr<WordRules::Prefix> ReadPrependScheme(const JsonView& json) {
   return NotSupported(json["prepend_scheme"], "always, first or never");
 }
 
-absl::Status ReadPreTokenizer(const JsonView& json, WordRules* rules) {
+absl::StatusOr<ByteLevelRules> ReadByteLevel(const JsonView& json) {
+  const auto prefix_space = json["add_prefix_space"].AsBoolOr(true);
+  if (!prefix_space.ok()) return prefix_space.status();
+  const auto split = json["use_regex"].AsBoolOr(true);
+  if (!split.ok()) return split.status();
+  return ByteLevelRules{.prefix_space = *prefix_space, .split = *split};
+}
+
+// All but ByteLevel.
+absl::Status ReadSpacePreTokenizer(const JsonView& json, WordRules* rules) {
   if (!json.exists()) return absl::OkStatus();
   const auto type = TypeOf(json);
   if (!type.ok()) return type.status();
@@ -119,21 +129,35 @@ absl::Status ReadPreTokenizer(const JsonView& json, WordRules* rules) {
     return absl::OkStatus();
   }
   if (*type != "Sequence") {
-    return NotSupported(json["type"], "WhitespaceSplit, Metaspace or a Sequence of both");
+    return NotSupported(json["type"],
+                        "ByteLevel, WhitespaceSplit, Metaspace or a Sequence of the last two");
   }
   const JsonView list = json["pretokenizers"];
   if (absl::Status status = list.ExpectArray(); !status.ok()) return status;
   for (size_t i = 0; i < list.size(); ++i) {
-    absl::Status status = ReadPreTokenizer(list[i], rules);
+    absl::Status status = ReadSpacePreTokenizer(list[i], rules);
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<const SubwordModel>> ReadModel(const JsonView& json) {
-  const auto type = json["type"].AsString();
+absl::Status ReadPreTokenizer(const JsonView& json, WordRules* rules) {
+  const auto type = json["type"].AsStringOr("");
   if (!type.ok()) return type.status();
-  if (*type != "Unigram") return NotSupported(json["type"], "\"Unigram\"");
+  if (*type != "ByteLevel") return ReadSpacePreTokenizer(json, rules);
+  auto byte_level = ReadByteLevel(json);
+  if (!byte_level.ok()) return byte_level.status();
+  rules->byte_level = *byte_level;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<const SubwordModel>> ReadBpeModel(const JsonView& json) {
+  auto options = ReadBpeJson(json);
+  if (!options.ok()) return options.status();
+  return std::make_unique<BpeModel>(*std::move(options));
+}
+
+absl::StatusOr<std::unique_ptr<const SubwordModel>> ReadUnigramModel(const JsonView& json) {
   const JsonView vocab = json["vocab"];
   if (absl::Status status = vocab.ExpectArray(); !status.ok()) return status;
   if (vocab.size() == 0) return vocab.Error("must not be empty");
@@ -156,6 +180,14 @@ absl::StatusOr<std::unique_ptr<const SubwordModel>> ReadModel(const JsonView& js
   if (!byte_fallback.ok()) return byte_fallback.status();
   model.byte_fallback = *byte_fallback;
   return std::make_unique<UnigramModel>(std::move(model));
+}
+
+absl::StatusOr<std::unique_ptr<const SubwordModel>> ReadModel(const JsonView& json) {
+  const auto type = TypeOf(json);
+  if (!type.ok()) return type.status();
+  if (*type == "BPE") return ReadBpeModel(json);
+  if (*type == "Unigram") return ReadUnigramModel(json);
+  return NotSupported(json["type"], "BPE or Unigram");
 }
 
 absl::StatusOr<std::vector<AddedToken>> ReadAddedTokens(const JsonView& list) {
@@ -185,10 +217,25 @@ absl::Status AppendTemplateToken(const JsonView& processor, const std::string& n
   return absl::OkStatus();
 }
 
+// "cls" before the text and "sep" after it, each a pair of a token and its id.
+absl::Status ReadRobertaProcessor(const JsonView& json, SubwordTokenizerOptions* options) {
+  const auto cls = ReadTokenId(json["cls"][1]);
+  if (!cls.ok()) return cls.status();
+  const auto sep = ReadTokenId(json["sep"][1]);
+  if (!sep.ok()) return sep.status();
+  options->prefix_tokens.push_back(*cls);
+  options->suffix_tokens.push_back(*sep);
+  return absl::OkStatus();
+}
+
 absl::Status ReadPostProcessor(const JsonView& json, SubwordTokenizerOptions* options) {
   if (!json.exists()) return absl::OkStatus();
-  if (absl::Status status = RequireText(json["type"], "TemplateProcessing"); !status.ok()) {
-    return status;
+  const auto type = TypeOf(json);
+  if (!type.ok()) return type.status();
+  if (*type == "ByteLevel") return absl::OkStatus();  // changes offsets only
+  if (*type == "RobertaProcessing") return ReadRobertaProcessor(json, options);
+  if (*type != "TemplateProcessing") {
+    return NotSupported(json["type"], "ByteLevel, RobertaProcessing or TemplateProcessing");
   }
   const JsonView parts = json["single"];
   if (absl::Status status = parts.ExpectArray(); !status.ok()) return status;
@@ -220,7 +267,8 @@ absl::Status ReadStripDecoder(const JsonView& json, DecodingRules* rules) {
   return absl::OkStatus();
 }
 
-absl::Status ReadDecoder(const JsonView& json, DecodingRules* rules, bool* marks_decoded) {
+// All but ByteLevel.
+absl::Status ReadSpaceDecoder(const JsonView& json, DecodingRules* rules, bool* marks_decoded) {
   const auto type = TypeOf(json);
   if (!type.ok()) return type.status();
   if (*type == "Metaspace") {
@@ -244,15 +292,32 @@ absl::Status ReadDecoder(const JsonView& json, DecodingRules* rules, bool* marks
   if (*type == "Fuse") return absl::OkStatus();
   if (*type == "Strip") return ReadStripDecoder(json, rules);
   if (*type != "Sequence") {
-    return NotSupported(json["type"],
-                        "Metaspace, or a Sequence of it, Replace, ByteFallback, Fuse and Strip");
+    return NotSupported(
+        json["type"],
+        "ByteLevel, Metaspace, or a Sequence of the latter, Replace, ByteFallback, Fuse and Strip");
   }
   const JsonView list = json["decoders"];
   if (absl::Status status = list.ExpectArray(); !status.ok()) return status;
   for (size_t i = 0; i < list.size(); ++i) {
-    absl::Status status = ReadDecoder(list[i], rules, marks_decoded);
+    absl::Status status = ReadSpaceDecoder(list[i], rules, marks_decoded);
     if (!status.ok()) return status;
   }
+  return absl::OkStatus();
+}
+
+absl::Status ReadDecoder(const JsonView& json, DecodingRules* rules) {
+  rules->start = DecodingRules::Start::kKeep;
+  const auto type = TypeOf(json);
+  if (!type.ok()) return type.status();
+  if (*type == "ByteLevel") {
+    rules->bytes = DecodingRules::Bytes::kAll;
+    return absl::OkStatus();
+  }
+  bool marks_decoded = false;
+  if (absl::Status status = ReadSpaceDecoder(json, rules, &marks_decoded); !status.ok()) {
+    return status;
+  }
+  if (!marks_decoded) return NotSupported(json, "one that turns space marks into spaces");
   return absl::OkStatus();
 }
 
@@ -263,6 +328,7 @@ absl::StatusOr<SubwordTokenizerOptions> ReadTokenizerJson(const JsonDocument& fi
   auto model = ReadModel(file["model"]);
   if (!model.ok()) return model.status();
   options.model = *std::move(model);
+  options.may_clean_up_spaces = *file["model"]["type"].AsString() != "BPE";
   auto added_tokens = ReadAddedTokens(file["added_tokens"]);
   if (!added_tokens.ok()) return added_tokens.status();
   options.added_tokens = *std::move(added_tokens);
@@ -273,12 +339,8 @@ absl::StatusOr<SubwordTokenizerOptions> ReadTokenizerJson(const JsonDocument& fi
   if (!status.ok()) return status;
   status = ReadPostProcessor(file["post_processor"], &options);
   if (!status.ok()) return status;
-  bool marks_decoded = false;
-  options.decoding.start = DecodingRules::Start::kKeep;
-  status = ReadDecoder(file["decoder"], &options.decoding, &marks_decoded);
+  status = ReadDecoder(file["decoder"], &options.decoding);
   if (!status.ok()) return status;
-  if (!marks_decoded)
-    return NotSupported(file["decoder"], "one that turns space marks into spaces");
   return options;
 }
 

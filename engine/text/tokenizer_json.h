@@ -1,4 +1,5 @@
-// tokenizer.json, the file of the Hugging Face tokenizers library, where its model is Unigram.
+// tokenizer.json, the file of the Hugging Face tokenizers library, where its model is Unigram or
+// BPE.
 #pragma once
 
 #include <string>
