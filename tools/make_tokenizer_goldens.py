@@ -14,6 +14,7 @@ Where the expected values come from:
   4's slow tokenizer does. transformers 5.17 converts such a folder to its fast tokenizer, which works
   by grapheme cluster and never falls back to bytes; the number of texts where that differs is printed.
   Decoding without bytes is that of transformers 5.17.
+- Byte-pair encoding: see bpe_goldens.py.
 """
 
 import io
@@ -26,6 +27,7 @@ import sys
 import tempfile
 import unicodedata
 
+import bpe_goldens
 import sentencepiece
 import tokenizers
 from sentencepiece import sentencepiece_model_pb2
@@ -138,7 +140,7 @@ def normalization_rules():
     return "".join(f"{codes(a)}\t{codes(b)}\n" for a, b in sorted(rules.items()))
 
 
-def train(byte_fallback):
+def train(byte_fallback, model_type="unigram"):
     """A SentencePiece model with T5's special ids, as bytes."""
     with tempfile.TemporaryDirectory() as folder:
         rules = os.path.join(folder, "rules.tsv")
@@ -147,14 +149,14 @@ def train(byte_fallback):
         model = io.BytesIO()
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(line for line in SENTENCES.split("\n") if line),
-            model_writer=model, model_type="unigram", vocab_size=VOCAB_SIZE + 256 * byte_fallback,
+            model_writer=model, model_type=model_type, vocab_size=VOCAB_SIZE + 256 * byte_fallback,
             character_coverage=0.98, byte_fallback=byte_fallback, normalization_rule_tsv=rules,
             pad_id=0, eos_id=1, unk_id=2, bos_id=-1, num_threads=1, hard_vocab_limit=False, minloglevel=2)
         proto = sentencepiece_model_pb2.ModelProto()
         proto.ParseFromString(model.getvalue())
         # What training leaves behind serves nobody here.
         proto.ClearField("trainer_spec")
-        proto.trainer_spec.model_type = 1
+        proto.trainer_spec.model_type = {"unigram": 1, "bpe": 2}[model_type]
         proto.trainer_spec.byte_fallback = byte_fallback
         proto.trainer_spec.unk_id, proto.trainer_spec.bos_id = 2, -1
         proto.trainer_spec.eos_id, proto.trainer_spec.pad_id = 1, 0
@@ -340,6 +342,11 @@ def main():
     loaded = ByT5Tokenizer.from_pretrained(byt5)
     write_golden(byt5, texts, len(loaded), 3, lambda text: loaded(text).input_ids,
                  lambda ids: loaded.decode(ids, skip_special_tokens=True))
+
+    writer = bpe_goldens.Writer(root, texts, write_json, write_golden)
+    bpe_goldens.write_bart(writer)
+    bpe_goldens.write_blenderbot(writer)
+    bpe_goldens.write_sentencepiece(writer, train(False, "bpe"), write_spiece_folder, spiece_functions)
 
 
 if __name__ == "__main__":

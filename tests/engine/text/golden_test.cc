@@ -1,7 +1,9 @@
-// Every tokenizer of tests/data/text against the ids and texts that transformers and SentencePiece
-// gave for it (tools/make_tokenizer_goldens.py).
+// Every tokenizer of tests/data/text against the ids and texts that transformers, tokenizers and
+// SentencePiece gave for it (tools/make_tokenizer_goldens.py).
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -25,19 +27,18 @@ std::vector<TokenId> Ids(const JsonView& list) {
   return ids;
 }
 
+std::unique_ptr<Tokenizer> Load(const std::string& name) {
+  ModelSpec spec;
+  spec.vocab_size = 5000;
+  absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer = LoadTokenizer(kFolder + name, spec);
+  EXPECT_TRUE(tokenizer.ok()) << tokenizer.status();
+  return *std::move(tokenizer);
+}
+
 class GoldenTest : public testing::TestWithParam<std::string> {
  protected:
-  GoldenTest() : golden_(Read(kFolder + GetParam() + "/golden.json")) {
-    ModelSpec spec;
-    spec.vocab_size = 1000;
-    absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer =
-        LoadTokenizer(kFolder + GetParam(), spec);
-    EXPECT_TRUE(tokenizer.ok()) << tokenizer.status();
-    tokenizer_ = *std::move(tokenizer);
-  }
-
-  const JsonDocument golden_;
-  std::unique_ptr<Tokenizer> tokenizer_;
+  const JsonDocument golden_ = Read(kFolder + GetParam() + "/golden.json");
+  const std::unique_ptr<Tokenizer> tokenizer_ = Load(GetParam());
 };
 
 TEST_P(GoldenTest, Encode) {
@@ -70,7 +71,62 @@ TEST_P(GoldenTest, VocabularySize) {
 
 INSTANTIATE_TEST_SUITE_P(Tokenizers, GoldenTest,
                          testing::Values("t5_json", "t5_json_v4", "t5_json_bytes", "t5_spiece",
-                                         "t5_spiece_bytes", "byt5"),
+                                         "t5_spiece_bytes", "byt5", "bart_files", "bart_json",
+                                         "blenderbot_files", "blenderbot_json", "bpe_spiece",
+                                         "bpe_json"),
+                         [](const auto& info) { return info.param; });
+
+// Lines of many scripts, and long ones; a checksum of the ids of each.
+class LinesTest : public testing::TestWithParam<std::string> {
+ protected:
+  void ExpectIds(const std::string& text, const JsonView& checksum) {
+    const std::vector<TokenId> ids = *tokenizer_->Encode(text);
+    EXPECT_EQ(Checksum(ids), *checksum.AsInt())
+        << checksum.path() << ": " << text.substr(0, 200) << "\nids now: "
+        << testing::PrintToString(
+               std::vector(ids.begin(), ids.begin() + std::min<int64_t>(ids.size(), 100)));
+  }
+
+  const JsonDocument lines_ = Read(kFolder + "lines.json");
+  const JsonDocument golden_ = Read(kFolder + GetParam() + "/lines_golden.json");
+
+ private:
+  // FNV-1a, as in the script.
+  static int64_t Checksum(const std::vector<TokenId>& ids) {
+    uint32_t value = 0x811C9DC5;
+    for (const TokenId id : ids) {
+      for (int shift = 0; shift < 32; shift += 8) {
+        value = (value ^ (static_cast<uint32_t>(id) >> shift & 0xFF)) * 0x01000193;
+      }
+    }
+    return value;
+  }
+
+  const std::unique_ptr<Tokenizer> tokenizer_ = Load(GetParam());
+};
+
+TEST_P(LinesTest, Encode) {
+  const JsonView lines = lines_["lines"];
+  ASSERT_GE(lines.size(), 2000u);
+  ASSERT_EQ(lines.size(), golden_["lines"].size());
+  for (size_t i = 0; i < lines.size(); ++i) ExpectIds(*lines[i].AsString(), golden_["lines"][i]);
+}
+
+TEST_P(LinesTest, EncodeLong) {
+  const JsonView texts = lines_["repeated"];
+  ASSERT_EQ(texts.size(), golden_["repeated"].size());
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const std::string pattern = *texts[i][0].AsString();
+    std::string text;
+    for (int64_t n = *texts[i][1].AsInt(); n > 0; --n) text += pattern;
+    EXPECT_GE(text.size(), 90000u);
+    ExpectIds(text, golden_["repeated"][i]);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Tokenizers, LinesTest,
+                         testing::Values("bart_files", "bart_json", "blenderbot_files",
+                                         "blenderbot_json", "bpe_spiece", "bpe_json"),
                          [](const auto& info) { return info.param; });
 
 }  // namespace
