@@ -25,7 +25,7 @@ absl::StatusOr<std::vector<std::string>> ReadPieces(const JsonView& vocab) {
     const auto id = static_cast<size_t>(*value);
     if (id >= pieces.size()) pieces.resize(id + 1);
     if (!pieces[id].empty()) {
-      return field.Error(absl::StrCat("\"", Printable(pieces[id]), "\" has that id too"));
+      return field.Error(absl::StrCat(Printable(pieces[id]), " has that id too"));
     }
     pieces[id] = std::move(piece);
   }
@@ -51,7 +51,7 @@ class MergeList {
     for (const auto& [piece, id] : parts) {
       const auto it = ids_.find(piece);
       if (it == ids_.end()) {
-        return absl::StrCat("\"", Printable(piece), "\" must be in the vocabulary");
+        return absl::StrCat(Printable(piece), " must be in the vocabulary");
       }
       *id = it->second;
     }

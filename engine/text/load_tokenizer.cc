@@ -66,9 +66,9 @@ absl::StatusOr<ByteLevelClass> ByteLevelClassOf(const std::string& folder, std::
     if (name == bart) return ByteLevelClass::kBart;
   }
   if (name.empty() && family == "bart") return ByteLevelClass::kBart;
-  return absl::UnimplementedError(absl::StrCat(
-      folder, ": vocab.json and merges.txt of the tokenizer class \"", Printable(name),
-      "\" and the model type ", Printable(family), " cannot be read; tokenizer.json may do"));
+  return absl::UnimplementedError(
+      absl::StrCat(folder, ": vocab.json and merges.txt of the tokenizer class ", Printable(name),
+                   " (model type ", Printable(family), ") cannot be read; tokenizer.json may do"));
 }
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> FromByteLevelFiles(const std::string& folder,

@@ -106,6 +106,122 @@ TEST(HostileTokenizerJsonTest, ErrorsNameFileAndField) {
   }
 }
 
+// Such as BART's.
+constexpr std::string_view kGoodBpeJson = R"({
+  "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "use_regex": true},
+  "post_processor": {"type": "RobertaProcessing", "sep": ["</s>", 1], "cls": ["<s>", 0]},
+  "decoder": {"type": "ByteLevel"},
+  "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": "",
+    "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+    "vocab": {"<s>": 0, "</s>": 1, "a": 2, "b": 3, "ab": 4, "abb": 6},
+    "merges": ["a b", ["ab", "b"]]}})";
+
+TEST(HostileTokenizerJsonTest, ErrorsOfBpeNameFileAndField) {
+  const struct {
+    const char* from;  // in the good file
+    const char* to;
+    const char* message;
+  } cases[] = {
+      {"\"a\": 2", "\"a\": -2", "model.vocab.a is -2"},
+      {"\"a\": 2", "\"a\": 4194304", "model.vocab.a is 4194304: must lie in [0, 4194303]"},
+      {"\"a\": 2", "\"a\": 2.5", "model.vocab.a is 2.5"},
+      {"\"a\": 2", "\"a\": 3", "model.vocab.b is 3: \"a\" has that id too"},
+      {"\"a\": 2", "\"\": 2", "its name must not be empty"},
+      {"\"a\": 2", "\"a\": 2, \"a\": 5", "is given twice"},
+      {"\"abb\": 6", "\"abb\": 6000", "has 6001 tokens"},
+      {"\"vocab\": {", "\"vocab\": {}, \"x\": {", "model.vocab is {}"},
+      {"\"vocab\": {", "\"vocab\": [], \"x\": {", "model.vocab is []"},
+      {"\"merges\": [", "\"merges\": {}, \"x\": [", "model.merges is {}"},
+      {"\"merges\": [", "\"x\": [", "model.merges is absent"},
+      {"\"a b\"", "\"ab\"", "model.merges[0] is \"ab\": must be two pieces"},
+      {"\"a b\"", "\"a b b\"", "model.merges[0] is \"a b b\""},
+      {"\"a b\"", "\"a c\"", "model.merges[0] is \"a c\": \"c\" must be in the vocabulary"},
+      {"\"a b\"", "\"b a\"", "\"ba\" must be in the vocabulary"},
+      {"\"a b\"", "\" \"", "\"\" must be in the vocabulary"},
+      {"\"a b\"", "7", "model.merges[0] is 7"},
+      {"[\"ab\", \"b\"]", "[\"ab\"]", "model.merges[1][1] is absent"},
+      {"[\"ab\", \"b\"]", "[\"ab\", 5]", "model.merges[1][1] is 5"},
+      {"\"dropout\": null", "\"dropout\": 0.1", "model.dropout is 0.1"},
+      {"\"unk_token\": null", "\"unk_token\": \"u\"", "model.unk_token is \"u\""},
+      {"\"unk_token\": null", "\"unk_token\": 5", "model.unk_token is 5"},
+      {"_prefix\": \"\"", "_prefix\": \"##\"", "model.continuing_subword_prefix is \"##\""},
+      {"_suffix\": null", "_suffix\": \"</w>\"", "model.end_of_word_suffix is \"</w>\""},
+      {"\"fuse_unk\": false", "\"fuse_unk\": 0", "model.fuse_unk is 0"},
+      {"\"ignore_merges\": false", "\"ignore_merges\": \"\"", "model.ignore_merges is \"\""},
+      {"\"add_prefix_space\": false", "\"add_prefix_space\": 1", "pre_tokenizer.add_prefix_space"},
+      {"\"use_regex\": true", "\"use_regex\": 1", "pre_tokenizer.use_regex is 1"},
+      {"{\"type\": \"ByteLevel\"}", R"({"type": "Sequence", "decoders": [{"type": "ByteLevel"}]})",
+       "decoder.decoders[0].type is \"ByteLevel\""},
+      {"[\"</s>\", 1]", "[\"</s>\"]", "post_processor.sep[1] is absent"},
+      {"[\"<s>\", 0]", "[\"<s>\", -1]", "post_processor.cls[1] is -1"},
+  };
+  const TemporaryFolder folder;
+  folder.Write("tokenizer.json", kGoodBpeJson);
+  EXPECT_TRUE(LoadStatus(folder.path()).ok()) << LoadStatus(folder.path());
+  for (const auto& c : cases) {
+    folder.Write("tokenizer.json", Replaced(kGoodBpeJson, c.from, c.to));
+    const absl::Status status = LoadStatus(folder.path());
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << c.from << " -> " << c.to;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(c.message));
+    EXPECT_THAT(std::string(status.message()), HasSubstr(folder.path()));
+  }
+}
+
+TEST(HostileByteLevelFilesTest, ErrorsNameFileAndFieldOrLine) {
+  const std::string vocab = R"({"<s>": 0, "</s>": 1, "a": 2, "b": 3, "ab": 4})";
+  const struct {
+    std::string file;
+    std::string bytes;
+    const char* message;
+  } cases[] = {
+      {"merges.txt", "#version: 0.2\na b\n\n", "merges.txt: line 3 is \"\": must be two pieces"},
+      {"merges.txt", "#version: 0.2\nab\n", "merges.txt: line 2 is \"ab\": must be two pieces"},
+      {"merges.txt", "a b 1\n", "merges.txt: line 1 is \"a b 1\""},
+      {"merges.txt", "a b\nb c", "merges.txt: line 2 is \"b c\": \"c\" must be in the vocab"},
+      {"merges.txt", "a \xFF\n", "merges.txt: line 1"},
+      {"merges.txt", std::string("a b\0\n", 5), "merges.txt: line 1"},
+      {"vocab.json", "", "vocab.json: not valid JSON"},
+      {"vocab.json", "[]", "vocab.json: the document is []"},
+      {"vocab.json", "{}", "vocab.json: the document is {}: must not be empty"},
+      {"vocab.json", R"({"a": 1e9})", "vocab.json: a is 1000000000"},
+      {"vocab.json", R"({"a": 0, "b": 0})", "vocab.json: b is 0"},
+      {"tokenizer_config.json", R"({"add_prefix_space": 1})", "add_prefix_space is 1"},
+      {"tokenizer_config.json", R"({"add_eos_token": 1})", "add_eos_token is 1"},
+      {"tokenizer_config.json", R"({"mask_token": 1})", "mask_token is 1"},
+      {"tokenizer_config.json", R"({"mask_token": ""})", "mask_token is \"\""},
+      {"tokenizer_config.json", R"({"mask_token": {"lstrip": true}})", "mask_token.content is abs"},
+      {"tokenizer_config.json", R"({"extra_special_tokens": [null]})", "extra_special_tokens[0]"},
+      {"tokenizer_config.json", R"({"added_tokens_decoder": {"x": {"content": "a"}}})", "r.x"},
+      {"special_tokens_map.json", R"({"bos_token": []})",
+       "special_tokens_map.json: bos_token is []"},
+      {"added_tokens.json", R"({"[x]": "1"})", "added_tokens.json: [x] is \"1\""},
+      {"added_tokens.json", R"({"": 1})", "its name must not be empty"},
+  };
+  const TemporaryFolder folder;
+  ModelSpec spec;
+  spec.family = "blenderbot";
+  spec.vocab_size = 1000;
+  const auto restore = [&] {
+    folder.Write("vocab.json", vocab);
+    folder.Write("merges.txt", "#version: 0.2\r\na b\r\n");
+    for (const char* name :
+         {"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"}) {
+      folder.Write(name, "{}");
+    }
+  };
+  restore();
+  EXPECT_TRUE(LoadTokenizer(folder.path(), spec).ok())
+      << LoadTokenizer(folder.path(), spec).status();
+  for (const auto& c : cases) {
+    folder.Write(c.file, c.bytes);
+    const absl::Status status = LoadTokenizer(folder.path(), spec).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << c.bytes;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(folder.path() + "/" + c.file));
+    EXPECT_THAT(std::string(status.message()), HasSubstr(c.message));
+    restore();
+  }
+}
+
 TEST(HostileTokenizerJsonTest, SyntaxDepthAndLinks) {
   const TemporaryFolder folder;
   for (const std::string& bytes :

@@ -2,7 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -19,7 +21,7 @@ using ::testing::HasSubstr;
 constexpr char kData[] = "tests/data/text/";
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> Load(const std::string& folder,
-                                                int32_t vocab_size = 1000) {
+                                                int32_t vocab_size = 5000) {
   ModelSpec spec;
   spec.vocab_size = vocab_size;
   return LoadTokenizer(folder, spec);
@@ -124,8 +126,133 @@ TEST(LoadTokenizerTest, CleansUpSpacesWhereTheConfigSaysSo) {
   EXPECT_EQ((*Load(folder.path()))->Decode(ids), "don't.");
 }
 
+// vocab.json and merges.txt that know "a", " a" and little else.
+void WriteByteLevelFiles(const TemporaryFolder& folder) {
+  folder.Write("vocab.json",
+               R"({"<s>": 0, "<pad>": 1, "</s>": 2, "a": 3, "Ġ": 4, "Ġa": 5, "é": 6})");
+  folder.Write("merges.txt", "#version: 0.2\nĠ a\n");
+}
+
+std::unique_ptr<Tokenizer> LoadOfFamily(const std::string& folder, const std::string& family) {
+  ModelSpec spec;
+  spec.family = family;
+  spec.vocab_size = 5000;
+  auto tokenizer = LoadTokenizer(folder, spec);
+  EXPECT_TRUE(tokenizer.ok()) << tokenizer.status();
+  return *std::move(tokenizer);
+}
+
+TEST(LoadByteLevelTest, TheClassDecidesHowTextIsWrapped) {
+  const TemporaryFolder folder;
+  WriteByteLevelFiles(folder);
+  EXPECT_THAT(Encode(*LoadOfFamily(folder.path(), "bart"), "a a"), ElementsAre(0, 3, 5, 2));
+  EXPECT_THAT(Encode(*LoadOfFamily(folder.path(), "blenderbot"), "a a"), ElementsAre(5, 5));
+  folder.Write("tokenizer_config.json", R"({"tokenizer_class": "BlenderbotTokenizerFast"})");
+  EXPECT_THAT(Encode(*LoadOfFamily(folder.path(), "bart"), "a a"), ElementsAre(5, 5));
+  folder.Write("tokenizer_config.json", R"({"tokenizer_class": "RobertaTokenizer"})");
+  EXPECT_THAT(Encode(*LoadOfFamily(folder.path(), "t5"), "a a"), ElementsAre(0, 3, 5, 2));
+}
+
+TEST(LoadByteLevelTest, OtherClassesAreRefusedByName) {
+  const TemporaryFolder folder;
+  WriteByteLevelFiles(folder);
+  folder.Write("tokenizer_config.json", R"({"tokenizer_class": "BlenderbotSmallTokenizer"})");
+  const absl::Status status = Load(folder.path()).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_THAT(std::string(status.message()),
+              testing::AllOf(HasSubstr(folder.path()), HasSubstr("\"BlenderbotSmallTokenizer\"")));
+}
+
+TEST(LoadByteLevelTest, TheConfigDecidesOnSpacesAndEos) {
+  const TemporaryFolder folder;
+  WriteByteLevelFiles(folder);
+  folder.Write("tokenizer_config.json", R"({"add_prefix_space": true, "add_eos_token": true})");
+  EXPECT_THAT(Encode(*LoadOfFamily(folder.path(), "bart"), "a"), ElementsAre(0, 5, 2));
+  EXPECT_THAT(Encode(*LoadOfFamily(folder.path(), "blenderbot"), "a"), ElementsAre(5, 2));
+  folder.Write("tokenizer_config.json", R"({"add_prefix_space": false, "add_bos_token": true})");
+  EXPECT_THAT(Encode(*LoadOfFamily(folder.path(), "blenderbot"), "a"), ElementsAre(0, 3));
+}
+
+TEST(LoadByteLevelTest, SpecialTokensThatTheVocabularyLacksFollowIt) {
+  const TemporaryFolder folder;
+  WriteByteLevelFiles(folder);
+  const auto tokenizer = LoadOfFamily(folder.path(), "bart");
+  EXPECT_EQ(tokenizer->Piece(7), "<unk>");
+  EXPECT_EQ(tokenizer->Piece(8), "<mask>");
+  EXPECT_EQ(tokenizer->vocab_size(), 9);
+  EXPECT_THAT(Encode(*tokenizer, "a <mask>"), ElementsAre(0, 3, 4, 8, 2));
+  folder.Write("special_tokens_map.json", R"({"mask_token": {"content": "[m]", "lstrip": true},
+                                              "additional_special_tokens": ["[x]"]})");
+  EXPECT_THAT(Encode(*LoadOfFamily(folder.path(), "bart"), "a [m][x]"), ElementsAre(0, 3, 8, 9, 2));
+}
+
+TEST(LoadByteLevelTest, CharactersOutsideTheVocabularyAreDropped) {
+  const TemporaryFolder folder;
+  WriteByteLevelFiles(folder);
+  EXPECT_THAT(Encode(*LoadOfFamily(folder.path(), "bart"), "xa漢a"), ElementsAre(0, 3, 3, 2));
+}
+
+TEST(LoadByteLevelTest, TextIsNotCleanedUp) {
+  const TemporaryFolder folder;
+  folder.Copy(std::string(kData) + "bart_json");
+  const std::vector<TokenId> ids = Encode(*LoadOfFamily(folder.path(), "bart"), "do n't .");
+  folder.Write("tokenizer_config.json", R"({"clean_up_tokenization_spaces": true})");
+  EXPECT_EQ(LoadOfFamily(folder.path(), "bart")->Decode(ids), "do n't .");
+}
+
+TEST(LoadByteLevelTest, BytesWaitForTheirCharacter) {
+  const auto tokenizer = Load(std::string(kData) + "bart_json");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  const std::string text = "😀";
+  // A byte by its own token, whatever merges there are.
+  std::vector<TokenId> bytes;
+  for (TokenId id = 0; id < (*tokenizer)->vocab_size() && bytes.size() < text.size(); ++id) {
+    for (const char* character : {"ð", "Ł", "ĺ", "Ģ"}) {
+      if ((*tokenizer)->Piece(id) == character) bytes.push_back(id);
+    }
+  }
+  const auto id_of = [&](std::string_view piece) {
+    for (const TokenId id : bytes) {
+      if ((*tokenizer)->Piece(id) == piece) return id;
+    }
+    return TokenId{-1};
+  };
+  const auto detokenizer = (*tokenizer)->NewDetokenizer();
+  EXPECT_EQ(detokenizer->Append({id_of("ð")}), "");
+  EXPECT_EQ(detokenizer->Append({id_of("Ł"), id_of("ĺ")}), "");
+  EXPECT_EQ(detokenizer->Append({id_of("Ģ")}), text);
+  EXPECT_EQ(detokenizer->Append({id_of("Ģ"), id_of("ð"), id_of("Ł")}), "\uFFFD");
+  EXPECT_EQ(detokenizer->Append({id_of("ð")}), "\uFFFD");  // for both bytes before it
+  EXPECT_EQ(detokenizer->Finish(), "\uFFFD");
+}
+
+TEST(LoadTokenizerTest, TokensOfSingleWords) {
+  const TemporaryFolder folder;
+  folder.Copy(std::string(kData) + "t5_json");
+  folder.Remove("golden.json");
+  std::string json = ReadBytes(std::string(kData) + "t5_json/tokenizer.json");
+  const std::string list = "\"added_tokens\":[";
+  json.insert(
+      json.find(list) + list.size(),
+      R"({"id":600,"content":"[w]","single_word":true,"normalized":false,"special":false},)");
+  folder.Write("tokenizer.json", json);
+  const auto tokenizer = Load(folder.path());
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  const auto has_token = [&](std::string_view text) {
+    const std::vector<TokenId> ids = Encode(**tokenizer, text);
+    return std::find(ids.begin(), ids.end(), 600) != ids.end();
+  };
+  for (const char* text : {"[w]", " [w] ", "([w])", "[w][w]", "é. [w]-é", "😀[w]😀"}) {
+    EXPECT_TRUE(has_token(text)) << text;
+  }
+  for (const char* text :
+       {"a[w]", "[w]a", "é[w]", "[w]é", "1[w]", "_[w]", "[w]\u0301", "\u200D[w]"}) {
+    EXPECT_FALSE(has_token(text)) << text;
+  }
+}
+
 TEST(LoadTokenizerTest, InvalidTextCountsAsReplacementCharacters) {
-  for (const char* name : {"t5_json", "t5_spiece_bytes", "byt5"}) {
+  for (const char* name : {"t5_json", "t5_spiece_bytes", "byt5", "bart_json"}) {
     const auto tokenizer = Load(std::string(kData) + name);
     ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
     EXPECT_EQ(Encode(**tokenizer, "a\xE2\x82 b\xFF"), Encode(**tokenizer, "a\uFFFD b\uFFFD"));
