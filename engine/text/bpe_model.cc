@@ -163,13 +163,14 @@ std::vector<BpeMerge> MergesOfScores(const std::vector<VocabularyPiece>& pieces)
   scores.erase(std::unique(scores.begin(), scores.end()), scores.end());
 
   std::vector<BpeMerge> merges;
-  for (const auto& [text, result] : ids) {
-    const double score = pieces[static_cast<size_t>(result)].score;
+  for (const auto& entry : ids) {
+    const std::string_view text = entry.first;
+    const double score = pieces[static_cast<size_t>(entry.second)].score;
     const auto place =
         std::lower_bound(scores.begin(), scores.end(), score, std::greater<double>());
-    BpeMerge merge{.result = result, .rank = static_cast<int32_t>(place - scores.begin())};
+    BpeMerge merge{.result = entry.second, .rank = static_cast<int32_t>(place - scores.begin())};
     trie.ForEachPrefix(text, [&](size_t length, TokenId left) {
-      const auto right = ids.find(std::string_view(text).substr(length));
+      const auto right = ids.find(text.substr(length));
       if (right == ids.end()) return;
       merge.left = left;
       merge.right = right->second;

@@ -37,6 +37,20 @@ std::unique_ptr<transept::Tokenizer> MakeUnigram(const std::string& decoder, boo
   return std::make_unique<transept::SubwordTokenizer>(*std::move(options));
 }
 
+// Pieces whose characters are bytes, whole ones of UTF-8 and not.
+std::unique_ptr<transept::Tokenizer> MakeByteLevel() {
+  const auto json = JsonDocument::Parse(R"({
+      "added_tokens": [{"id": 1, "content": "</s>", "special": true},
+                       {"id": 20, "content": "Ġ[x] Ġ", "special": false}],
+      "model": {"type": "BPE", "merges": [], "vocab": {"<pad>": 0, "</s>": 1, "a": 2, "Ġ": 3, "Ġa": 4,
+          "â": 5, "Ĥ": 6, "¬": 7, "âĤ": 8, "Ĥ¬": 9, "âĤ¬": 10, "ð": 11, "Ł": 12, "ĺ": 13, "Ģ": 14, "ÿ": 15,
+          "¬ð": 16, ".": 17, "Ġ.": 18, "漢": 19}},
+      "decoder": {"type": "ByteLevel"}})",
+                                        "tokenizer.json");
+  auto options = transept::ReadTokenizerJson(*json);
+  return std::make_unique<transept::SubwordTokenizer>(*std::move(options));
+}
+
 std::vector<std::unique_ptr<transept::Tokenizer>> MakeTokenizers() {
   using Bytes = transept::DecodingRules::Bytes;
   const std::string metaspace = R"({"type": "Metaspace", "replacement": "▁"})";
@@ -49,6 +63,7 @@ std::vector<std::unique_ptr<transept::Tokenizer>> MakeTokenizers() {
     tokenizers.push_back(MakeUnigram(metaspace, clean_up, Bytes::kByCharacter));
     tokenizers.push_back(MakeUnigram(sequence, clean_up, Bytes::kWholeRun));
   }
+  tokenizers.push_back(MakeByteLevel());
   tokenizers.push_back(*transept::ByteTokenizer::Create(*JsonDocument::Parse("{}", "empty.json")));
   return tokenizers;
 }
