@@ -36,7 +36,6 @@ absl::StatusOr<std::vector<std::string>> ReadPieces(const JsonView& vocab) {
 class MergeList {
  public:
   explicit MergeList(const std::vector<std::string>& pieces) {
-    ids_.reserve(pieces.size());
     for (size_t id = 0; id < pieces.size(); ++id) {
       if (!pieces[id].empty()) ids_[pieces[id]] = static_cast<TokenId>(id);
     }

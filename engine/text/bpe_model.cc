@@ -120,7 +120,6 @@ BpeModel::BpeModel(Options options)
       byte_fallback_(options.byte_fallback),
       ignore_merges_(options.ignore_merges) {
   byte_ids_.fill(-1);
-  ids_.reserve(pieces_.size());
   for (size_t i = 0; i < pieces_.size(); ++i) {
     if (pieces_[i].empty()) continue;
     const auto id = static_cast<TokenId>(i);

@@ -29,7 +29,8 @@ constexpr std::array<Role, kNumRoles> kRoles = {{{"bos_token", "<s>"},
                                                  {"cls_token", "<s>"},
                                                  {"mask_token", "<mask>"}}};
 
-// Added tokens, each with the id that the vocabulary has for its content, or the next free one.
+// Added tokens, each with the id that the vocabulary has for its content. New ones are numbered
+// from the count of pieces, whether their ids have gaps or not.
 class AddedTokenList {
  public:
   explicit AddedTokenList(const BpeModel::Options& model) {

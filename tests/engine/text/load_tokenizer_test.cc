@@ -186,6 +186,15 @@ TEST(LoadByteLevelTest, SpecialTokensThatTheVocabularyLacksFollowIt) {
   EXPECT_THAT(Encode(*LoadOfFamily(folder.path(), "bart"), "a [m][x]"), ElementsAre(0, 3, 8, 9, 2));
 }
 
+TEST(LoadByteLevelTest, NewTokensAreNumberedByTheCountOfPieces) {
+  const TemporaryFolder folder;
+  WriteByteLevelFiles(folder);
+  folder.Write("vocab.json",
+               R"({"<s>": 0, "<pad>": 1, "</s>": 20, "a": 3, "Ġ": 4, "Ġa": 5, "é": 6})");
+  EXPECT_THAT(Encode(*LoadOfFamily(folder.path(), "bart"), "a<unk><mask>"),
+              ElementsAre(0, 3, 7, 8, 20));
+}
+
 TEST(LoadByteLevelTest, CharactersOutsideTheVocabularyAreDropped) {
   const TemporaryFolder folder;
   WriteByteLevelFiles(folder);
