@@ -58,7 +58,7 @@ size_t WordLength(std::string_view text) {
   return kind == Kind::kSpace ? SpaceLength(text) : RunEnd(text, start, kind);
 }
 
-// The first 256 characters in which bytes that are not visible get a character.
+// The character of the first byte that is not visible as it is.
 constexpr uint32_t kFirstSubstitute = 0x100;
 
 constexpr bool IsVisible(uint32_t byte) {
