@@ -114,6 +114,7 @@ TEST_F(DecoderInputs, ASearchIsInOneRun) {
   beams.num_beams = 2;
   plan_.rows[0].params = plan_.rows[1].params = &beams;
   plan_.rows[1].tokens = prefix_;  // 3 + 3 tokens, and 1
+  plan_.rows[1].first_position = 0;
   const auto end = [&](size_t rows, size_t tokens) {
     return NextRange(plan_, 0, {.rows = rows, .tokens = tokens}).end;
   };
