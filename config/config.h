@@ -30,6 +30,20 @@ struct EngineConfig {
   bool operator==(const EngineConfig&) const = default;
 };
 
+// Of GenerationConfig, as the messages of these names in proto/transept/v1.
+struct SequenceBias {
+  std::vector<int32_t> tokens;
+  float bias = 0.0f;
+
+  bool operator==(const SequenceBias&) const = default;
+};
+struct ExponentialDecayLengthPenalty {
+  int32_t start_index = 0;
+  float decay_factor = 1.0f;
+
+  bool operator==(const ExponentialDecayLengthPenalty&) const = default;
+};
+
 // Generation options that hold for requests that leave them unset; they override the checkpoint's
 // own. Names, types and meaning are those of GenerationOptions in proto/transept/v1.
 struct GenerationConfig {
@@ -47,15 +61,23 @@ struct GenerationConfig {
   std::optional<int32_t> top_k;
   std::optional<float> top_p;
   std::optional<float> min_p;
+  std::optional<float> typical_p;
+  std::optional<float> epsilon_cutoff;
+  std::optional<float> eta_cutoff;
   std::optional<uint64_t> seed;
   std::optional<float> repetition_penalty;
+  std::optional<float> encoder_repetition_penalty;
   std::optional<int32_t> no_repeat_ngram_size;
+  std::optional<int32_t> encoder_no_repeat_ngram_size;
+  std::optional<std::vector<std::vector<int32_t>>> bad_words_ids;
+  std::optional<std::vector<SequenceBias>> sequence_bias;
   std::optional<std::vector<int32_t>> suppress_tokens;
   std::optional<std::vector<int32_t>> begin_suppress_tokens;
   std::optional<std::vector<int32_t>> eos_token_ids;
   std::optional<std::vector<std::string>> stop_sequences;
   std::optional<int32_t> forced_bos_token_id;
   std::optional<int32_t> forced_eos_token_id;
+  std::optional<ExponentialDecayLengthPenalty> exponential_decay_length_penalty;
 
   bool operator==(const GenerationConfig&) const = default;
 };

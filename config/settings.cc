@@ -176,11 +176,28 @@ std::span<const Setting<GenerationConfig>> SettingsOf<GenerationConfig>() {
        {.min = 0, .max = 1, .above_min = true}},
       {"min_p", &G::min_p, "Sample among tokens at least this likely, relative to the likeliest.",
        Range(0, 1)},
+      {"typical_p",
+       &G::typical_p,
+       "Sample among the tokens nearest to the expected information, of this total probability.",
+       {.min = 0, .max = 1, .above_min = true}},
+      {"epsilon_cutoff", &G::epsilon_cutoff, "Sample among tokens of at least this probability.",
+       Range(0, 1)},
+      {"eta_cutoff", &G::eta_cutoff, "The same, lower where the distribution is flat.",
+       Range(0, 1)},
       {"seed", &G::seed, "Seed of sampling: equal requests then get equal answers."},
       {"repetition_penalty", &G::repetition_penalty, "Above 1 discourages tokens already used.",
        Above(0)},
+      {"encoder_repetition_penalty", &G::encoder_repetition_penalty,
+       "Above 1 favours tokens of the source.", Above(0)},
       {"no_repeat_ngram_size", &G::no_repeat_ngram_size,
        "No n-gram of this size occurs twice; 0 is off.", AtLeast(0)},
+      {"encoder_no_repeat_ngram_size", &G::encoder_no_repeat_ngram_size,
+       "No n-gram of this size of the source occurs; 0 is off.", AtLeast(0)},
+      {"bad_words_ids", &G::bad_words_ids,
+       "Sequences of token ids never generated, such as [[5], [10, 45]].", token},
+      {"sequence_bias", &G::sequence_bias,
+       "Added to a token's score where it would complete the sequence, such as [{tokens: [10, 45], "
+       "bias: -2}]."},
       {"suppress_tokens", &G::suppress_tokens, "Token ids never generated.", token},
       {"begin_suppress_tokens", &G::begin_suppress_tokens, "Token ids never generated first.",
        token},
@@ -189,6 +206,30 @@ std::span<const Setting<GenerationConfig>> SettingsOf<GenerationConfig>() {
       {"forced_bos_token_id", &G::forced_bos_token_id, "Token id to generate first.", token},
       {"forced_eos_token_id", &G::forced_eos_token_id,
        "Token id to generate when the longest length is reached.", token},
+      {"exponential_decay_length_penalty", &G::exponential_decay_length_penalty,
+       "Raises the end's score behind start_index tokens, such as {start_index: 30, decay_factor: "
+       "1.05}."},
+  };
+  return settings;
+}
+
+template <>
+std::span<const Setting<SequenceBias>> SettingsOf<SequenceBias>() {
+  using S = SequenceBias;
+  static const std::vector<Setting<S>> settings = {
+      {"tokens", &S::tokens, "The sequence's token ids.", AtLeast(0)},
+      {"bias", &S::bias, "Positive favours it."},
+  };
+  return settings;
+}
+
+template <>
+std::span<const Setting<ExponentialDecayLengthPenalty>>
+SettingsOf<ExponentialDecayLengthPenalty>() {
+  using E = ExponentialDecayLengthPenalty;
+  static const std::vector<Setting<E>> settings = {
+      {"start_index", &E::start_index, "Generated tokens that are free of it.", AtLeast(0)},
+      {"decay_factor", &E::decay_factor, "Above 1 ends sooner.", Above(0)},
   };
   return settings;
 }

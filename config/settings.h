@@ -36,11 +36,14 @@ using MemberOf = std::variant<Types Owner::*...>;
 
 // A pointer to the member of `Owner` that holds a setting or a section of settings.
 template <typename Owner>
-using Member = MemberOf<Owner, bool, int32_t, int64_t, double, std::string, std::optional<bool>,
-                        std::optional<int32_t>, std::optional<uint64_t>, std::optional<float>,
-                        std::optional<std::string>, std::optional<std::vector<int32_t>>,
-                        std::optional<std::vector<std::string>>, EngineConfig, GenerationConfig,
-                        ServerConfig, std::vector<ModelConfig>>;
+using Member =
+    MemberOf<Owner, bool, int32_t, int64_t, float, double, std::string, std::vector<int32_t>,
+             std::optional<bool>, std::optional<int32_t>, std::optional<uint64_t>,
+             std::optional<float>, std::optional<std::string>, std::optional<std::vector<int32_t>>,
+             std::optional<std::vector<std::vector<int32_t>>>,
+             std::optional<std::vector<std::string>>, std::optional<std::vector<SequenceBias>>,
+             std::optional<ExponentialDecayLengthPenalty>, EngineConfig, GenerationConfig,
+             ServerConfig, std::vector<ModelConfig>>;
 
 template <typename Owner>
 struct Setting {
@@ -63,12 +66,17 @@ template <>
 std::span<const Setting<EngineConfig>> SettingsOf<EngineConfig>();
 template <>
 std::span<const Setting<GenerationConfig>> SettingsOf<GenerationConfig>();
+template <>
+std::span<const Setting<SequenceBias>> SettingsOf<SequenceBias>();
+template <>
+std::span<const Setting<ExponentialDecayLengthPenalty>> SettingsOf<ExponentialDecayLengthPenalty>();
 
 // The types that are sections: a map of further settings.
 template <typename T>
 concept Section = std::is_same_v<T, Config> || std::is_same_v<T, ServerConfig> ||
     std::is_same_v<T, ModelConfig> || std::is_same_v<T, EngineConfig> ||
-    std::is_same_v<T, GenerationConfig>;
+    std::is_same_v<T, GenerationConfig> || std::is_same_v<T, SequenceBias> ||
+    std::is_same_v<T, ExponentialDecayLengthPenalty>;
 
 // `limits` in words, such as "0 to 1024", "above 0" or "one of cpu, cuda"; empty when there is
 // none.

@@ -45,6 +45,20 @@ std::string Value(const std::string& value) {
   return emitter.c_str();
 }
 template <typename T>
+std::string Value(const std::vector<T>& values);
+template <typename T>
+std::string Value(const std::optional<T>& value);
+// A section in one line.
+template <Section T>
+std::string Value(const T& section) {
+  std::string out;
+  for (const Setting<T>& setting : SettingsOf<T>()) {
+    absl::StrAppend(&out, out.empty() ? "{" : ", ", std::string(setting.name), ": ");
+    std::visit([&](auto member) { out += Value(section.*member); }, setting.member);
+  }
+  return out + "}";
+}
+template <typename T>
 std::string Value(const std::vector<T>& values) {
   std::string out;
   for (const T& value : values) absl::StrAppend(&out, out.empty() ? "[" : ", ", Value(value));

@@ -16,18 +16,6 @@ absl::Status Unsupported(std::string_view option) {
 }
 
 absl::Status CheckSupported(const v1::GenerationOptions& options) {
-  if (options.has_typical_p()) return Unsupported("typical_p");
-  if (options.has_epsilon_cutoff()) return Unsupported("epsilon_cutoff");
-  if (options.has_eta_cutoff()) return Unsupported("eta_cutoff");
-  if (options.has_encoder_repetition_penalty()) return Unsupported("encoder_repetition_penalty");
-  if (options.has_encoder_no_repeat_ngram_size()) {
-    return Unsupported("encoder_no_repeat_ngram_size");
-  }
-  if (options.has_bad_words_ids()) return Unsupported("bad_words_ids");
-  if (options.has_sequence_bias()) return Unsupported("sequence_bias");
-  if (options.has_exponential_decay_length_penalty()) {
-    return Unsupported("exponential_decay_length_penalty");
-  }
   if (options.has_bad_words()) return Unsupported("bad_words");
   return absl::OkStatus();
 }
@@ -59,8 +47,58 @@ EarlyStopping EarlyStoppingOf(const std::string& setting) {
   return setting == "true" ? EarlyStopping::kTrue : EarlyStopping::kFalse;
 }
 
+std::vector<TokenId> Ids(const v1::TokenIds& tokens) {
+  return {tokens.ids().begin(), tokens.ids().end()};
+}
+
+void ReadRepetition(const v1::GenerationOptions& in, GenerationOptions* out) {
+  if (in.has_repetition_penalty()) out->repetition_penalty = in.repetition_penalty();
+  if (in.has_encoder_repetition_penalty()) {
+    out->encoder_repetition_penalty = in.encoder_repetition_penalty();
+  }
+  if (in.has_no_repeat_ngram_size()) out->no_repeat_ngram_size = in.no_repeat_ngram_size();
+  if (in.has_encoder_no_repeat_ngram_size()) {
+    out->encoder_no_repeat_ngram_size = in.encoder_no_repeat_ngram_size();
+  }
+}
+
+void ReadSequences(const v1::GenerationOptions& in, GenerationOptions* out) {
+  if (in.has_bad_words_ids()) {
+    out->bad_words_ids.emplace();
+    for (const v1::TokenIds& word : in.bad_words_ids().values()) {
+      out->bad_words_ids->push_back(Ids(word));
+    }
+  }
+  if (in.has_sequence_bias()) {
+    out->sequence_bias.emplace();
+    for (const v1::SequenceBias& sequence : in.sequence_bias().values()) {
+      out->sequence_bias->push_back({Ids(sequence.tokens()), sequence.bias()});
+    }
+  }
+  if (in.has_exponential_decay_length_penalty()) {
+    const v1::ExponentialDecayLengthPenalty& decay = in.exponential_decay_length_penalty();
+    out->exponential_decay_length_penalty = {decay.start_index(), decay.decay_factor()};
+  }
+}
+
 void SetTokens(const std::vector<TokenId>& ids, v1::TokenIds* message) {
   message->mutable_ids()->Assign(ids.begin(), ids.end());
+}
+
+void SetSequences(const DecodeParams& params, v1::GenerationOptions* out) {
+  for (const std::vector<TokenId>& word : params.bad_words) {
+    SetTokens(word, out->mutable_bad_words_ids()->add_values());
+  }
+  for (const auto& [tokens, bias] : params.sequence_bias) {
+    v1::SequenceBias* sequence = out->mutable_sequence_bias()->add_values();
+    SetTokens(tokens, sequence->mutable_tokens());
+    sequence->set_bias(bias);
+  }
+  if (params.length_decay) {
+    auto* decay = out->mutable_exponential_decay_length_penalty();
+    decay->set_start_index(params.length_decay->start_index);
+    decay->set_decay_factor(params.length_decay->decay_factor);
+  }
 }
 
 // For both messages that have alternatives.
@@ -79,9 +117,6 @@ absl::StatusOr<GenerationOptions> FromProto(const v1::GenerationOptions& in) {
   if (absl::Status status = CheckSupported(in); !status.ok()) return status;
   const auto early_stopping = FromProto(in.early_stopping());
   if (!early_stopping.ok()) return early_stopping.status();
-  const auto ids = [](const v1::TokenIds& tokens) {
-    return std::vector<TokenId>(tokens.ids().begin(), tokens.ids().end());
-  };
   GenerationOptions out;
   if (in.has_max_new_tokens()) out.max_new_tokens = in.max_new_tokens();
   if (in.has_max_length()) out.max_length = in.max_length();
@@ -97,12 +132,15 @@ absl::StatusOr<GenerationOptions> FromProto(const v1::GenerationOptions& in) {
   if (in.has_top_k()) out.top_k = in.top_k();
   if (in.has_top_p()) out.top_p = in.top_p();
   if (in.has_min_p()) out.min_p = in.min_p();
+  if (in.has_typical_p()) out.typical_p = in.typical_p();
+  if (in.has_epsilon_cutoff()) out.epsilon_cutoff = in.epsilon_cutoff();
+  if (in.has_eta_cutoff()) out.eta_cutoff = in.eta_cutoff();
   if (in.has_seed()) out.seed = in.seed();
-  if (in.has_repetition_penalty()) out.repetition_penalty = in.repetition_penalty();
-  if (in.has_no_repeat_ngram_size()) out.no_repeat_ngram_size = in.no_repeat_ngram_size();
-  if (in.has_suppress_tokens()) out.suppress_tokens = ids(in.suppress_tokens());
-  if (in.has_begin_suppress_tokens()) out.begin_suppress_tokens = ids(in.begin_suppress_tokens());
-  if (in.has_eos_token_ids()) out.eos_token_ids = ids(in.eos_token_ids());
+  ReadRepetition(in, &out);
+  ReadSequences(in, &out);
+  if (in.has_suppress_tokens()) out.suppress_tokens = Ids(in.suppress_tokens());
+  if (in.has_begin_suppress_tokens()) out.begin_suppress_tokens = Ids(in.begin_suppress_tokens());
+  if (in.has_eos_token_ids()) out.eos_token_ids = Ids(in.eos_token_ids());
   if (in.has_stop_sequences()) {
     const auto& values = in.stop_sequences().values();
     out.stop_sequences.emplace(values.begin(), values.end());
@@ -128,15 +166,30 @@ GenerationOptions FromConfig(const config::GenerationConfig& in) {
   out.top_k = in.top_k;
   out.top_p = in.top_p;
   out.min_p = in.min_p;
+  out.typical_p = in.typical_p;
+  out.epsilon_cutoff = in.epsilon_cutoff;
+  out.eta_cutoff = in.eta_cutoff;
   out.seed = in.seed;
   out.repetition_penalty = in.repetition_penalty;
+  out.encoder_repetition_penalty = in.encoder_repetition_penalty;
   out.no_repeat_ngram_size = in.no_repeat_ngram_size;
+  out.encoder_no_repeat_ngram_size = in.encoder_no_repeat_ngram_size;
+  out.bad_words_ids = in.bad_words_ids;
+  if (in.sequence_bias) {
+    out.sequence_bias.emplace();
+    for (const auto& [tokens, bias] : *in.sequence_bias) {
+      out.sequence_bias->push_back({tokens, bias});
+    }
+  }
   out.suppress_tokens = in.suppress_tokens;
   out.begin_suppress_tokens = in.begin_suppress_tokens;
   out.eos_token_ids = in.eos_token_ids;
   out.stop_sequences = in.stop_sequences;
   out.forced_bos_token_id = in.forced_bos_token_id;
   out.forced_eos_token_id = in.forced_eos_token_id;
+  if (const auto& decay = in.exponential_decay_length_penalty) {
+    out.exponential_decay_length_penalty = {decay->start_index, decay->decay_factor};
+  }
   return out;
 }
 
@@ -153,7 +206,10 @@ v1::GenerationOptions ToProto(const DecodeParams& params) {
   }
   out.set_do_sample(params.do_sample);
   out.set_repetition_penalty(params.repetition_penalty);
+  out.set_encoder_repetition_penalty(params.encoder_repetition_penalty);
   out.set_no_repeat_ngram_size(params.no_repeat_ngram_size);
+  out.set_encoder_no_repeat_ngram_size(params.encoder_no_repeat_ngram_size);
+  SetSequences(params, &out);
   SetTokens(params.eos_tokens, out.mutable_eos_token_ids());
   if (!params.suppress_tokens.empty()) {
     SetTokens(params.suppress_tokens, out.mutable_suppress_tokens());
@@ -175,6 +231,9 @@ void SetSampling(const DecodeParams& params, v1::GenerationOptions* options) {
   options->set_top_k(params.top_k);
   options->set_top_p(params.top_p);
   options->set_min_p(params.min_p);
+  options->set_typical_p(params.typical_p);
+  options->set_epsilon_cutoff(params.epsilon_cutoff);
+  options->set_eta_cutoff(params.eta_cutoff);
 }
 
 v1::FinishReason ToProto(FinishReason reason) {

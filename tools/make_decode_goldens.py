@@ -13,7 +13,9 @@ import torch
 from transformers import GenerationConfig, T5Config, T5ForConditionalGeneration
 
 OUTPUT = pathlib.Path(__file__).parent.parent / "tests/data/goldens/decode_chain.json"
-SAMPLING = ("temperature", "top_k", "top_p", "min_p")
+SAMPLING = (
+    "temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"
+)
 
 
 def assemble(model, case, do_sample):
@@ -31,7 +33,11 @@ def assemble(model, case, do_sample):
     if config.min_new_tokens is not None:
         config.min_length = config.min_new_tokens + case["prompt_length"]
     model._prepare_special_tokens(config, device="cpu")
-    return model._get_logits_processor(config, input_ids_seq_length=case["prompt_length"])
+    return model._get_logits_processor(
+        config,
+        input_ids_seq_length=case["prompt_length"],
+        encoder_input_ids=torch.tensor([case.get("source", [])], dtype=torch.long),
+    )
 
 
 def finite_or_null(values):
@@ -40,10 +46,13 @@ def finite_or_null(values):
 
 
 def finish(model, case):
-    """Fills in what transformers makes of the case."""
+    """Fills in what transformers makes of the case. None where that is NaN: a banned EOS that
+    exponential_decay_length_penalty raises."""
     history = torch.tensor([case["history"]])
     scores = torch.tensor([case["scores"]], dtype=torch.float32)
     processed = assemble(model, case, do_sample=False)(history, scores.clone())
+    if processed.isnan().any():
+        return None
     if not torch.equal(processed, scores):
         case["processed"] = finite_or_null(processed[0])
     case["greedy"] = int(processed.argmax())
@@ -69,6 +78,44 @@ def random_options(rng, vocab):
         "eos_token_ids": tokens,
     }
     return {name: menu[name]() for name in rng.sample(sorted(menu), rng.randint(1, 4))}
+
+
+# Tokens of which few are in use, so that sequences and n-grams come up.
+SOME = range(1, 5)
+
+
+def sequence(rng):
+    return [rng.choice(SOME) for _ in range(rng.choice([1, 1, 2, 2, 3]))]
+
+
+def more_options(rng, vocab):
+    """At least one option that random_options() lacks."""
+    menu = {
+        "encoder_repetition_penalty": lambda: rng.choice([0.5, 1.4, 3.0]),
+        "encoder_no_repeat_ngram_size": lambda: rng.randint(1, 4),
+        # A token of its own first: transformers fails when only [eos] is left.
+        "bad_words_ids": lambda: [[vocab - 1]] + [sequence(rng) for _ in range(rng.randint(0, 4))],
+        "sequence_bias": lambda: [
+            [sequence(rng), round(rng.gauss(0, 3), 2)] for _ in range(rng.randint(1, 6))
+        ],
+        "exponential_decay_length_penalty": lambda: (rng.randint(0, 3), rng.choice([0.8, 1.1, 2.0])),
+    }
+    options = random_options(rng, vocab) if rng.random() < 0.6 else {}
+    # transformers refuses to force what it suppresses.
+    if any(options.get(name) in options.get("suppress_tokens", [])
+           for name in ("forced_bos_token_id", "forced_eos_token_id")):
+        del options["suppress_tokens"]
+    return options | {name: menu[name]() for name in rng.sample(sorted(menu), rng.randint(1, 3))}
+
+
+def source_case(rng):
+    """A case whose target has much in common with its source."""
+    case = processor_case(rng)
+    vocab = len(case["scores"])
+    return case | {
+        "options": more_options(rng, vocab),
+        "source": [rng.choice(SOME) for _ in range(rng.randint(1, 9))] + [1],
+    }
 
 
 def processor_case(rng):
@@ -124,11 +171,36 @@ def main():
             {"top_k": 0, "temperature": 3.0, "top_p": 0.99},
         )
     ]
+    more_warpers = [
+        {"top_k": 0, "typical_p": 0.3},
+        {"top_k": 0, "typical_p": 0.9},
+        {"top_k": 0, "typical_p": 0.999},
+        {"top_k": 6, "typical_p": 0.01},
+        {"top_k": 0, "epsilon_cutoff": 0.02},
+        {"top_k": 0, "epsilon_cutoff": 0.9},
+        {"top_k": 0, "eta_cutoff": 0.02},
+        {"top_k": 0, "eta_cutoff": 0.6},
+        {"temperature": 1.7, "top_k": 20, "top_p": 0.95, "typical_p": 0.8},
+        {"temperature": 0.6, "top_k": 0, "min_p": 0.01, "typical_p": 0.7, "epsilon_cutoff": 0.05},
+        {"top_k": 0, "typical_p": 0.4, "epsilon_cutoff": 0.1, "eta_cutoff": 0.2},
+        {"top_k": 0, "typical_p": 0.95, "repetition_penalty": 1.8, "suppress_tokens": [4, 5]},
+    ]
+    more = random.Random(20261122)
+    cases += [warper_case(more, 40, options) for options in more_warpers]
+    cases += [
+        warper_case(more, 1500, options)
+        for options in (
+            {"top_k": 0, "typical_p": 0.6},
+            {"top_k": 0, "eta_cutoff": 0.009, "temperature": 0.7},
+        )
+    ]
+    cases += [source_case(more) for _ in range(70)]
     ties = warper_case(rng, 40, {"top_k": 3})
     ties["scores"] = [round(score) * 1.0 for score in ties["scores"]]
     cases.append(ties)
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    lines = ",\n".join(json.dumps(finish(model, case), separators=(",", ":")) for case in cases)
+    finished = [finish(model, case) for case in cases]
+    lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in finished if case)
     OUTPUT.write_text(f'{{"cases":[\n{lines}\n]}}\n')
 
 

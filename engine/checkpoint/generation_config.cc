@@ -19,25 +19,10 @@ struct Unsupported {
   double neutral;  // the number with which the field does nothing; false and [] do nothing either
 };
 constexpr Unsupported kUnsupported[] = {
-    {"assistant_early_exit", 0},
-    {"constraints", 0},
-    {"diversity_penalty", 0},
-    {"dola_layers", 0},
-    {"encoder_no_repeat_ngram_size", 0},
-    {"encoder_repetition_penalty", 1},
-    {"epsilon_cutoff", 0},
-    {"eta_cutoff", 0},
-    {"exponential_decay_length_penalty", 0},
-    {"force_words_ids", 0},
-    {"forced_decoder_ids", 0},
-    {"guidance_scale", 1},
-    {"max_time", 0},
-    {"num_beam_groups", 1},
-    {"penalty_alpha", 0},
-    {"sequence_bias", 0},
-    {"token_healing", 0},
-    {"top_h", 1},
-    {"typical_p", 1},
+    {"assistant_early_exit", 0}, {"constraints", 0},     {"diversity_penalty", 0},
+    {"dola_layers", 0},          {"force_words_ids", 0}, {"forced_decoder_ids", 0},
+    {"guidance_scale", 1},       {"max_time", 0},        {"num_beam_groups", 1},
+    {"penalty_alpha", 0},        {"token_healing", 0},   {"top_h", 1},
     {"watermarking_config", 0},
 };
 
@@ -63,29 +48,68 @@ std::optional<TokenId> ReadToken(ConfigFields& fields, std::string_view name, Ra
   return std::nullopt;
 }
 
-// Words of one token each; longer ones are not supported.
-std::optional<std::vector<TokenId>> ReadBadTokens(ConfigFields& fields, Range<int32_t> ids) {
-  constexpr std::string_view kName = "bad_words_ids";
-  if (!fields.Has(kName)) return std::nullopt;
-  const JsonView words = fields.Get(kName);
-  if (!words.is_array()) {
-    fields.Reject(kName, "must be lists of token ids");
-    return std::nullopt;
-  }
+// A list of token ids; nullopt unless it is one of at least one.
+std::optional<std::vector<TokenId>> TokensIn(const JsonView& list, Range<int32_t> ids) {
+  if (!list.is_array() || list.size() == 0) return std::nullopt;
   std::vector<TokenId> tokens;
-  for (size_t i = 0; i < words.size(); ++i) {
-    if (words[i].size() > 1) {
-      fields.Reject(kName, "has a word of several tokens, which is not supported");
-      return std::nullopt;
-    }
-    const absl::StatusOr<int64_t> token = words[i][size_t{0}].AsInt(ids.min, ids.max);
-    if (!token.ok()) {
-      fields.Reject(kName, "must be lists of token ids");
-      return std::nullopt;
-    }
+  for (size_t i = 0; i < list.size(); ++i) {
+    const absl::StatusOr<int64_t> token = list[i].AsInt(ids.min, ids.max);
+    if (!token.ok()) return std::nullopt;
     tokens.push_back(static_cast<TokenId>(*token));
   }
   return tokens;
+}
+
+std::optional<std::vector<std::vector<TokenId>>> ReadBadWords(ConfigFields& fields,
+                                                              Range<int32_t> ids) {
+  constexpr std::string_view kName = "bad_words_ids";
+  if (!fields.Has(kName)) return std::nullopt;
+  const JsonView list = fields.Get(kName);
+  if (!list.is_array()) fields.Reject(kName, "must be lists of token ids");
+  std::vector<std::vector<TokenId>> words;
+  for (size_t i = 0; i < list.size(); ++i) {
+    auto word = TokensIn(list[i], ids);
+    if (!word) {
+      fields.Reject(kName, "must be lists of token ids");
+      return std::nullopt;
+    }
+    words.push_back(*std::move(word));
+  }
+  return words;
+}
+
+// [[[10, 45], -2.0], [[64], -7.5]].
+std::optional<std::vector<SequenceBias>> ReadSequenceBias(ConfigFields& fields,
+                                                          Range<int32_t> ids) {
+  constexpr std::string_view kName = "sequence_bias";
+  if (!fields.Has(kName)) return std::nullopt;
+  const JsonView list = fields.Get(kName);
+  if (!list.is_array()) fields.Reject(kName, "must be pairs of token ids and a bias");
+  std::vector<SequenceBias> biases;
+  for (size_t i = 0; i < list.size(); ++i) {
+    auto tokens = TokensIn(list[i][size_t{0}], ids);
+    const absl::StatusOr<double> bias = list[i][size_t{1}].AsDouble();
+    if (!tokens || !bias.ok() || list[i].size() != 2) {
+      fields.Reject(kName, "must be pairs of token ids and a bias");
+      return std::nullopt;
+    }
+    biases.push_back({*std::move(tokens), static_cast<float>(*bias)});
+  }
+  return biases;
+}
+
+// [30, 1.05].
+std::optional<LengthDecay> ReadLengthDecay(ConfigFields& fields) {
+  constexpr std::string_view kName = "exponential_decay_length_penalty";
+  if (!fields.Has(kName)) return std::nullopt;
+  const JsonView pair = fields.Get(kName);
+  const absl::StatusOr<int64_t> start = pair[size_t{0}].AsInt(0, kMaxInt);
+  const absl::StatusOr<double> factor = pair[size_t{1}].AsDouble();
+  if (!start.ok() || !factor.ok() || pair.size() != 2) {
+    fields.Reject(kName, "must be a number of tokens and a factor");
+    return std::nullopt;
+  }
+  return LengthDecay{static_cast<int32_t>(*start), static_cast<float>(*factor)};
 }
 
 void ReadLengths(ConfigFields& fields, GenerationOptions& options) {
@@ -101,6 +125,23 @@ void ReadSampling(ConfigFields& fields, GenerationOptions& options) {
   options.top_k = fields.Int("top_k", kNonNegative);
   options.top_p = fields.Float("top_p", {.min = 0.0f, .max = 1.0f, .open_min = true});
   options.min_p = fields.Float("min_p", {.min = 0.0f, .max = 1.0f});
+  options.typical_p = fields.Float("typical_p", {.min = 0.0f, .max = 1.0f, .open_min = true});
+  options.epsilon_cutoff = fields.Float("epsilon_cutoff", {.min = 0.0f, .max = 1.0f});
+  options.eta_cutoff = fields.Float("eta_cutoff", {.min = 0.0f, .max = 1.0f});
+}
+
+void ReadProcessors(ConfigFields& fields, Range<int32_t> ids, GenerationOptions& options) {
+  options.repetition_penalty = fields.Float("repetition_penalty", kPositiveNumber);
+  options.encoder_repetition_penalty = fields.Float("encoder_repetition_penalty", kPositiveNumber);
+  options.no_repeat_ngram_size = fields.Int("no_repeat_ngram_size", kNonNegative);
+  options.encoder_no_repeat_ngram_size = fields.Int("encoder_no_repeat_ngram_size", kNonNegative);
+  options.suppress_tokens = fields.Ints("suppress_tokens", ids);
+  options.begin_suppress_tokens = fields.Ints("begin_suppress_tokens", ids);
+  options.bad_words_ids = ReadBadWords(fields, ids);
+  options.sequence_bias = ReadSequenceBias(fields, ids);
+  options.exponential_decay_length_penalty = ReadLengthDecay(fields);
+  options.forced_bos_token_id = fields.Int("forced_bos_token_id", ids);
+  options.forced_eos_token_id = ReadToken(fields, "forced_eos_token_id", ids);
 }
 
 // true, false or "never".
@@ -134,14 +175,8 @@ GenerationDefaults ReadGenerationConfig(ConfigFields& fields, int32_t vocab_size
   ReadLengths(fields, options);
   ReadSampling(fields, options);
   ReadBeams(fields, options);
-  options.repetition_penalty = fields.Float("repetition_penalty", kPositiveNumber);
-  options.no_repeat_ngram_size = fields.Int("no_repeat_ngram_size", kNonNegative);
-  options.suppress_tokens = fields.Ints("suppress_tokens", ids);
-  options.begin_suppress_tokens = fields.Ints("begin_suppress_tokens", ids);
-  options.bad_tokens = ReadBadTokens(fields, ids);
+  ReadProcessors(fields, ids, options);
   options.stop_sequences = fields.Strings("stop_strings");
-  options.forced_bos_token_id = fields.Int("forced_bos_token_id", ids);
-  options.forced_eos_token_id = ReadToken(fields, "forced_eos_token_id", ids);
   RejectUnsupported(fields);
 
   defaults.eos_tokens = fields.Ints("eos_token_id", ids);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -52,6 +53,8 @@ class Resolver {
     ResolveTokens();
     ResolveBeams();
     ResolveRows();
+    ResolveSequences();
+    ResolveLengthDecay();
     ResolveStopSequences();
     if (!status_.ok()) return status_;
     return std::move(params_);
@@ -100,8 +103,10 @@ class Resolver {
   void ResolveRows();
   void ResolveRepetition();
   void ResolveTokens();
-  void SuppressBadTokens();
+  void ResolveSequences();
+  void ResolveLengthDecay();
   void ResolveStopSequences();
+  void CheckTokens(std::string_view name, absl::Span<const TokenId> tokens);
   std::vector<TokenId> ChooseTokens(std::optional<std::vector<TokenId>> GenerationOptions::*field,
                                     std::string_view name, std::vector<TokenId> otherwise);
   std::optional<TokenId> ChooseForcedToken(std::optional<TokenId> GenerationOptions::*field,
@@ -161,6 +166,9 @@ void Resolver::ResolveSampling() {
   const auto top_k = Choose(&GenerationOptions::top_k, kDefaultTopK);
   const auto top_p = Choose(&GenerationOptions::top_p, 1.0f);
   const auto min_p = Choose(&GenerationOptions::min_p, 0.0f);
+  const auto typical_p = Choose(&GenerationOptions::typical_p, 1.0f);
+  const auto epsilon = Choose(&GenerationOptions::epsilon_cutoff, 0.0f);
+  const auto eta = Choose(&GenerationOptions::eta_cutoff, 0.0f);
 
   // Written so that NaN fails. Defaults that sampling does not use are nobody's error.
   const auto check = [&](const auto& choice, bool holds, std::string_view name,
@@ -172,11 +180,19 @@ void Resolver::ResolveSampling() {
   check(top_k, top_k.value >= 0, "top_k", "at least 0 (0 = off)");
   check(top_p, top_p.value > 0 && top_p.value <= 1, "top_p", "above 0 and at most 1");
   check(min_p, min_p.value >= 0 && min_p.value <= 1, "min_p", "at least 0 and at most 1");
+  check(typical_p, typical_p.value > 0 && typical_p.value <= 1, "typical_p",
+        "above 0 and at most 1");
+  check(epsilon, epsilon.value >= 0 && epsilon.value < 1, "epsilon_cutoff",
+        "at least 0 and below 1");
+  check(eta, eta.value >= 0 && eta.value < 1, "eta_cutoff", "at least 0 and below 1");
   if (!params_.do_sample) return;
   params_.temperature = temperature.value;
   params_.top_k = top_k.value;
   params_.top_p = top_p.value;
   params_.min_p = min_p.value;
+  params_.typical_p = typical_p.value;
+  params_.epsilon_cutoff = epsilon.value;
+  params_.eta_cutoff = eta.value;
 }
 
 // Options that search without beams does not use are checked, and then ignored.
@@ -219,12 +235,33 @@ void Resolver::ResolveRows() {
 }
 
 void Resolver::ResolveRepetition() {
-  params_.repetition_penalty = Choose(&GenerationOptions::repetition_penalty, 1.0f).value;
-  Require(params_.repetition_penalty > 0 && std::isfinite(params_.repetition_penalty),
-          "repetition_penalty", params_.repetition_penalty, "above 0 and finite");
-  params_.no_repeat_ngram_size = Choose(&GenerationOptions::no_repeat_ngram_size, 0).value;
-  Require(params_.no_repeat_ngram_size >= 0, "no_repeat_ngram_size", params_.no_repeat_ngram_size,
-          "at least 0 (0 = off)");
+  const auto penalty = [&](std::optional<float> GenerationOptions::*field, std::string_view name) {
+    const float value = Choose(field, 1.0f).value;
+    Require(value > 0 && std::isfinite(value), name, value, "above 0 and finite");
+    return value;
+  };
+  params_.repetition_penalty =
+      penalty(&GenerationOptions::repetition_penalty, "repetition_penalty");
+  params_.encoder_repetition_penalty =
+      penalty(&GenerationOptions::encoder_repetition_penalty, "encoder_repetition_penalty");
+  const auto ngram_size = [&](std::optional<int32_t> GenerationOptions::*field,
+                              std::string_view name) {
+    const int32_t value = Choose(field, 0).value;
+    Require(value >= 0, name, value, "at least 0 (0 = off)");
+    return value;
+  };
+  params_.no_repeat_ngram_size =
+      ngram_size(&GenerationOptions::no_repeat_ngram_size, "no_repeat_ngram_size");
+  params_.encoder_no_repeat_ngram_size =
+      ngram_size(&GenerationOptions::encoder_no_repeat_ngram_size, "encoder_no_repeat_ngram_size");
+}
+
+void Resolver::CheckTokens(std::string_view name, absl::Span<const TokenId> tokens) {
+  const int32_t vocab_size = limits_.model->vocab_size;
+  for (TokenId token : tokens) {
+    Require(token >= 0 && token < vocab_size, name, token,
+            "a token id, at least 0 and below the vocabulary's size ", vocab_size);
+  }
 }
 
 std::vector<TokenId> Resolver::ChooseTokens(
@@ -234,10 +271,7 @@ std::vector<TokenId> Resolver::ChooseTokens(
   const int32_t vocab_size = limits_.model->vocab_size;
   Require(tokens.size() <= static_cast<size_t>(vocab_size), name,
           absl::StrCat("a list of ", tokens.size()), "no longer than the vocabulary, ", vocab_size);
-  for (TokenId token : tokens) {
-    Require(token >= 0 && token < vocab_size, name, token,
-            "a token id, at least 0 and below the vocabulary's size ", vocab_size);
-  }
+  CheckTokens(name, tokens);
   return tokens;
 }
 
@@ -251,7 +285,7 @@ std::optional<TokenId> Resolver::ChooseForcedToken(std::optional<TokenId> Genera
             "a token id, at least 0 and below the vocabulary's size ", vocab_size);
     const std::vector<TokenId>& suppressed = params_.suppress_tokens;
     Require(std::find(suppressed.begin(), suppressed.end(), *token) == suppressed.end(), name,
-            *token, "none of suppress_tokens and bad_words_ids");
+            *token, "none of suppress_tokens");
     return token;
   }
   return std::nullopt;
@@ -263,7 +297,6 @@ void Resolver::ResolveTokens() {
       ChooseTokens(&Options::eos_token_ids, "eos_token_ids", limits_.model->eos_tokens);
   Require(!params_.eos_tokens.empty(), "eos_token_ids", "an empty list", "at least one token");
   params_.suppress_tokens = ChooseTokens(&Options::suppress_tokens, "suppress_tokens", {});
-  SuppressBadTokens();
   params_.begin_suppress_tokens =
       ChooseTokens(&Options::begin_suppress_tokens, "begin_suppress_tokens", {});
   params_.forced_bos_token =
@@ -272,16 +305,51 @@ void Resolver::ResolveTokens() {
       ChooseForcedToken(&Options::forced_eos_token_id, "forced_eos_token_id");
 }
 
-// A bad word of one token is a token that never comes. transformers bans it at another place in its
-// chain, which only shows where it is forced as well: ChooseForcedToken refuses that. Nor does it
-// let anybody ban the end.
-void Resolver::SuppressBadTokens() {
-  const auto contains = [](const std::vector<TokenId>& tokens, TokenId token) {
-    return std::find(tokens.begin(), tokens.end(), token) != tokens.end();
+// As in transformers nobody can ban the end by itself, and of equal sequences the last one's bias
+// counts.
+void Resolver::ResolveSequences() {
+  auto words = Choose(&GenerationOptions::bad_words_ids, std::vector<std::vector<TokenId>>());
+  auto biases = Choose(&GenerationOptions::sequence_bias, std::vector<SequenceBias>());
+  size_t total = 0;
+  const auto count = [&](std::string_view name, absl::Span<const TokenId> tokens) {
+    Require(!tokens.empty(), name, "an empty sequence", "at least one token");
+    CheckTokens(name, tokens);
+    total += tokens.size();
+    Require(total <= kMaxSequenceTokens, name, total,
+            "the number of tokens in all of bad_words_ids and sequence_bias, at most ",
+            kMaxSequenceTokens);
+    return status_.ok();
   };
-  for (const TokenId token : ChooseTokens(&GenerationOptions::bad_tokens, "bad_words_ids", {})) {
-    if (contains(params_.eos_tokens, token) || contains(params_.suppress_tokens, token)) continue;
-    params_.suppress_tokens.push_back(token);
+  for (std::vector<TokenId>& word : words.value) {
+    if (!count("bad_words_ids", word)) return;
+    const std::vector<TokenId>& eos = params_.eos_tokens;
+    if (word.size() == 1 && std::find(eos.begin(), eos.end(), word[0]) != eos.end()) continue;
+    params_.bad_words.push_back(std::move(word));
+  }
+  std::map<std::vector<TokenId>, size_t> places;
+  for (SequenceBias& sequence : biases.value) {
+    if (!count("sequence_bias", sequence.tokens)) return;
+    Require(std::isfinite(sequence.bias), "sequence_bias", sequence.bias, "finite");
+    const auto [known, is_new] = places.emplace(sequence.tokens, params_.sequence_bias.size());
+    if (is_new) {
+      params_.sequence_bias.push_back(std::move(sequence));
+    } else {
+      params_.sequence_bias[known->second].bias = sequence.bias;
+    }
+  }
+}
+
+void Resolver::ResolveLengthDecay() {
+  for (const GenerationOptions* layer : layers_) {
+    const std::optional<LengthDecay>& decay = layer->exponential_decay_length_penalty;
+    if (!decay) continue;
+    Require(decay->start_index >= 0, "exponential_decay_length_penalty.start_index",
+            decay->start_index, "at least 0");
+    Require(decay->decay_factor > 0 && std::isfinite(decay->decay_factor),
+            "exponential_decay_length_penalty.decay_factor", decay->decay_factor,
+            "above 0 and finite");
+    params_.length_decay = decay;
+    return;
   }
 }
 

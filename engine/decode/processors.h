@@ -18,9 +18,12 @@ struct RowPosition {
   int32_t generated() const { return length - prompt_length; }
 };
 
-// What else of a row its choice depends on. The span is borrowed for the call.
+// What else of a row its choice depends on. The spans are borrowed for the call.
 struct DecodeContext {
   absl::Span<const TokenId> history;  // decoder start, target prefix, generated; never empty
+  // As the encoder got it, in a vocabulary that may be another; only for the processors that
+  // compare with it.
+  absl::Span<const TokenId> source = {};
   int32_t prompt_length = 1;
   int32_t hypothesis = 0;  // row number within the request
 
@@ -28,11 +31,16 @@ struct DecodeContext {
 };
 
 enum class Processor : uint8_t {
+  kSequenceBias,
+  kEncoderRepetitionPenalty,
   kRepetitionPenalty,
   kNoRepeatNgram,
+  kEncoderNoRepeatNgram,
+  kBadWords,
   kMinNewTokens,
   kForcedBos,
   kForcedEos,
+  kLengthDecay,
   kSuppressTokens,
   kBeginSuppressTokens,
 };
@@ -46,6 +54,12 @@ struct LogitsProcessor {
   bool (*applies)(const DecodeParams& params, const RowPosition& position);
   void (*apply)(const DecodeParams& params, const DecodeContext& context, absl::Span<float> scores);
 };
+
+// What encoder_repetition_penalty is to the tokens of the source: below 1 when it favours them.
+float SourcePenalty(const DecodeParams& params);
+
+// What kLengthDecay, where it applies, multiplies the size of an EOS score with to raise it.
+float DecayOf(const DecodeParams& params, const RowPosition& position);
 
 // The chain, in the order in which its links are applied. Thread-safe.
 absl::Span<const LogitsProcessor> LogitsProcessors();

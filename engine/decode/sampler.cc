@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/decode/distribution.h"
+#include "engine/decode/entropy_filters.h"
 #include "kernels/philox.h"
 
 namespace transept {
@@ -181,7 +182,8 @@ TokenId Sample(const DecodeParams& params, const DecodeContext& context,
                absl::Span<const float> scores, float max) {
   const double uniform =
       kernels::SamplingUniform(params.seed, context.hypothesis, context.position().length);
-  if (params.top_k == 0 && params.top_p >= 1.0f && params.min_p <= 0.0f) {
+  if (params.top_k == 0 && params.top_p >= 1.0f && params.min_p <= 0.0f &&
+      !FiltersByEntropy(params)) {
     return DrawFromAll(scores, max, params.temperature, uniform);
   }
   const std::vector<Candidate> candidates = KeepCandidates(params, scores, max);
@@ -215,6 +217,7 @@ std::vector<SamplingCandidate> KeepCandidates(const DecodeParams& params,
     KeepMostLikely([&](size_t kept, double mass) { return kept >= least && mass >= enough; },
                    candidates);
   }
+  FilterByEntropy(params, least, candidates);
   return candidates;
 }
 

@@ -11,8 +11,9 @@
 namespace transept {
 
 // Runs the logits processors, then takes the most likely token (the lowest id among equals) or,
-// with do_sample, draws one from what temperature, top-k, top-p and min-p leave. `logits` has one
-// value for each token of the vocabulary, at least one, and is scratch afterwards.
+// with do_sample, draws one from what temperature, top-k, top-p, min-p, typical_p, epsilon_cutoff
+// and eta_cutoff leave. `logits` has one value for each token of the vocabulary, at least one, and
+// is scratch afterwards.
 //
 // Depends on its arguments alone: the draw is a function of (seed, hypothesis, position), so a row
 // chooses the same token whatever shares its batch. Thread-safe.
@@ -29,7 +30,7 @@ struct SamplingCandidate {
   float weight;
 };
 
-// What top-k, top-p and min-p leave of a row's tokens after temperature, by token id. In beam
+// What the filters leave of a row's tokens after temperature, by token id. In beam
 // search they leave one token more than there are EOS tokens, if there are as many. `max`, the
 // largest of `scores`, is finite.
 std::vector<SamplingCandidate> KeepCandidates(const DecodeParams& params,

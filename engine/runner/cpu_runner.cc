@@ -23,7 +23,8 @@ absl::Span<float> CpuRunner::Logits(size_t index) const {
           static_cast<size_t>(logits.width)};
 }
 
-GeneratedToken CpuRunner::ChooseRow(const RowPlan& row, absl::Span<float> logits) const {
+GeneratedToken CpuRunner::ChooseRow(const RowPlan& row, const SourceView& source,
+                                    absl::Span<float> logits) const {
   std::vector<TokenId> with_pending;
   absl::Span<const TokenId> history = row.history;
   if (row.tokens.empty()) {
@@ -31,19 +32,23 @@ GeneratedToken CpuRunner::ChooseRow(const RowPlan& row, absl::Span<float> logits
     with_pending.push_back(last_tokens_[row.slot]);
     history = with_pending;
   }
-  return ChooseToken(
-      *row.params,
-      {.history = history, .prompt_length = row.prompt_length, .hypothesis = row.hypothesis},
-      logits);
+  return ChooseToken(*row.params,
+                     {.history = history,
+                      .source = source.tokens,
+                      .prompt_length = row.prompt_length,
+                      .hypothesis = row.hypothesis},
+                     logits);
 }
 
-std::vector<RankedCandidate> CpuRunner::ContinueRow(const RowPlan& row,
+std::vector<RankedCandidate> CpuRunner::ContinueRow(const RowPlan& row, const SourceView& source,
                                                     absl::Span<float> logits) const {
   Require(!row.tokens.empty(), "a beam whose token the scheduler has not seen");
-  return BestContinuations(
-      *row.params,
-      {.history = row.history, .prompt_length = row.prompt_length, .hypothesis = row.hypothesis},
-      row.beam_score, logits);
+  return BestContinuations(*row.params,
+                           {.history = row.history,
+                            .source = source.tokens,
+                            .prompt_length = row.prompt_length,
+                            .hypothesis = row.hypothesis},
+                           row.beam_score, logits);
 }
 
 void CpuRunner::ChooseBeams(absl::Span<const RowPlan> rows, StepResult* result) {
@@ -110,10 +115,11 @@ absl::Status CpuRunner::Decode(const StepPlan& whole_plan, StepResult* result) {
     const auto choose = [&](int64_t first, int64_t last) {
       for (int64_t i = first; i < last; ++i) {
         const RowPlan& row = rows[i];
+        const SourceView& source = plan.sources[row.source];
         if (row.params->beam_search()) {
-          continuations_[i] = ContinueRow(row, Logits(i));
+          continuations_[i] = ContinueRow(row, source, Logits(i));
         } else {
-          result->rows[range.begin + i] = ChooseRow(row, Logits(i));
+          result->rows[range.begin + i] = ChooseRow(row, source, Logits(i));
         }
       }
     };

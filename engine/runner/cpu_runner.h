@@ -36,9 +36,11 @@ class CpuRunner final : public Runner {
   // Row `index` of the logits.
   absl::Span<float> Logits(size_t index) const;
   // Chooses the token that follows `row` from its logits.
-  GeneratedToken ChooseRow(const RowPlan& row, absl::Span<float> logits) const;
+  GeneratedToken ChooseRow(const RowPlan& row, const SourceView& source,
+                           absl::Span<float> logits) const;
   // The continuations of `row`, a beam.
-  std::vector<RankedCandidate> ContinueRow(const RowPlan& row, absl::Span<float> logits) const;
+  std::vector<RankedCandidate> ContinueRow(const RowPlan& row, const SourceView& source,
+                                           absl::Span<float> logits) const;
   // Chooses among the continuations of the searches that are in `rows`, the rows of a run.
   void ChooseBeams(absl::Span<const RowPlan> rows, StepResult* result);
 

@@ -228,7 +228,8 @@ void Scheduler::PlanRows(Sequence* sequence, Step* step) {
   }
   if (!step->plan.rows.empty() && step->plan.rows.back().source == source) {
     if (sequence->search) step->record.searches.push_back(sequence->id);
-    step->plan.sources.push_back({sequence->source.blocks(), sequence->source.length()});
+    const SourceRef& ref = sequence->source;
+    step->plan.sources.push_back({ref.blocks(), ref.length(), ref.tokens()});
   }
 }
 

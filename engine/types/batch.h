@@ -21,10 +21,12 @@ struct EncodeItem {
   absl::Span<const BlockId> cross_blocks;  // ceil(source.size() / block_size)
 };
 
-// The cross pages that a request's rows read. Encoded in this step or an earlier one.
+// A request's source, and the cross pages that its rows read. Encoded in this step or an earlier
+// one.
 struct SourceView {
-  absl::Span<const BlockId> cross_blocks;
+  absl::Span<const BlockId> cross_blocks = {};
   int32_t length = 0;  // encoder positions
+  absl::Span<const TokenId> tokens = {};
 };
 
 // One decoder row: it is fed `tokens` at positions first_position, first_position + 1, ... and

@@ -22,6 +22,26 @@ enum class EarlyStopping : uint8_t { kFalse, kTrue, kNever };
 inline constexpr int32_t kMaxBeams = 16;
 inline constexpr int32_t kMaxBeamCandidates = 64;
 
+// Most tokens of the sequences of bad_words_ids and sequence_bias, together.
+inline constexpr int32_t kMaxSequenceTokens = 2048;
+
+// Added to the score of the sequence's last token wherever that would complete the sequence.
+struct SequenceBias {
+  std::vector<TokenId> tokens;  // not empty
+  float bias = 0.0f;            // finite
+
+  bool operator==(const SequenceBias&) const = default;
+};
+
+// Once n > start_index tokens are generated, the next one's EOS scores rise by their size times
+// decay_factor^(n - start_index) - 1.
+struct LengthDecay {
+  int32_t start_index = 0;    // >= 0
+  float decay_factor = 1.0f;  // > 0
+
+  bool operator==(const LengthDecay&) const = default;
+};
+
 // Options as somebody gave them: each may be unset. Layers of them (the request, the server's
 // configuration, the checkpoint's generation_config.json) are merged by ResolveOptions
 // (engine/decode/options.h) into DecodeParams.
@@ -36,16 +56,23 @@ struct GenerationOptions {
   std::optional<EarlyStopping> early_stopping;
   std::optional<bool> renormalize_logits;
   std::optional<bool> do_sample;
-  std::optional<float> temperature;  // > 0
-  std::optional<int32_t> top_k;      // >= 0, 0 = off
-  std::optional<float> top_p;        // (0, 1]
-  std::optional<float> min_p;        // [0, 1]
+  std::optional<float> temperature;     // > 0
+  std::optional<int32_t> top_k;         // >= 0, 0 = off
+  std::optional<float> top_p;           // (0, 1]
+  std::optional<float> min_p;           // [0, 1]
+  std::optional<float> typical_p;       // (0, 1]
+  std::optional<float> epsilon_cutoff;  // [0, 1)
+  std::optional<float> eta_cutoff;      // [0, 1)
   std::optional<uint64_t> seed;
-  std::optional<float> repetition_penalty;      // > 0
-  std::optional<int32_t> no_repeat_ngram_size;  // >= 0, 0 = off
+  std::optional<float> repetition_penalty;              // > 0
+  std::optional<float> encoder_repetition_penalty;      // > 0
+  std::optional<int32_t> no_repeat_ngram_size;          // >= 0, 0 = off
+  std::optional<int32_t> encoder_no_repeat_ngram_size;  // >= 0, 0 = off
+  std::optional<std::vector<std::vector<TokenId>>> bad_words_ids;
+  std::optional<std::vector<SequenceBias>> sequence_bias;
+  std::optional<LengthDecay> exponential_decay_length_penalty;
   std::optional<std::vector<TokenId>> suppress_tokens;
   std::optional<std::vector<TokenId>> begin_suppress_tokens;
-  std::optional<std::vector<TokenId>> bad_tokens;  // bad_words_ids, of one token each
   std::optional<std::vector<TokenId>> eos_token_ids;
   std::optional<std::vector<std::string>> stop_sequences;
   std::optional<TokenId> forced_bos_token_id;
@@ -67,9 +94,17 @@ struct DecodeParams {
   int32_t top_k = 0;  // 0 = off
   float top_p = 1.0f;
   float min_p = 0.0f;
+  float typical_p = 1.0f;
+  float epsilon_cutoff = 0.0f;
+  float eta_cutoff = 0.0f;
   uint64_t seed = 0;
   float repetition_penalty = 1.0f;
+  float encoder_repetition_penalty = 1.0f;
   int32_t no_repeat_ngram_size = 0;
+  int32_t encoder_no_repeat_ngram_size = 0;
+  std::vector<std::vector<TokenId>> bad_words;  // none is empty, nor just an EOS token
+  std::vector<SequenceBias> sequence_bias;      // no sequence twice
+  std::optional<LengthDecay> length_decay;
   std::vector<TokenId> suppress_tokens;
   std::vector<TokenId> begin_suppress_tokens;
   std::vector<TokenId> eos_tokens;  // never empty

@@ -41,6 +41,12 @@ models:
       do_sample: true
       seed: 18446744073709551615
       suppress_tokens: [1, 2]
+      bad_words_ids: [[5], [6, 7]]
+      sequence_bias:
+        - {tokens: [8, 9], bias: -2.5}
+        - tokens: [10]
+          bias: 3
+      exponential_decay_length_penalty: {start_index: 30, decay_factor: 1.5}
       stop_sequences: ["\n", end]
       top_k: null
 )",
@@ -58,6 +64,11 @@ models:
   EXPECT_EQ(model.generation.temperature, 0.5f);
   EXPECT_EQ(model.generation.seed, 18446744073709551615u);
   EXPECT_THAT(*model.generation.suppress_tokens, ElementsAre(1, 2));
+  EXPECT_THAT(*model.generation.bad_words_ids, ElementsAre(ElementsAre(5), ElementsAre(6, 7)));
+  EXPECT_THAT(*model.generation.sequence_bias,
+              ElementsAre(SequenceBias{{8, 9}, -2.5f}, SequenceBias{{10}, 3.0f}));
+  EXPECT_TRUE(model.generation.exponential_decay_length_penalty ==
+              (ExponentialDecayLengthPenalty{30, 1.5f}));
   EXPECT_THAT(*model.generation.stop_sequences, ElementsAre("\n", "end"));
   EXPECT_EQ(model.generation.top_k, std::nullopt);
   EXPECT_EQ(model.generation.num_beams, std::nullopt);
@@ -113,7 +124,11 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"models: [{engine: {source_cache: 1}}]", "expected true or false, got \"1\""},
         Bad{"models: [null, 5]", "models[1]: expected a map of settings"},
         Bad{"models: [{generation: {suppress_tokens: [1, x]}}]", "suppress_tokens[1]: expected"},
-        Bad{"models: [{generation: {suppress_tokens: [-1]}}]", "suppress_tokens[0]: -1 is out"}));
+        Bad{"models: [{generation: {suppress_tokens: [-1]}}]", "suppress_tokens[0]: -1 is out"},
+        Bad{"models: [{generation: {bad_words_ids: [[1], [2, -1]]}}]",
+            "bad_words_ids[1][1]: -1 is out"},
+        Bad{"models: [{generation: {sequence_bias: [{token: 1}]}}]",
+            "sequence_bias[0]: unknown setting \"token\"; known here: tokens, bias"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Ranges, ParseRefuses,

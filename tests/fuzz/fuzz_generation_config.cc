@@ -13,8 +13,10 @@ namespace {
 
 constexpr int32_t kVocabulary = 1000;
 
-void CheckTokens(const std::optional<std::vector<transept::TokenId>>& tokens) {
-  for (const transept::TokenId token : tokens.value_or(std::vector<transept::TokenId>())) {
+using Tokens = std::vector<transept::TokenId>;
+
+void CheckTokens(const std::optional<Tokens>& tokens) {
+  for (const transept::TokenId token : tokens.value_or(Tokens())) {
     transept::Require(token >= 0 && token < kVocabulary, "token outside the vocabulary");
   }
 }
@@ -39,6 +41,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Require(options.top_k.value_or(0) >= 0, "top_k");
   CheckTokens(options.suppress_tokens);
   CheckTokens(options.begin_suppress_tokens);
+  for (const Tokens& word : options.bad_words_ids.value_or(std::vector<Tokens>())) {
+    Require(!word.empty(), "an empty word");
+    CheckTokens(word);
+  }
+  for (const transept::SequenceBias& sequence :
+       options.sequence_bias.value_or(std::vector<transept::SequenceBias>())) {
+    Require(!sequence.tokens.empty(), "an empty sequence");
+    CheckTokens(sequence.tokens);
+  }
   CheckTokens(defaults.eos_tokens);
   Require(!defaults.eos_tokens || !defaults.eos_tokens->empty(), "no end of sequence");
   return 0;

@@ -79,18 +79,16 @@ std::vector<BadField> BadFields() {
          r->mutable_options()->set_num_beams(2);
          r->mutable_output()->set_top_logprobs(1);
        }},
-      // Known to the contract, not to this version: never ignored, whatever the value.
-      {"options.typical_p", [](R* r) { r->mutable_options()->set_typical_p(1); }},
-      {"options.epsilon_cutoff", [](R* r) { r->mutable_options()->set_epsilon_cutoff(0); }},
-      {"options.eta_cutoff", [](R* r) { r->mutable_options()->set_eta_cutoff(0); }},
-      {"options.encoder_repetition_penalty",
-       [](R* r) { r->mutable_options()->set_encoder_repetition_penalty(1); }},
+      {"options.typical_p", [](R* r) { r->mutable_options()->set_typical_p(0); }},
       {"options.encoder_no_repeat_ngram_size",
-       [](R* r) { r->mutable_options()->set_encoder_no_repeat_ngram_size(0); }},
-      {"options.bad_words_ids", [](R* r) { r->mutable_options()->mutable_bad_words_ids(); }},
-      {"options.sequence_bias", [](R* r) { r->mutable_options()->mutable_sequence_bias(); }},
-      {"options.exponential_decay_length_penalty",
+       [](R* r) { r->mutable_options()->set_encoder_no_repeat_ngram_size(-1); }},
+      {"options.bad_words_ids",
+       [](R* r) { r->mutable_options()->mutable_bad_words_ids()->add_values()->add_ids(-1); }},
+      {"options.sequence_bias",
+       [](R* r) { r->mutable_options()->mutable_sequence_bias()->add_values(); }},
+      {"options.exponential_decay_length_penalty.decay_factor",
        [](R* r) { r->mutable_options()->mutable_exponential_decay_length_penalty(); }},
+      // Known to the contract, not to this version: never ignored, whatever the value.
       {"options.bad_words", [](R* r) { r->mutable_options()->mutable_bad_words(); }},
   };
 }

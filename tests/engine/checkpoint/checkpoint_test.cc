@@ -119,7 +119,7 @@ TEST(CheckpointRoundTripTest, EveryVariantOfTheFamilyOpens) {
 TEST_F(CheckpointTest, GenerationConfigGoesBeforeConfig) {
   folder_.Write("config.json", absl::StrReplaceAll(ConfigJson(TinySpec()),
                                                    {{"{\"model_type\"",
-                                                     "{\"num_beams\": 4, \"typical_p\": 0.5, "
+                                                     "{\"num_beams\": 4, \"penalty_alpha\": 0.5, "
                                                      "\"max_length\": 9, \"model_type\""}}));
   folder_.Write("generation_config.json",
                 R"({"max_length": 7, "decoder_start_token_id": 5, "eos_token_id": [6, 2]})");

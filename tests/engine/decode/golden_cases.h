@@ -14,6 +14,7 @@ struct GoldenCase {
   std::string description;  // the options as JSON
   DecodeParams params;      // do_sample unset
   std::vector<TokenId> history;
+  std::vector<TokenId> source;
   int32_t prompt_length = 1;
   std::vector<float> scores;
   std::vector<float> processed;  // after the processors
@@ -21,7 +22,9 @@ struct GoldenCase {
   // Token and probability after the warpers, by token; empty when the case has none.
   std::vector<std::pair<TokenId, double>> probabilities;
 
-  DecodeContext context() const { return {.history = history, .prompt_length = prompt_length}; }
+  DecodeContext context() const {
+    return {.history = history, .source = source, .prompt_length = prompt_length};
+  }
 };
 
 std::vector<GoldenCase> LoadGoldenCases();

@@ -1,5 +1,3 @@
-#include "engine/decode/options.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -7,57 +5,12 @@
 #include <string>
 #include <vector>
 
-#include "engine/types/errors.h"
+#include "tests/engine/decode/options_fixture.h"
 
 namespace transept {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
-
-class ResolveOptionsTest : public ::testing::Test {
- protected:
-  ResolveOptionsTest() {
-    model_.vocab_size = 100;
-    model_.eos_tokens = {1};
-  }
-
-  absl::StatusOr<DecodeParams> Resolve() {
-    const std::vector<const GenerationOptions*> defaults = {&server_, &checkpoint_};
-    return ResolveOptions(request_, defaults, limits_, context_);
-  }
-
-  DecodeParams MustResolve() {
-    const auto params = Resolve();
-    EXPECT_TRUE(params.ok()) << params.status();
-    return params.value_or(DecodeParams{});
-  }
-
-  // The request fails, and the error names field, value and limit.
-  void ExpectError(const std::string& field, const std::string& value, const std::string& limit) {
-    const auto params = Resolve();
-    ASSERT_FALSE(params.ok()) << field << " " << value;
-    EXPECT_EQ(params.status().code(), absl::StatusCode::kInvalidArgument);
-    EXPECT_EQ(FieldOf(params.status()), field);
-    EXPECT_THAT(std::string(params.status().message()), HasSubstr(value));
-    EXPECT_THAT(std::string(params.status().message()), HasSubstr(limit));
-  }
-
-  template <typename T>
-  void ExpectRefused(std::optional<T> GenerationOptions::*option, T value,
-                     const std::string& field) {
-    request_.*option = value;
-    const auto params = Resolve();
-    EXPECT_FALSE(params.ok()) << field;
-    EXPECT_EQ(FieldOf(params.status()), "options." + field);
-    request_.*option = std::nullopt;
-  }
-
-  ModelSpec model_;
-  GenerationOptions request_, server_, checkpoint_;
-  OptionLimits limits_{.model = &model_, .max_new_tokens = 500, .max_rows = 8};
-  OptionContext context_;
-};
 
 TEST_F(ResolveOptionsTest, DefaultsAreThoseOfTransformers) {
   const DecodeParams params = MustResolve();
@@ -320,17 +273,6 @@ TEST_F(ResolveOptionsTest, AForcedTokenCannotBeSuppressed) {
   request_.suppress_tokens = {{5, 6}};
   checkpoint_.forced_eos_token_id = 6;
   ExpectError("options.forced_eos_token_id", "6", "none of suppress_tokens");
-}
-
-TEST_F(ResolveOptionsTest, BadTokensNeverComeButTheEndMay) {
-  request_.suppress_tokens = {{5, 6}};
-  request_.eos_token_ids = {{1, 2}};
-  checkpoint_.bad_tokens = {{2, 6, 7}};
-  EXPECT_THAT(MustResolve().suppress_tokens, ElementsAre(5, 6, 7));
-  request_.forced_bos_token_id = 7;
-  ExpectError("options.forced_bos_token_id", "7", "bad_words_ids");
-  checkpoint_.bad_tokens = {{100}};
-  ExpectError("options.bad_words_ids", "100", "vocabulary");
 }
 
 TEST_F(ResolveOptionsTest, StopSequences) {
