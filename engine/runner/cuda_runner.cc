@@ -68,6 +68,7 @@ CudaRunner::CudaRunner(kernels::cuda::Device* device, const Model* model,
       device_inputs_(device, InputBytes(model->options(), limits), /*runs=*/4),
       encoder_(device, model),
       token_sets_(device, model->options().max_rows, model->logits().width),
+      row_rules_(device, model->options().max_rows, limits.max_source_tokens),
       // A row's last token is appended too, though nothing will be fed it.
       device_rows_(device, model->options().max_rows, std::max(limits.max_target_tokens, 1) + 1),
       steps_{{device, model->options().max_rows}, {device, model->options().max_rows}} {
@@ -184,6 +185,7 @@ void CudaRunner::RunDecoder(DeviceDecoderInputs inputs, bool beams) {
   kernels::cuda::RowSlots slots = device_rows_.slots();
   slots.token_sets = token_sets_.masks();
   slots.set_words = token_sets_.words();
+  row_rules_.AddTo(&slots);
   kernels::cuda::FeedTokens({.token_ids = inputs.token_ids,
                              .positions = inputs.inputs.positions,
                              .query_offsets = inputs.inputs.query_offsets,
@@ -212,12 +214,15 @@ absl::Span<const RowChoice> CudaRunner::SendRows(const StepPlan& plan, RowRange 
   int32_t continuations = 0;
   for (size_t i = range.begin; i < range.end; ++i) {
     const RowPlan& row = plan.rows[i];
-    RowChoice& choice = rows_.emplace_back(ChoiceOf(row));
+    const SourceView& source = plan.sources[row.source];
+    RowChoice& choice = rows_.emplace_back(ChoiceOf(row, source));
     Require(choice.length < device_rows_.slots().history_stride,
             "a row is longer than was planned for");
     choice.first_continuation = continuations;
     if (row.hypothesis == choice.beams - 1) continuations += choice.beam_candidates;
-    if (row.first_position == 0) token_sets_.Send(row.slot, *row.params);
+    if (row.first_position > 0) continue;
+    token_sets_.Send(row.slot, *row.params, source.tokens);
+    row_rules_.Send(row.slot, *row.params, source.tokens);
   }
   const int32_t spare = model_.options().max_rows;
   rows_.resize(inputs_.decoder().num_rows, {.slot = spare});
@@ -269,6 +274,7 @@ absl::StatusOr<Ticket> CudaRunner::Launch(const StepPlan& plan) {
   step.choices.Clear();
   device_inputs_.BeginStep();
   token_sets_.BeginStep();
+  row_rules_.BeginStep();
   device_.Check(cudaEventRecord(step.begin, device_.stream()), "recording an event");
   // Rows first: theirs is one launch, the encoder's are hundreds. What frees a block in one step
   // and what gets it in the next may be on either stream, so that both begin and end a step

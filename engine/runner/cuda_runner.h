@@ -10,6 +10,7 @@
 #include "engine/runner/cuda_encoder.h"
 #include "engine/runner/device_inputs.h"
 #include "engine/runner/device_rows.h"
+#include "engine/runner/row_rules.h"
 #include "engine/runner/runner.h"
 #include "engine/runner/step_inputs.h"
 #include "engine/runner/token_sets.h"
@@ -86,6 +87,7 @@ class CudaRunner final : public Runner {
   std::map<size_t, kernels::cuda::Graph> graphs_[2];
 
   TokenSets token_sets_;
+  RowRules row_rules_;
   DeviceRows device_rows_;  // max_rows, and one for filling rows
   InFlight steps_[2];
   uint64_t launched_ = 0;

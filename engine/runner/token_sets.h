@@ -1,9 +1,10 @@
-// The sets of tokens that rows may ban, on the GPU.
+// The sets of tokens that processors look at as a whole, on the GPU.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
+#include "absl/types/span.h"
 #include "engine/types/generation.h"
 #include "kernels/cuda/device.h"
 
@@ -22,9 +23,9 @@ class TokenSets {
   TokenSets& operator=(const TokenSets&) = delete;
 
   void BeginStep() { step_ = 1 - step_; }
-  // Sends the sets that `params` have on the device's stream, for a row that starts at `slot`; once
-  // a step and slot.
-  void Send(int32_t slot, const DecodeParams& params);
+  // Sends the sets that `params` and the row's source have on the device's stream, for a row that
+  // starts at `slot`; once a step and slot. Tokens beyond the vocabulary are left out.
+  void Send(int32_t slot, const DecodeParams& params, absl::Span<const TokenId> source);
 
   // In device memory [slots, kTokenSets, words]; a set that was not sent is undefined.
   const uint32_t* masks() const { return masks_; }
@@ -33,6 +34,7 @@ class TokenSets {
  private:
   kernels::cuda::Device& device_;
   const int64_t slots_;
+  const int64_t vocab_size_;
   const int64_t words_;        // of a set
   uint32_t* masks_ = nullptr;  // device
   uint32_t* host_ = nullptr;   // pinned [2, slots, kTokenSets, words]

@@ -7,43 +7,11 @@
 #include <cstdint>
 
 #include "kernels/cuda/choice.h"
-#include "kernels/cuda/row_tokens.cuh"
+#include "kernels/cuda/entropy_filters.cuh"
+#include "kernels/cuda/survivors.cuh"
 #include "kernels/philox.h"
 
 namespace transept::kernels::cuda {
-
-// The tokens' unnormalised probabilities: 1 for the most likely one, 0 for impossible ones.
-struct ScoreWeights {
-  float max;  // of the row's scores; finite
-  float temperature;
-
-  __device__ float Of(float score) const {
-    return score > -INFINITY ? expf((score - max) / temperature) : 0.0f;
-  }
-  // No larger than the order of any score whose weight is at least `weight`.
-  __device__ uint32_t BoundOf(double weight) const {
-    if (weight <= 0.0) return 1;
-    const double score = max + double{temperature} * log(0.999 * weight);
-    return ::max(OrderOf(__double2float_rd(score)), 1u);
-  }
-};
-
-// What top-k, top-p and min-p leave of a row.
-struct Survivors {
-  Tokens tokens;       // these, and some that the rest takes away
-  uint32_t least = 1;  // order of the least likely
-  float min_weight = 0.0f;
-  float cut = 0.0f;          // the least weight that top-p leaves,
-  int32_t last = INT32_MAX;  // and the highest id with just that
-
-  __device__ float weight(int i, const ScoreWeights& weights) const {
-    const float score = tokens.score(i);
-    const float weight = weights.Of(score);
-    const bool stays = OrderOf(score) >= least && weight >= min_weight &&
-                       (weight > cut || (weight == cut && tokens.id(i) <= last));
-    return stays ? weight : 0.0f;
-  }
-};
 
 // The fewest most likely tokens, the lower id first among equals, that reach `target` > 0 together;
 // all, if they do not reach it.
@@ -96,6 +64,10 @@ __device__ inline int32_t SampleToken(const RowChoice& choice, const float* row,
   }
   left.min_weight = choice.min_p;
   if (choice.top_p < 1.0f) CutTopP(choice.top_p * total, weights, &left, scratch);
+  if (choice.typical_p < 1.0f) CutTypical(choice.typical_p, weights, &left, scratch);
+  if (choice.epsilon_cutoff > 0.0f || choice.eta_cutoff > 0.0f) {
+    CutUnlikely(choice, weights, &left, scratch);
+  }
   const double uniform = SamplingUniform(choice.seed, choice.hypothesis, choice.length);
   return left.tokens.id(Draw(left.tokens.size, uniform, scratch, weight));
 }

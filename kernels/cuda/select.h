@@ -20,6 +20,9 @@ struct RowSlots {
   // [slots, kTokenSets, set_words]: token i is bit i % 32 of word i / 32.
   const uint32_t* token_sets = nullptr;
   int64_t set_words = 0;
+  const SequenceRules* sequences = nullptr;  // [slots]
+  const int32_t* sources = nullptr;          // [slots, source_stride]
+  int64_t source_stride = 0;
 };
 
 // The tokens that a decoder step is fed (DecoderInputs).
@@ -41,8 +44,8 @@ void FeedTokens(const TokenFeed& feed, Device& device);
 // token as engine/decode's ChooseToken does, and appends it to the row's history.
 //
 // The same token as there, for equal logits, unless a sampled row's uniform number lies within 1e-5
-// of where two tokens' shares of the probability meet, or top-p's or min-p's bound that close to a
-// token's: sums and exponentials round in other places. A row's token depends on nothing else of
+// of where two tokens' shares of the probability meet, or a filter's bound that close to a token's:
+// sums and exponentials round in other places. A row's token depends on nothing else of
 // the batch.
 //
 // Rows in beam search choose together, as StepResult::beams says (engine/types/batch.h), and are

@@ -172,6 +172,13 @@ std::vector<Request> MixedRequests() {
     request.params.num_sequences = i % 4 == 1 ? 2 : 1;
     request.params.num_beams = i % 4 == 2 ? 3 : 1;
     request.params.top_logprobs = i % 5 == 0 ? 3 : 0;
+    if (i % 2 == 0) {
+      request.params.encoder_repetition_penalty = 1.5f;
+      request.params.encoder_no_repeat_ngram_size = 2;
+      request.params.bad_words = {{3}, {4, 5}};
+      request.params.sequence_bias = {{{6, 7}, 1.0f}};
+      request.params.length_decay = {.start_index = 2, .decay_factor = 1.1f};
+    }
   }
   return requests;
 }

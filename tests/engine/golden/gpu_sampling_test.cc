@@ -118,6 +118,18 @@ TEST_P(GpuSamplingTest, DrawsTheTokensOfTheCpu) {
         params.begin_suppress_tokens = {8, 9};
         params.min_new_tokens = 20;
         params.forced_eos_token = 1;
+      },
+      [](DecodeParams& params) {
+        params.typical_p = 0.8f;
+        params.eta_cutoff = 0.01f;
+      },
+      [](DecodeParams& params) {
+        params.epsilon_cutoff = 0.02f;
+        params.encoder_repetition_penalty = 1.4f;
+        params.encoder_no_repeat_ngram_size = 2;
+        params.bad_words = {{10}, {11, 12}, {13, 14, 15}};
+        params.sequence_bias = {{{16}, 2.0f}, {{16, 17}, 4.0f}, {{18, 17}, -1.0f}};
+        params.length_decay = {.start_index = 3, .decay_factor = 1.05f};
       }};
   std::vector<Request> requests;
   for (const GoldenSteps& steps : golden_.steps) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <vector>
 
 namespace transept {
@@ -35,7 +36,7 @@ class DeviceChoice : public ::testing::Test {
     } else {
       row.tokens = row.history;
     }
-    return ChoiceOf(row);
+    return ChoiceOf(row, {.length = 6});
   }
 
   DecodeParams params_;
@@ -61,6 +62,9 @@ TEST_F(DeviceChoice, CarriesWhatSamplingNeeds) {
   params_.top_k = 7;
   params_.top_p = 0.75f;
   params_.min_p = 0.25f;
+  params_.typical_p = 0.125f;
+  params_.epsilon_cutoff = 0.0625f;
+  params_.eta_cutoff = 0.375f;
   params_.seed = uint64_t{1} << 40;
   params_.top_logprobs = 6;
   const RowChoice choice = At(4, /*pending=*/true);
@@ -71,6 +75,9 @@ TEST_F(DeviceChoice, CarriesWhatSamplingNeeds) {
   EXPECT_EQ(choice.top_k, 7);
   EXPECT_EQ(choice.top_p, 0.75f);
   EXPECT_EQ(choice.min_p, 0.25f);
+  EXPECT_EQ(choice.typical_p, 0.125f);
+  EXPECT_EQ(choice.epsilon_cutoff, 0.0625f);
+  EXPECT_EQ(choice.eta_cutoff, 0.375f);
   EXPECT_EQ(choice.seed, uint64_t{1} << 40);
   EXPECT_EQ(choice.top_tokens, 6);
 }
@@ -108,13 +115,67 @@ TEST_F(DeviceChoice, ForcedTokensUndoTheBansInFrontOfThem) {
   EXPECT_EQ(At(4).banned_sets, kSuppressed);
 }
 
-TEST_F(DeviceChoice, SetsThatNoStepBansAreEmpty) {
-  EXPECT_THAT(TokensOf(params_, TokenSet::kEos), IsEmpty());
+TEST_F(DeviceChoice, CarriesWhatTheSourceIsFor) {
+  EXPECT_EQ(At(4).source_penalty, 1.0f);
+  EXPECT_EQ(At(4).source_ngram_size, 0);
+  params_.encoder_repetition_penalty = 4.0f;
+  params_.encoder_no_repeat_ngram_size = 3;
+  EXPECT_EQ(At(1).source_penalty, 0.25f);
+  EXPECT_EQ(At(1).source_ngram_size, 0);
+  EXPECT_EQ(At(1, /*pending=*/true).source_ngram_size, 3);
+  EXPECT_EQ(At(2).source_length, 6);
+}
+
+TEST_F(DeviceChoice, TheRaiseOfTheEndFollowsTheLength) {
+  params_.length_decay = {.start_index = 1, .decay_factor = 3.0f};
+  EXPECT_EQ(At(2).eos_raise, 0.0f);
+  EXPECT_EQ(At(2, /*pending=*/true).eos_raise, 2.0f);
+  EXPECT_EQ(At(4).eos_raise, 8.0f);
+  EXPECT_THAT(TokensOf(params_, {}, TokenSet::kEos), ElementsAre(1, 2));
+}
+
+TEST_F(DeviceChoice, SequencesAreRulesByTheirLastTokens) {
+  params_.sequence_bias = {{{7, 8, 9}, 1.0f}, {{3}, 2.0f}, {{9}, 3.0f}};
+  params_.bad_words = {{4}, {6, 5}};
+  EXPECT_EQ(At(4).biased_sequences, 3);
+  EXPECT_EQ(At(4).banned_sequences, 2);
+  const auto rules = std::make_unique<kernels::cuda::SequenceRules>();
+  FillRules(params_, rules.get());
+  std::vector<int32_t> last, prefixes;
+  std::vector<float> biases;
+  for (int i = 0; i < 5; ++i) {
+    last.push_back(rules->rules[i].last);
+    prefixes.push_back(rules->rules[i].prefix);
+    biases.push_back(rules->rules[i].bias);
+  }
+  EXPECT_THAT(last, ElementsAre(3, 9, 9, 4, 5));
+  EXPECT_THAT(biases, ElementsAre(2.0f, 1.0f, 3.0f, 0.0f, 0.0f));
+  EXPECT_THAT(prefixes, ElementsAre(0, 0, 2, 2, 2));
+  EXPECT_EQ(rules->rules[5].prefix, 3);
+  EXPECT_THAT(absl::MakeSpan(rules->prefixes).first(3), ElementsAre(7, 8, 6));
+}
+
+TEST_F(DeviceChoice, SequencesOfTheLargestSizeFit) {
+  params_.bad_words.assign(kMaxSequenceTokens, {4});
+  const auto rules = std::make_unique<kernels::cuda::SequenceRules>();
+  FillRules(params_, rules.get());
+  EXPECT_EQ(rules->rules[kMaxSequenceTokens].prefix, 0);
+  params_.bad_words = {std::vector<TokenId>(kMaxSequenceTokens, 4)};
+  FillRules(params_, rules.get());
+  EXPECT_EQ(rules->rules[1].prefix, kMaxSequenceTokens - 1);
+}
+
+TEST_F(DeviceChoice, SetsThatNoStepNeedsAreEmpty) {
+  const std::vector<TokenId> source = {4, 4, 1};
+  EXPECT_THAT(TokensOf(params_, source, TokenSet::kEos), IsEmpty());
   params_.min_new_tokens = 1;
   params_.suppress_tokens = {7};
-  EXPECT_THAT(TokensOf(params_, TokenSet::kEos), ElementsAre(1, 2));
-  EXPECT_THAT(TokensOf(params_, TokenSet::kSuppressed), ElementsAre(7));
-  EXPECT_THAT(TokensOf(params_, TokenSet::kBeginSuppressed), IsEmpty());
+  EXPECT_THAT(TokensOf(params_, source, TokenSet::kEos), ElementsAre(1, 2));
+  EXPECT_THAT(TokensOf(params_, source, TokenSet::kSuppressed), ElementsAre(7));
+  EXPECT_THAT(TokensOf(params_, source, TokenSet::kBeginSuppressed), IsEmpty());
+  EXPECT_THAT(TokensOf(params_, source, TokenSet::kSource), IsEmpty());
+  params_.encoder_repetition_penalty = 1.5f;
+  EXPECT_THAT(TokensOf(params_, source, TokenSet::kSource), ElementsAre(4, 4, 1));
 }
 
 TEST_F(DeviceChoice, BeamsChooseTogether) {
@@ -127,7 +188,7 @@ TEST_F(DeviceChoice, BeamsChooseTogether) {
   EXPECT_EQ(choice.top_tokens, 0);
   EXPECT_FALSE(choice.on_log_probs);
   EXPECT_FALSE(choice.renormalize);
-  EXPECT_THAT(TokensOf(params_, TokenSet::kEos), ElementsAre(1, 2));
+  EXPECT_THAT(TokensOf(params_, {}, TokenSet::kEos), ElementsAre(1, 2));
 }
 
 // One log-softmax does for two, where nothing between them tells the difference.
@@ -146,6 +207,20 @@ TEST_F(DeviceChoice, BeamsAreProcessedAsLogProbabilitiesWhereThatMatters) {
   EXPECT_TRUE(At(4).renormalize);
   params_.num_beams = 1;
   EXPECT_FALSE(At(4).on_log_probs);
+}
+
+TEST_F(DeviceChoice, LogitsDoForSequencesButNotForWhatScalesScores) {
+  params_.num_beams = 2;
+  params_.renormalize_logits = true;
+  params_.sequence_bias = {{{5}, 1.0f}};
+  params_.bad_words = {{6}};
+  params_.encoder_no_repeat_ngram_size = 2;
+  EXPECT_FALSE(At(4).on_log_probs);
+  params_.length_decay = {.start_index = 1, .decay_factor = 1.5f};
+  EXPECT_TRUE(At(4).on_log_probs);
+  params_.length_decay.reset();
+  params_.encoder_repetition_penalty = 1.5f;
+  EXPECT_TRUE(At(4).on_log_probs);
 }
 
 }  // namespace

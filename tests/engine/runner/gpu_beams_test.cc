@@ -13,6 +13,7 @@
 #include "engine/decode/sampler.h"
 #include "engine/runner/device_choice.h"
 #include "engine/runner/device_rows.h"
+#include "engine/runner/row_rules.h"
 #include "engine/runner/token_sets.h"
 #include "kernels/cuda/select.h"
 #include "tests/engine/runner/shared_memory.h"
@@ -27,6 +28,7 @@ using kernels::cuda::ScoredToken;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr int32_t kMaxLength = 600;
+constexpr int32_t kMaxSource = 30;
 
 // One row, as the host follows it.
 struct Beam {
@@ -38,6 +40,7 @@ struct Beam {
 // The rows of a request, in beam search or a single greedy one.
 struct Search {
   DecodeParams params;
+  std::vector<TokenId> source = {};
   int32_t prompt_length = 1;
   std::vector<Beam> beams;
 };
@@ -75,20 +78,24 @@ class GpuBeamsTest : public ::testing::Test {
   struct State {
     State(kernels::cuda::Device* device, int64_t rows, int64_t vocab)
         : sets(device, rows, vocab),
+          rules(device, rows, kMaxSource),
           history(std::vector<int32_t>(rows * kMaxLength, -7)),
           ancestry(std::vector<int8_t>(rows * kMaxLength, 99)),
           scores(rows) {}
 
     kernels::cuda::RowSlots slots() {
-      return {.history = history.data(),
-              .history_stride = kMaxLength,
-              .ancestry = ancestry.data(),
-              .beam_scores = scores.data(),
-              .token_sets = sets.masks(),
-              .set_words = sets.words()};
+      kernels::cuda::RowSlots slots{.history = history.data(),
+                                    .history_stride = kMaxLength,
+                                    .ancestry = ancestry.data(),
+                                    .beam_scores = scores.data(),
+                                    .token_sets = sets.masks(),
+                                    .set_words = sets.words()};
+      rules.AddTo(&slots);
+      return slots;
     }
 
     TokenSets sets;
+    RowRules rules;
     Shared<int32_t> history;
     Shared<int8_t> ancestry;
     Shared<float> scores;
@@ -138,9 +145,11 @@ class GpuBeamsTest : public ::testing::Test {
           positions.push_back(static_cast<int32_t>(i));
         }
         offsets.push_back(static_cast<int32_t>(ids.size()));
-        choices.push_back(ChoiceOf(plan));
+        choices.push_back(ChoiceOf(plan, {.length = static_cast<int32_t>(search.source.size())}));
         choices.back().first_continuation = continuations;
-        if (starts) state->sets.Send(plan.slot, search.params);
+        if (!starts) continue;
+        state->sets.Send(plan.slot, search.params, search.source);
+        state->rules.Send(plan.slot, search.params, search.source);
       }
       if (search.params.beam_search()) continuations += search.params.beam_candidates();
     }
@@ -179,9 +188,11 @@ class GpuBeamsTest : public ::testing::Test {
     for (Search& search : *searches) {
       if (!search.params.beam_search()) {
         Beam& beam = search.beams[0];
-        const GeneratedToken expected = ChooseToken(
-            search.params, {.history = beam.history, .prompt_length = search.prompt_length},
-            absl::MakeSpan(scores[row]));
+        const GeneratedToken expected = ChooseToken(search.params,
+                                                    {.history = beam.history,
+                                                     .source = search.source,
+                                                     .prompt_length = search.prompt_length},
+                                                    absl::MakeSpan(scores[row]));
         EXPECT_EQ(actual.rows[row].token, expected.token) << "row " << row;
         beam.history.push_back(expected.token);
         ++row;
@@ -191,6 +202,7 @@ class GpuBeamsTest : public ::testing::Test {
       for (size_t i = 0; i < search.beams.size(); ++i, ++row) {
         best.push_back(BestContinuations(search.params,
                                          {.history = search.beams[i].history,
+                                          .source = search.source,
                                           .prompt_length = search.prompt_length,
                                           .hypothesis = static_cast<int32_t>(i)},
                                          search.beams[i].score, absl::MakeSpan(scores[row])));
@@ -294,6 +306,13 @@ TEST_F(GpuBeamsTest, ProcessorsInMixedBatches) {
         if (below(2)) params.min_new_tokens = below(6);
         if (below(2)) params.suppress_tokens = {3, 7, 11};
         if (below(2)) params.begin_suppress_tokens = {4, 5};
+        search.source.resize(1 + below(kMaxSource));
+        for (TokenId& token : search.source) token = 2 + below(4);
+        if (below(3) == 0) params.encoder_repetition_penalty = below(2) ? 1.7f : 0.6f;
+        if (below(3) == 0) params.encoder_no_repeat_ngram_size = 1 + below(3);
+        if (below(3) == 0) params.bad_words = {{6}, {3, 2}, {2, 4, 5}, {4, 1}};
+        if (below(3) == 0) params.sequence_bias = {{{5}, 1.5f}, {{3, 5}, -2.0f}, {{2, 3}, 4.0f}};
+        if (below(3) == 0) params.length_decay = {.start_index = below(3), .decay_factor = 1.25f};
         if (below(3) == 0) params.forced_bos_token = 6;
         if (below(3) == 0) params.forced_eos_token = 1;
         params.max_new_tokens = 4 + below(2);

@@ -4,162 +4,20 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <memory>
 #include <random>
-#include <string>
 #include <vector>
 
-#include "engine/decode/sampler.h"
-#include "engine/runner/device_choice.h"
-#include "engine/runner/token_sets.h"
 #include "kernels/cuda/select.h"
+#include "tests/engine/runner/gpu_choice_fixture.h"
 #include "tests/engine/runner/shared_memory.h"
 
 namespace transept {
 namespace {
 
-using kernels::cuda::kMaxTopTokens;
 using kernels::cuda::RowChoice;
-using kernels::cuda::ScoredToken;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-constexpr int32_t kMaxLength = 1500;
-
-// A row that chooses.
-struct Case {
-  DecodeParams params;
-  std::vector<TokenId> history = {0};
-  int32_t prompt_length = 1;
-  int32_t hypothesis = 0;
-  std::vector<float> logits;
-
-  GeneratedToken ChooseOnCpu() const {
-    std::vector<float> scratch = logits;
-    return ChooseToken(
-        params, {.history = history, .prompt_length = prompt_length, .hypothesis = hypothesis},
-        absl::MakeSpan(scratch));
-  }
-};
-
-std::vector<float> RandomLogits(int64_t vocab, uint32_t seed, float deviation) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal(0.0f, deviation);
-  std::vector<float> logits(vocab);
-  for (float& logit : logits) logit = normal(random);
-  return logits;
-}
-
-class GpuChoiceTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    std::string error;
-    device_ = kernels::cuda::Device::Open(&error);
-    ASSERT_NE(device_, nullptr) << error;
-  }
-
-  // All cases as rows of one step, in slots that are not their indices: each row is fed its whole
-  // history. Checks that the tokens chosen were appended to the histories.
-  std::vector<GeneratedToken> ChooseOnGpu(const std::vector<Case>& cases) {
-    const auto rows = static_cast<int64_t>(cases.size());
-    const auto vocab = static_cast<int64_t>(cases[0].logits.size());
-    const int64_t stride = vocab + 3;
-    std::vector<float> logits(rows * stride);
-    std::vector<int32_t> ids, positions, offsets = {0};
-    std::vector<RowChoice> choices;
-    TokenSets sets(device_.get(), rows, vocab);
-    for (int64_t row = 0; row < rows; ++row) {
-      const Case& c = cases[row];
-      std::copy(c.logits.begin(), c.logits.end(), logits.begin() + row * stride);
-      for (const TokenId token : c.history) {
-        ids.push_back(token);
-        positions.push_back(static_cast<int32_t>(ids.size()) - 1 - offsets.back());
-      }
-      offsets.push_back(static_cast<int32_t>(ids.size()));
-      RowPlan plan;
-      plan.slot = static_cast<int32_t>(rows - 1 - row);
-      plan.hypothesis = c.hypothesis;
-      plan.params = &c.params;
-      plan.prompt_length = c.prompt_length;
-      plan.tokens = plan.history = c.history;
-      choices.push_back(ChoiceOf(plan));
-      sets.Send(plan.slot, c.params);
-    }
-    Shared<float> device_logits(logits);
-    Shared<int32_t> device_ids(ids), device_positions(positions), device_offsets(offsets);
-    Shared<RowChoice> device_choices(choices);
-    Shared<int32_t> history(std::vector<int32_t>(rows * kMaxLength, -7));
-    Shared<ScoredToken> chosen(rows), top(rows * kMaxTopTokens);
-    const kernels::cuda::RowSlots slots{.history = history.data(),
-                                        .history_stride = kMaxLength,
-                                        .token_sets = sets.masks(),
-                                        .set_words = sets.words()};
-    kernels::cuda::FeedTokens({.token_ids = device_ids.data(),
-                               .positions = device_positions.data(),
-                               .query_offsets = device_offsets.data(),
-                               .rows = device_choices.data(),
-                               .num_rows = rows,
-                               .slots = slots},
-                              *device_);
-    kernels::cuda::ChooseTokens(
-        {.logits = {device_logits.data(), kernels::DataType::kFloat32, vocab, stride},
-         .rows = device_choices.data(),
-         .num_rows = rows,
-         .slots = slots,
-         .chosen = chosen.data(),
-         .top = top.data()},
-        *device_);
-    Finish();
-
-    std::vector<GeneratedToken> results(rows);
-    for (int64_t row = 0; row < rows; ++row) {
-      results[row].token = chosen[row].token;
-      results[row].logprob = chosen[row].logprob;
-      for (int32_t i = 0; i < choices[row].top_tokens; ++i) {
-        const ScoredToken& entry = top[row * kMaxTopTokens + i];
-        if (entry.token < 0) break;
-        results[row].top.push_back({entry.token, entry.logprob});
-      }
-      std::vector<TokenId> expected = cases[row].history;
-      expected.push_back(results[row].token);
-      const int32_t* kept = history.data() + (rows - 1 - row) * kMaxLength;
-      EXPECT_EQ(std::vector<TokenId>(kept, kept + expected.size()), expected) << "row " << row;
-      EXPECT_EQ(kept[expected.size()], -7) << "row " << row;
-    }
-    return results;
-  }
-
-  void Finish() {
-    device_->Check(cudaStreamSynchronize(device_->stream()), "a test");
-    ASSERT_TRUE(device_->ok()) << device_->error();
-  }
-
-  void ExpectCpuChoices(const std::vector<Case>& cases) {
-    const std::vector<GeneratedToken> actual = ChooseOnGpu(cases);
-    for (size_t row = 0; row < cases.size(); ++row) {
-      SCOPED_TRACE(testing::Message() << "row " << row << " of " << cases.size() << ", vocabulary "
-                                      << cases[row].logits.size());
-      const GeneratedToken expected = cases[row].ChooseOnCpu();
-      EXPECT_EQ(actual[row].token, expected.token);
-      ExpectLogprob(actual[row].logprob, expected.logprob);
-      ASSERT_EQ(actual[row].top.size(), expected.top.size());
-      for (size_t i = 0; i < expected.top.size(); ++i) {
-        EXPECT_EQ(actual[row].top[i].token, expected.top[i].token) << "alternative " << i;
-        ExpectLogprob(actual[row].top[i].logprob, expected.top[i].logprob);
-      }
-    }
-  }
-
-  static void ExpectLogprob(float actual, float expected) {
-    if (std::isinf(expected)) {
-      EXPECT_EQ(actual, expected);
-    } else {
-      EXPECT_NEAR(actual, expected, 1e-4 * std::max(1.0f, std::abs(expected)));
-    }
-  }
-
-  std::unique_ptr<kernels::cuda::Device> device_;
-};
 
 // One row is shared by many thread blocks, many rows have one each.
 constexpr struct {
@@ -216,7 +74,7 @@ TEST_F(GpuChoiceTest, TopLogprobs) {
   }
 }
 
-// Histories of few tokens, so that n-grams repeat.
+// Histories of few tokens, so that n-grams repeat, and sources and sequences of the same ones.
 TEST_F(GpuChoiceTest, Processors) {
   std::mt19937 random(5);
   const auto below = [&](int32_t bound) { return static_cast<int32_t>(random() % bound); };
@@ -251,106 +109,51 @@ TEST_F(GpuChoiceTest, Processors) {
             std::max(1, 1 + static_cast<int32_t>(c.history.size()) - c.prompt_length);
       }
       params.top_logprobs = below(4);
-    }
-    ExpectCpuChoices(cases);
-  }
-}
-
-// All settings with each other, several draws of each. A draw within 1e-5 of where two tokens meet
-// may go either way; so few come that close that none is expected here.
-TEST_F(GpuChoiceTest, Sampling) {
-  for (const int64_t vocab : {17, 97, 5003, 32128, 250112}) {
-    std::vector<Case> cases;
-    for (const float temperature : {1.0f, 0.6f, 1.5f}) {
-      for (const int32_t top_k : {0, 1, 5, 50, 600, 3000}) {
-        for (const float top_p : {1.0f, 0.9f, 0.3f, 1e-9f}) {
-          for (const float min_p : {0.0f, 0.02f, 1.0f}) {
-            Case& c = cases.emplace_back();
-            c.params.do_sample = true;
-            c.params.temperature = temperature;
-            c.params.top_k = top_k;
-            c.params.top_p = top_p;
-            c.params.min_p = min_p;
-            c.params.seed = 77 * cases.size();
-            c.params.top_logprobs = static_cast<int32_t>(cases.size() % 3);
-            c.hypothesis = static_cast<int32_t>(cases.size() % 5);
-            c.history.assign(1 + cases.size() % 9, 0);
-            // So steep that single tokens weigh more than roundings.
-            c.logits = RandomLogits(vocab, cases.size(), vocab < 5000 ? 2.0f : 6.0f);
-          }
-        }
-      }
-    }
-    // A large vocabulary's cases go in small steps, which have several blocks a row.
-    const size_t step = vocab > 100000 ? 20 : cases.size();
-    for (size_t begin = 0; begin < cases.size(); begin += step) {
-      const size_t end = std::min(begin + step, cases.size());
-      ExpectCpuChoices({cases.begin() + begin, cases.begin() + end});
-    }
-  }
-}
-
-// Equal scores, more of them than fit in a block's memory: top-k keeps all, top-p the lowest ids.
-TEST_F(GpuChoiceTest, SamplingAmongEquals) {
-  for (const int64_t vocab : {97, 5003}) {
-    std::vector<Case> cases;
-    for (const int32_t top_k : {0, 5, 900}) {
-      for (const float top_p : {1.0f, 0.5f, 0.001f}) {
-        for (int draw = 0; draw < 10; ++draw) {
-          Case& c = cases.emplace_back();
-          c.params.do_sample = true;
-          c.params.top_k = top_k;
-          c.params.top_p = top_p;
-          c.params.seed = cases.size();
-          c.logits.assign(vocab, -1.0f);
-          c.logits[11] = c.logits[70] = -kInfinity;
-        }
+      const auto sequence = [&] {
+        std::vector<TokenId> list(1 + below(4));
+        for (TokenId& token : list) token = used[below(4)];
+        return list;
+      };
+      c.source.resize(1 + below(kMaxSource));
+      for (TokenId& token : c.source) token = used[below(4)];
+      if (below(4) == 0) c.source[0] = static_cast<TokenId>(vocab) + 40;  // of another vocabulary
+      if (below(3) == 0) params.encoder_repetition_penalty = below(2) ? 1.7f : 0.6f;
+      if (below(3) == 0) params.encoder_no_repeat_ngram_size = 1 + below(4);
+      if (below(3) == 0) params.length_decay = {below(3), below(2) ? 1.1f : 0.9f};
+      for (int i = below(3) * below(5); i > 0; --i) params.bad_words.push_back(sequence());
+      for (int i = below(3) * below(5); i > 0; --i) {
+        params.sequence_bias.push_back({sequence(), static_cast<float>(below(9) - 4)});
       }
     }
     ExpectCpuChoices(cases);
   }
 }
 
-TEST_F(GpuChoiceTest, ExtremeTemperatures) {
-  std::vector<Case> cases;
-  for (const float temperature :
-       {std::numeric_limits<float>::denorm_min(), std::numeric_limits<float>::max()}) {
-    for (const float top_p : {1.0f, 0.5f, std::numeric_limits<float>::denorm_min()}) {
-      for (const float min_p : {0.0f, 0.5f, 1.0f}) {
-        Case& c = cases.emplace_back();
-        c.params.do_sample = true;
-        c.params.temperature = temperature;
-        c.params.top_p = top_p;
-        c.params.min_p = min_p;
-        c.params.seed = cases.size();
-        c.logits = {1.0f, 2.0f, -kInfinity, 1.5f};
+// As many sequences as a row may have, most of them on the same few tokens.
+TEST_F(GpuChoiceTest, ManySequences) {
+  std::mt19937 random(6);
+  for (const int64_t vocab : {97, 32128}) {
+    std::vector<Case> cases(5);
+    for (size_t row = 0; row < cases.size(); ++row) {
+      Case& c = cases[row];
+      c.logits = RandomLogits(vocab, 200 + row, 2.0f);
+      c.history = {0, 1, 2, 1, 2};
+      int32_t tokens = 0;
+      while (tokens + 4 <= kMaxSequenceTokens) {
+        std::vector<TokenId> list(1 + random() % 4);
+        for (TokenId& token : list) token = static_cast<TokenId>(random() % (row < 3 ? 3 : vocab));
+        tokens += static_cast<int32_t>(list.size());
+        const float bias = static_cast<float>(random() % 1000) * 1e-3f - 0.5f;
+        if (row % 2 == 0 || random() % 2 == 0) {
+          c.params.sequence_bias.push_back({list, bias});
+        } else if (list.size() > 1) {
+          c.params.bad_words.push_back(list);
+        }
       }
+      c.params.top_logprobs = 5;
     }
+    ExpectCpuChoices(cases);
   }
-  ExpectCpuChoices(cases);
-}
-
-// 20,000 draws over 40 classes, as many as tests/engine/decode/sampler_test.cc makes: 39 degrees of
-// freedom, of which 99.99 % lie below 82.
-TEST_F(GpuChoiceTest, FrequenciesFollowTheProbabilities) {
-  constexpr int kDraws = 20000;
-  std::vector<Case> cases(kDraws);
-  for (int i = 0; i < kDraws; ++i) {
-    cases[i].logits = RandomLogits(40, 7, 1.0f);
-    cases[i].params.do_sample = true;
-    cases[i].params.seed = i / 100;
-    cases[i].hypothesis = i % 100;
-  }
-  std::vector<int> counts(40);
-  for (const GeneratedToken& chosen : ChooseOnGpu(cases)) ++counts[chosen.token];
-  double total = 0.0, chi_square = 0.0;
-  for (const float logit : cases[0].logits) total += std::exp(double{logit});
-  for (int token = 0; token < 40; ++token) {
-    const double expected = kDraws * std::exp(double{cases[0].logits[token]}) / total;
-    chi_square += (counts[token] - expected) * (counts[token] - expected) / expected;
-  }
-  EXPECT_LT(chi_square, 82.0);
-  EXPECT_GT(chi_square, 12.0);
 }
 
 TEST_F(GpuChoiceTest, FeedsTokensThatOnlyTheDeviceKnows) {
