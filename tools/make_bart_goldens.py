@@ -43,8 +43,6 @@ class Variant:
 
 
 MARIAN = {"scale_embedding": True, "activation_function": "swish", "eos_token_id": 0}
-# The published models of Blenderbot have it at 3, which is not served yet.
-BLENDERBOT = {"encoder_no_repeat_ngram_size": 0}
 VARIANTS = [
     # Other heads and widths in each stack; the decoder shallower.
     Variant(
@@ -116,8 +114,10 @@ VARIANTS = [
             generation={"forced_eos_token_id": None}),
     Variant("plbart", "plbart", config={"d_model": 30, "encoder_attention_heads": 6,
                                         "decoder_attention_heads": 5}),
-    Variant("blenderbot", "blenderbot", config={**BLENDERBOT, "encoder_layers": 1,
-                                                "scale_embedding": True}),
+    # encoder_no_repeat_ngram_size is 3 unless a request says otherwise, as the published models
+    # have it.
+    Variant("blenderbot", "blenderbot", config={"encoder_layers": 1, "scale_embedding": True},
+            generation={"encoder_no_repeat_ngram_size": 3}),
 ]
 
 # Standard deviations times the square root of the input size, found by trial, as in make_goldens.py.

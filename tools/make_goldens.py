@@ -294,21 +294,14 @@ class Recorder:
             "logits": [rounded(step[0]) for step in output.logits],
         }
 
-    def generation(self, length, options, prefix_length=0):
-        for attempt in range(200):
-            source = self.source(length)
-            prefix = self.tokens(self.target_range, prefix_length + 1)[:-1]
-            output = self.generate(source, prefix, options)
-            scores = torch.stack(output.scores)[:, 0]
-            tokens = output.sequences[0, 1 + prefix_length:]
-            best = scores.topk(2).values
-            # JSON has no infinity, which the margin of a forced token is.
-            margin = min(float((best[:, 0] - best[:, 1]).min()), 1e9)
-            varied = len(set(tokens.tolist())) >= min(len(tokens), 5)
-            if margin >= MIN_MARGIN and (varied or attempt >= 100):
-                break
-        else:
-            raise RuntimeError(f"no good source of {length} tokens for {options}")
+    def outcome(self, source, prefix, options):
+        """The case that these make."""
+        output = self.generate(source, prefix, options)
+        scores = torch.stack(output.scores)[:, 0]
+        tokens = output.sequences[0, 1 + len(prefix):]
+        best = scores.topk(2).values
+        # JSON has no infinity, which the margin of a forced token is.
+        margin = min(float((best[:, 0] - best[:, 1]).min()), 1e9)
         log_probs = scores.log_softmax(-1).gather(1, tokens[:, None])
         eos = options.get("eos_token_ids", [self.eos])
         ended = int(tokens[-1]) in eos
@@ -321,6 +314,17 @@ class Recorder:
             "score": float(f"{log_probs.sum():.6g}"),
             "margin": float(f"{margin:.3g}"),
         }
+
+    def generation(self, length, options, prefix_length=0):
+        for attempt in range(200):
+            source = self.source(length)
+            prefix = self.tokens(self.target_range, prefix_length + 1)[:-1]
+            case = self.outcome(source, prefix, options)
+            tokens = case["tokens"] + [self.eos] * (case["finish"] == "eos")
+            varied = len(set(tokens)) >= min(len(tokens), 5)
+            if case["margin"] >= MIN_MARGIN and (varied or attempt >= 100):
+                return case
+        raise RuntimeError(f"no good source of {length} tokens for {options}")
 
 
 def generations(recorder):

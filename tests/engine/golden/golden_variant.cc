@@ -37,7 +37,20 @@ GenerationOptions ParseOptions(const json& given) {
   options.early_stopping = ParseEarlyStopping(given);
   Read(given, "renormalize_logits", &options.renormalize_logits);
   Read(given, "repetition_penalty", &options.repetition_penalty);
+  Read(given, "encoder_repetition_penalty", &options.encoder_repetition_penalty);
   Read(given, "no_repeat_ngram_size", &options.no_repeat_ngram_size);
+  Read(given, "encoder_no_repeat_ngram_size", &options.encoder_no_repeat_ngram_size);
+  Read(given, "bad_words_ids", &options.bad_words_ids);
+  if (given.contains("sequence_bias")) {
+    options.sequence_bias.emplace();
+    for (const json& pair : given["sequence_bias"]) {
+      options.sequence_bias->push_back({pair[0].get<std::vector<TokenId>>(), pair[1]});
+    }
+  }
+  if (given.contains("exponential_decay_length_penalty")) {
+    const json& decay = given["exponential_decay_length_penalty"];
+    options.exponential_decay_length_penalty = {decay[0], decay[1]};
+  }
   Read(given, "suppress_tokens", &options.suppress_tokens);
   Read(given, "begin_suppress_tokens", &options.begin_suppress_tokens);
   Read(given, "eos_token_ids", &options.eos_token_ids);
@@ -129,6 +142,12 @@ GoldenVariant LoadGoldenVariant(const std::string& name) {
   if (std::ifstream beams(variant.folder + "/beams.json"); beams.is_open()) {
     const json searches = json::parse(beams);
     for (const json& given : searches["searches"]) variant.searches.push_back(ParseSearch(given));
+  }
+  if (std::ifstream more(variant.folder + "/processors.json"); more.is_open()) {
+    const json processors = json::parse(more);
+    for (const json& given : processors["generations"]) {
+      variant.generations.push_back(ParseGeneration(given));
+    }
   }
   return variant;
 }

@@ -1,4 +1,5 @@
-// The cases of tests/data/goldens/<variant>/cases.json, written by tools/make_goldens.py.
+// The cases of tests/data/goldens/<variant>: cases.json, written by tools/make_goldens.py, and the
+// generations of processors.json, by tools/make_processor_goldens.py.
 #pragma once
 
 #include <map>
