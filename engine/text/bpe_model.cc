@@ -24,14 +24,15 @@ class BpeModel::Encoder final : public WordEncoder {
  public:
   explicit Encoder(const BpeModel* model) : model_(*model) {}
 
-  void Encode(std::string_view word, std::vector<TokenId>* ids) override {
+  void Encode(std::string_view word, std::vector<TokenId>* ids,
+              std::vector<std::string_view>* unknown) override {
     if (model_.ignore_merges_) {
       if (const auto id = model_.Find(word)) {
         ids->push_back(*id);
         return;
       }
     }
-    SplitCharacters(word);
+    SplitCharacters(word, unknown);
     const auto n = static_cast<int32_t>(symbols_.size());
     for (int32_t i = 0; i < n; ++i) {
       symbols_[static_cast<size_t>(i)].previous = i - 1;
@@ -60,7 +61,7 @@ class BpeModel::Encoder final : public WordEncoder {
 
   Symbol& At(int32_t i) { return symbols_[static_cast<size_t>(i)]; }
 
-  void SplitCharacters(std::string_view word) {
+  void SplitCharacters(std::string_view word, std::vector<std::string_view>* unknown) {
     symbols_.clear();
     bool after_unknown = false;
     while (!word.empty()) {
@@ -70,7 +71,12 @@ class BpeModel::Encoder final : public WordEncoder {
         symbols_.push_back({*id});
         after_unknown = false;
       } else if (!AppendBytes(c) && model_.unknown_id_) {
-        if (!after_unknown || !model_.fuse_unknown_) symbols_.push_back({*model_.unknown_id_});
+        const bool fuse = after_unknown && model_.fuse_unknown_;
+        if (!fuse) symbols_.push_back({*model_.unknown_id_});
+        if (unknown != nullptr && !fuse) unknown->push_back(c);
+        if (unknown != nullptr && fuse) {
+          unknown->back() = {unknown->back().data(), unknown->back().size() + c.size()};
+        }
         after_unknown = true;
       }
     }

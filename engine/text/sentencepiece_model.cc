@@ -10,12 +10,15 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "engine/json/json.h"
 #include "engine/text/charsmap.h"
 #include "engine/text/unigram_model.h"
 #include "engine/text/utf8.h"
 
 namespace transept {
 namespace {
+
+constexpr int64_t kMaxModelBytes = int64_t{64} << 20;
 
 // Reads protocol buffer fields one after the other.
 class WireReader {
@@ -237,6 +240,14 @@ absl::StatusOr<SentencePieceModel> ParseSentencePieceModel(std::string_view byte
   const absl::Status status = CheckPieces(&model);
   if (!status.ok()) return status;
   return model;
+}
+
+absl::StatusOr<SentencePieceModel> ReadSentencePieceModel(const std::string& path) {
+  const auto bytes = ReadBoundedFile(path, kMaxModelBytes);
+  if (!bytes.ok()) return bytes.status();
+  auto model = ParseSentencePieceModel(*bytes);
+  if (model.ok()) return model;
+  return absl::Status(model.status().code(), absl::StrCat(path, ": ", model.status().message()));
 }
 
 }  // namespace transept

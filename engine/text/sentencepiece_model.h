@@ -43,4 +43,8 @@ struct SentencePieceModel {
 // kind or uses an option that no translation or T5 model does.
 absl::StatusOr<SentencePieceModel> ParseSentencePieceModel(std::string_view bytes);
 
+// The model in the file at `path`, of at most 64 MiB. Errors name the file; NOT_FOUND if there is
+// none.
+absl::StatusOr<SentencePieceModel> ReadSentencePieceModel(const std::string& path);
+
 }  // namespace transept

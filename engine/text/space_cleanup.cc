@@ -5,6 +5,8 @@
 #include <string_view>
 #include <utility>
 
+#include "engine/text/utf8.h"
+
 namespace transept {
 namespace {
 
@@ -68,11 +70,52 @@ class SpaceCleanup final : public IncrementalDetokenizer {
                                   {" 're", "'re"}}};
 };
 
+// Python's str.isspace has four separators that Unicode's White_Space does not.
+bool IsPythonSpace(char32_t c) {
+  return IsWhitespace(c) || (c >= 0x1C && c <= 0x1F);
+}
+
+class StrippedEnds final : public IncrementalDetokenizer {
+ public:
+  explicit StrippedEnds(std::unique_ptr<IncrementalDetokenizer> source)
+      : source_(std::move(source)) {}
+
+  std::string Append(absl::Span<const TokenId> ids) override { return Strip(source_->Append(ids)); }
+  std::string Finish() override { return Strip(source_->Finish()); }
+
+ private:
+  // `text` without the spaces before the first other character; those at its end wait.
+  std::string Strip(std::string_view text) {
+    std::string result;
+    while (!text.empty()) {
+      const Utf8Char c = DecodeUtf8Char(text);
+      if (!IsPythonSpace(c.code_point)) {
+        result += std::exchange(spaces_, "");
+        result += text.substr(0, c.length);
+        started_ = true;
+      } else if (started_) {
+        spaces_ += text.substr(0, c.length);
+      }
+      text.remove_prefix(c.length);
+    }
+    return result;
+  }
+
+  const std::unique_ptr<IncrementalDetokenizer> source_;
+  bool started_ = false;  // a character that is no space has come
+  std::string spaces_;    // at the end of the text so far
+};
+
 }  // namespace
 
 std::unique_ptr<IncrementalDetokenizer> WithSpaceCleanup(
     std::unique_ptr<IncrementalDetokenizer> source) {
   return std::make_unique<SpaceCleanup>(std::move(source));
+}
+
+std::unique_ptr<IncrementalDetokenizer> WithStrippedEnds(
+    std::unique_ptr<IncrementalDetokenizer> source) {
+  return std::make_unique<StrippedEnds>(std::move(source));
 }
 
 }  // namespace transept

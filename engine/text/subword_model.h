@@ -22,8 +22,11 @@ struct VocabularyPiece {
 class WordEncoder {
  public:
   virtual ~WordEncoder() = default;
-  // Appends the ids of `word`, valid UTF-8.
-  virtual void Encode(std::string_view word, std::vector<TokenId>* ids) = 0;
+  // Appends the ids of `word`, valid UTF-8, and to `unknown`, unless it is null, the text of each
+  // unknown token among them: a part of `word`.
+  virtual void Encode(std::string_view word, std::vector<TokenId>* ids,
+                      std::vector<std::string_view>* unknown) = 0;
+  void Encode(std::string_view word, std::vector<TokenId>* ids) { Encode(word, ids, nullptr); }
 };
 
 // A vocabulary and how to segment words into its pieces. Immutable and thread-safe.

@@ -160,7 +160,9 @@ void SubwordTokenizer::EncodePart(std::string_view part, bool at_start, WordEnco
 }
 
 std::unique_ptr<IncrementalDetokenizer> SubwordTokenizer::NewDetokenizer() const {
-  auto detokenizer = std::make_unique<SubwordDetokenizer>(model_.get(), &added_tokens_, decoding_);
+  std::unique_ptr<IncrementalDetokenizer> detokenizer =
+      std::make_unique<SubwordDetokenizer>(model_.get(), &added_tokens_, decoding_);
+  if (decoding_.strip_ends) detokenizer = WithStrippedEnds(std::move(detokenizer));
   if (decoding_.clean_up_spaces) return WithSpaceCleanup(std::move(detokenizer));
   return detokenizer;
 }

@@ -48,6 +48,7 @@ struct DecodingRules {
 
   Start start = Start::kDropFirstTokensMarks;
   Bytes bytes = Bytes::kAsWritten;
+  bool strip_ends = false;  // of white space
   bool clean_up_spaces = false;
 };
 

@@ -9,4 +9,13 @@ std::string Tokenizer::Decode(absl::Span<const TokenId> ids) const {
   return text;
 }
 
+absl::StatusOr<std::vector<TokenId>> Tokenizer::EncodeSource(
+    std::string_view text, const LanguagePair& /*languages*/) const {
+  return Encode(text);
+}
+
+absl::StatusOr<std::vector<TokenId>> Tokenizer::EncodeTarget(std::string_view text) const {
+  return Encode(text);
+}
+
 }  // namespace transept

@@ -25,6 +25,15 @@ class IncrementalDetokenizer {
   virtual std::string Finish() = 0;
 };
 
+struct Languages;
+
+// What a source is written in and its output is to be written in, as Languages::Find takes names;
+// "" leaves it to the folder. Both are "" with a tokenizer that has no languages().
+struct LanguagePair {
+  std::string_view source;
+  std::string_view target;
+};
+
 // Immutable and thread-safe.
 class Tokenizer {
  public:
@@ -36,23 +45,35 @@ class Tokenizer {
   // the text.
   virtual absl::StatusOr<std::vector<TokenId>> Encode(std::string_view text) const = 0;
 
-  // Must not outlive the tokenizer.
+  // The same for a text of these languages. INVALID_ARGUMENT for one that it does not know.
+  virtual absl::StatusOr<std::vector<TokenId>> EncodeSource(std::string_view text,
+                                                            const LanguagePair& languages) const;
+
+  // The ids of a text that the output begins with, without a language's token. The model's EOS may
+  // stand at the end.
+  virtual absl::StatusOr<std::vector<TokenId>> EncodeTarget(std::string_view text) const;
+
+  // Null for a tokenizer that takes no language. Lives as long as the tokenizer.
+  virtual const Languages* languages() const { return nullptr; }
+
+  // Of the output's ids. Must not outlive the tokenizer.
   virtual std::unique_ptr<IncrementalDetokenizer> NewDetokenizer() const = 0;
 
   // The text of `ids`: valid UTF-8, special tokens skipped. Ids outside the vocabulary are skipped
   // too.
   std::string Decode(absl::Span<const TokenId> ids) const;
 
-  // The vocabulary's own string for `id`, such as "▁the"; "" when there is none.
+  // The vocabulary's own string for `id`, such as "▁the"; "" when there is none. Of the source's
+  // vocabulary, where it has one of its own.
   virtual std::string Piece(TokenId id) const = 0;
 
   // Ids the tokenizer can produce are in [0, vocab_size()). A model's vocabulary may be larger.
   virtual int32_t vocab_size() const = 0;
 };
 
-// The tokenizer of a Hugging Face model folder: ByT5's bytes where tokenizer_config.json or
-// config.json names ByT5's class, else tokenizer.json, else vocab.json and merges.txt, else
-// spiece.model, with its added tokens.
+// The tokenizer of a Hugging Face model folder, of the class that tokenizer_config.json or
+// config.json names: ByT5's bytes, one of the classes of translation_folder.h, else what
+// tokenizer.json says, else vocab.json and merges.txt, else spiece.model with its added tokens.
 // NOT_FOUND when there is none of these: the model then takes token ids only. Other errors name the
 // file, field and value at fault; a tokenizer with ids that `spec` has no embeddings for is one.
 absl::StatusOr<std::unique_ptr<Tokenizer>> LoadTokenizer(const std::string& folder,

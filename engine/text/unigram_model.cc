@@ -36,7 +36,8 @@ class UnigramModel::Encoder final : public WordEncoder {
  public:
   explicit Encoder(const UnigramModel* model) : model_(*model) {}
 
-  void Encode(std::string_view word, std::vector<TokenId>* ids) override;
+  void Encode(std::string_view word, std::vector<TokenId>* ids,
+              std::vector<std::string_view>* unknown) override;
 
  private:
   struct Node {
@@ -63,7 +64,8 @@ std::unique_ptr<WordEncoder> UnigramModel::NewEncoder() const {
   return std::make_unique<Encoder>(this);
 }
 
-void UnigramModel::Encoder::Encode(std::string_view word, std::vector<TokenId>* ids) {
+void UnigramModel::Encoder::Encode(std::string_view word, std::vector<TokenId>* ids,
+                                   std::vector<std::string_view>* unknown) {
   FillBest(word);
   // Back from the end of the word to its start; reversed below.
   struct Step {
@@ -82,7 +84,7 @@ void UnigramModel::Encoder::Encode(std::string_view word, std::vector<TokenId>* 
   }
   for (auto step = path.rbegin(); step != path.rend(); ++step) {
     if (step->id == model_.unknown_id_) {
-      model_.AppendUnknown(word.substr(step->start, step->end - step->start), ids);
+      model_.AppendUnknown(word.substr(step->start, step->end - step->start), ids, unknown);
     } else {
       ids->push_back(step->id);
     }
@@ -109,13 +111,15 @@ void UnigramModel::Encoder::FillBest(std::string_view word) {
   }
 }
 
-void UnigramModel::AppendUnknown(std::string_view text, std::vector<TokenId>* ids) const {
+void UnigramModel::AppendUnknown(std::string_view text, std::vector<TokenId>* ids,
+                                 std::vector<std::string_view>* unknown) const {
   const auto id_of = [this](char c) { return byte_ids_[static_cast<uint8_t>(c)]; };
   if (byte_fallback_ &&
       std::all_of(text.begin(), text.end(), [&](char c) { return id_of(c) >= 0; })) {
     std::transform(text.begin(), text.end(), std::back_inserter(*ids), id_of);
   } else {
     ids->push_back(unknown_id_);
+    if (unknown != nullptr) unknown->push_back(text);
   }
 }
 

@@ -37,7 +37,9 @@ class UnigramModel final : public SubwordModel {
  private:
   class Encoder;
 
-  void AppendUnknown(std::string_view text, std::vector<TokenId>* ids) const;
+  // Bytes where it falls back to them, else the unknown token, which `unknown` may be told.
+  void AppendUnknown(std::string_view text, std::vector<TokenId>* ids,
+                     std::vector<std::string_view>* unknown) const;
 
   const std::vector<VocabularyPiece> pieces_;
   const TokenId unknown_id_;

@@ -1,0 +1,74 @@
+#include "engine/text/sentencepiece_encoding.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/text/bpe_model.h"
+#include "engine/text/unigram_model.h"
+
+namespace transept {
+namespace {
+
+std::vector<VocabularyPiece> VocabularyOf(const SentencePieceModel& model) {
+  std::vector<VocabularyPiece> pieces;
+  for (const SentencePieceModel::Piece& piece : model.pieces) {
+    const bool normal = piece.type == SentencePieceType::kNormal;
+    pieces.push_back({.text = piece.text, .score = piece.score, .in_text = normal});
+  }
+  return pieces;
+}
+
+std::unique_ptr<const SubwordModel> MakeUnigramModel(const SentencePieceModel& model,
+                                                     std::vector<VocabularyPiece> pieces) {
+  double lowest_score = std::numeric_limits<double>::max();
+  for (const VocabularyPiece& piece : pieces) {
+    if (piece.in_text) lowest_score = std::min(lowest_score, piece.score);
+  }
+  return std::make_unique<UnigramModel>(
+      UnigramModel::Options{.pieces = std::move(pieces),
+                            .unknown_id = model.unknown_id,
+                            .lowest_score = lowest_score,
+                            .byte_fallback = model.byte_fallback});
+}
+
+std::unique_ptr<const SubwordModel> MakeBpeModel(const SentencePieceModel& model,
+                                                 const std::vector<VocabularyPiece>& pieces) {
+  BpeModel::Options options;
+  for (const VocabularyPiece& piece : pieces) options.pieces.push_back(piece.text);
+  options.merges = MergesOfScores(pieces);
+  options.unknown_id = model.unknown_id;
+  options.fuse_unknown = true;
+  options.byte_fallback = model.byte_fallback;
+  return std::make_unique<BpeModel>(std::move(options));
+}
+
+bool AnyPieceSpansWords(const std::vector<VocabularyPiece>& pieces) {
+  return std::any_of(pieces.begin(), pieces.end(), [](const VocabularyPiece& piece) {
+    return piece.in_text && piece.text.find(kSpaceMark, 1) != std::string::npos;
+  });
+}
+
+}  // namespace
+
+absl::StatusOr<SentencePieceEncoding> MakeSentencePieceEncoding(const SentencePieceModel& model) {
+  auto charsmap = Charsmap::Parse(model.precompiled_charsmap);
+  if (!charsmap.ok()) return charsmap.status();
+  SentencePieceEncoding encoding;
+  std::vector<VocabularyPiece> pieces = VocabularyOf(model);
+  encoding.words.mark_spaces = true;
+  // Segmenting word by word is the same where no piece spans words, and faster.
+  encoding.words.split_at_space_marks = !AnyPieceSpansWords(pieces);
+  encoding.model = model.kind == SentencePieceKind::kBpe
+                       ? MakeBpeModel(model, pieces)
+                       : MakeUnigramModel(model, std::move(pieces));
+  encoding.normalizer =
+      MakeSentencePieceNormalizer({.charsmap = *std::move(charsmap),
+                                   .add_dummy_prefix = model.add_dummy_prefix,
+                                   .remove_extra_whitespaces = model.remove_extra_whitespaces});
+  return encoding;
+}
+
+}  // namespace transept

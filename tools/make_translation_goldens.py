@@ -1,0 +1,306 @@
+#!/usr/bin/env python3
+"""Writes tests/data/translation: small tokenizers of the classes with languages and of Pegasus, in
+the layouts of transformers 4 and 5, hard texts, and hashes of the ids and texts that are right.
+
+Usage: python3 tools/make_translation_goldens.py [FOLDER]
+Needs transformers 5.17, sentencepiece and protobuf, and no sacremoses: with it MarianTokenizer also
+normalizes punctuation. The result is the same on every run.
+
+All expected values come from transformers 5.17, from the folder as it lies there. What of that is
+not as the models' own releases have it:
+- mBART-25 from 5.17 has no normalizer at all, neither from sentencepiece.bpe.model nor from
+  tokenizer.json, of which its class reads the vocabulary alone.
+- mBART, mBART-50, NLLB and Pegasus from a SentencePiece file: 5.17 normalizes by grapheme cluster and
+  takes the file's pieces for its own Unigram or BPE model; 4 ran SentencePiece.
+- Pegasus: 5.17 gives mask_token the id before mask_token_sent's, 4 the other way round.
+- NLLB: without a list of its languages in the folder 5.17 has none; so every folder here lists them.
+Marian, M2M100 and PLBart run SentencePiece in 5.17 as in 4. Marian decodes with source.spm unless
+separate_vocabs is set (use_source_tokenizer's default in 5.17).
+"""
+
+import io
+import json
+import os
+import random
+import shutil
+import struct
+import sys
+
+import sentencepiece
+from sentencepiece import sentencepiece_model_pb2
+from transformers import (M2M100Tokenizer, MarianTokenizer, MBart50Tokenizer, MBartTokenizer,
+                          NllbTokenizer, PegasusTokenizer, PLBartTokenizer)
+from transformers.models.m2m_100.tokenization_m2m_100 import FAIRSEQ_LANGUAGE_CODES
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from make_tokenizer_goldens import (HARD_TEXTS, SENTENCES, added_token, compact, normalization_rules,
+                                    write_json)
+
+LINES = [line for line in SENTENCES.split("\n") if line]
+LATIN = LINES[:12] + LINES[-1:]  # what the source side of Marian learns from
+
+CODES = [
+    ">>fra<< The house", ">>deu<<The house", ">>xyz<< no such code", ">>fra<<", ">> <<", ">><<", ">>fra", "a >>fra<< b",
+    "</s>>>fra<< x", ">>a</s>b<< x", ">>fra<<>>deu<< x", "__en__ hi", "__en__", "a__fr__b", "eng_Latn x fra_Latn",
+    "en_XX", "a en_XX ro_RO", "en_XXx", "<mask>", "a <mask> b", "<mask>  b", "x\u3000<mask>", "\x1c<mask>", "<mask_1> x <mask_2>",
+    "<unk_2><unk_102><unk_103>", "__java__ x", "__en_XX__", "java", "<s>", " <s> a </s>", "<pad><pad>", "def f(a):\n\treturn a",
+]
+
+
+def texts():
+    """Text, or [text, count]: that text so many times."""
+    rng = random.Random(20250214)
+    words = " ".join(LINES + HARD_TEXTS[-75:-20]).split()
+    odd = list(" \t\n\u00a0\u3000\u200b\u200d\u200c\ufe0f\u0301\u0308\u0323\u093c\u3099½²ﬁ…éÅ가ｶ😀🏽🇩▁<>/\x00\x0b\x1c\u2028\u0600ß漢한\u202e\ufeff")
+    marks = ["</s>", "<pad>", "<s>", "<unk>", "<mask>", "__en__", "eng_Latn", "en_XX", ">>fra<<", "<mask_1>", "  "]
+    result = HARD_TEXTS + LINES + CODES
+    while len(result) < 2100:
+        parts = []
+        for _ in range(rng.randint(1, 7)):
+            kind = rng.random()
+            if kind < 0.72:
+                parts.append(rng.choice(words) + rng.choice(["", " ", " "]))
+            elif kind < 0.94:
+                parts.append("".join(rng.choices(odd, k=rng.randint(1, 3))))
+            else:
+                parts.append(rng.choice(marks))
+        result.append("".join(parts))
+    long_texts = [["The nave of the church. ", 4200], ["x", 100000], [LINES[12] + " ", 700], ["😀 e\u0301", 9000]]
+    return result + long_texts
+
+
+def expand(text):
+    return text if isinstance(text, str) else text[0] * text[1]
+
+
+def train(kind, lines, size):
+    """A SentencePiece model with its usual ids, as bytes."""
+    rules = "/tmp/rules.tsv" if os.path.isdir("/tmp") else "rules.tsv"
+    with open(rules, "w", encoding="utf-8") as file:
+        file.write(normalization_rules())
+    model = io.BytesIO()
+    ids = {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1} if kind == "pegasus" else {
+        "unk_id": 0, "bos_id": 1, "eos_id": 2, "pad_id": -1}
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines), model_writer=model, vocab_size=size, character_coverage=0.98,
+        model_type="bpe" if kind == "bpe" else "unigram", normalization_rule_tsv=rules,
+        num_threads=1, hard_vocab_limit=kind == "bpe", minloglevel=2, **ids)
+    os.remove(rules)
+    proto = sentencepiece_model_pb2.ModelProto()
+    proto.ParseFromString(model.getvalue())
+    spec = {name: getattr(proto.trainer_spec, name)
+            for name in ("model_type", "unk_id", "bos_id", "eos_id", "pad_id")}
+    proto.ClearField("trainer_spec")
+    for name, value in spec.items():
+        setattr(proto.trainer_spec, name, value)
+    proto.normalizer_spec.ClearField("normalization_rule_tsv")
+    return proto.SerializeToString()
+
+
+def pieces(model):
+    processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+    return [processor.id_to_piece(i) for i in range(processor.get_piece_size())]
+
+
+def fnv(data):
+    """The low half of FNV-1a's 64 bits."""
+    value = 0xCBF29CE484222325
+    for byte in data:
+        value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+    return value & 0xFFFFFFFF
+
+
+def hash_ids(ids):
+    return fnv(struct.pack(f"<{len(ids)}i", *ids))
+
+
+def hash_text(text):
+    return fnv(text.encode())
+
+
+def write_folder(folder, files):
+    os.makedirs(folder)
+    for name, content in files.items():
+        path = os.path.join(folder, name)
+        if isinstance(content, bytes):
+            with open(path, "wb") as file:
+                file.write(content)
+        else:
+            write_json(path, content)
+
+
+def resave(tokenizer_class, source, folder, **changes):
+    """The folder as transformers 5 writes it."""
+    tokenizer_class.from_pretrained(source, **changes).save_pretrained(folder)
+    for name in os.listdir(folder):
+        if name.endswith(".json"):
+            compact(os.path.join(folder, name))
+
+
+def encode_source(tokenizer, source, target, text):
+    if isinstance(tokenizer, MarianTokenizer):
+        return tokenizer(f">>{target}<< {text}" if target else text).input_ids
+    if source:
+        tokenizer.src_lang = source
+    return tokenizer(text).input_ids
+
+
+def write_golden(folder, tokenizer_class, languages, pairs, all_texts, vocab_size):
+    """`languages`: some names and their tokens. `pairs`: source and target of further runs."""
+    tokenizer = tokenizer_class.from_pretrained(folder)
+    default = getattr(tokenizer, "src_lang", None)
+    runs, decoded, targets = [], [], []
+    for source, target in [("", "")] + pairs:
+        step = 1 if (source, target) == ("", "") else 10
+        hashes = []
+        for text in map(expand, all_texts[::step]):
+            skip = target and isinstance(tokenizer, MarianTokenizer) and text.startswith(">>")
+            ids = [] if skip else encode_source(tokenizer, source, target, text)
+            hashes.append(None if skip else hash_ids(ids))
+            if step == 1:
+                decoded.append(hash_text(tokenizer.decode(ids, skip_special_tokens=True)))
+        runs.append({"source": source, "target": target, "step": step, "ids": hashes})
+    if default is not None:
+        tokenizer.src_lang = default
+    tokenizer.tgt_lang = getattr(tokenizer, "tgt_lang", None) or default
+    for text in map(expand, all_texts[::5]):
+        targets.append(hash_ids(tokenizer(text_target=text, add_special_tokens=False).input_ids))
+    rng = random.Random(folder.rsplit("/", 1)[-1])
+    decode_ids = [[rng.randrange(vocab_size) for _ in range(rng.randint(0, 14))] for _ in range(60)]
+    write_json(os.path.join(folder, "golden.json"), {
+        "languages": {name: tokenizer.convert_tokens_to_ids(token) for name, token in languages.items()},
+        "runs": runs, "decoded": decoded, "target_ids": targets, "decode_ids": decode_ids,
+        "decode_text": [tokenizer.decode(ids, skip_special_tokens=True) for ids in decode_ids]})
+    print(f"{folder}: {len(decoded)} texts")
+
+
+def special(*tokens):
+    return {str(i): added_token(token) for i, token in enumerate(tokens)}
+
+
+def marian(root, all_texts):
+    source, target = train("unigram", LATIN, 300), train("bpe", LINES, 500)
+    words = {"</s>": 0, "<unk>": 1}
+    for piece in pieces(source)[3:] + pieces(target)[3:] + [">>fra<<", ">>deu<<", ">>aav_VNM<<"]:
+        words.setdefault(piece, len(words))
+    del words["▁the"]  # a piece that the vocabulary lacks
+    words = {word: i for i, word in enumerate(words)}
+    words["<pad>"] = len(words)
+    config = {"eos_token": "</s>", "model_max_length": 512, "pad_token": "<pad>", "separate_vocabs": False,
+              "source_lang": "en", "sp_model_kwargs": {}, "target_lang": "fr", "tokenizer_class": "MarianTokenizer",
+              "unk_token": "<unk>"}
+    files = {"source.spm": source, "target.spm": target, "vocab.json": words, "tokenizer_config.json": config}
+    folder = os.path.join(root, "marian_v4")
+    write_folder(folder, files)
+    write_golden(folder, MarianTokenizer, {"fra": ">>fra<<", "aav_VNM": ">>aav_VNM<<"},
+                 [("", "fra"), ("", "aav_VNM")], all_texts, len(words))
+    separate = {"</s>": 0, "<unk>": 1}
+    for piece in reversed(pieces(target)[3:]):
+        separate.setdefault(piece, len(separate))
+    separate["<pad>"] = len(separate)
+    own = {word: i for i, word in enumerate(["</s>", "<unk>"] + pieces(source)[3:])}
+    own["<pad>"] = len(own)
+    with_two = os.path.join(root, "both")
+    write_folder(with_two, {**files, "vocab.json": own, "target_vocab.json": separate,
+                            "tokenizer_config.json": {**config, "separate_vocabs": True}})
+    folder = os.path.join(root, "marian_separate_v5")
+    resave(MarianTokenizer, with_two, folder)
+    shutil.rmtree(with_two)
+    write_golden(folder, MarianTokenizer, {}, [], all_texts, len(separate))
+
+
+def m2m100(root, bpe, all_texts):
+    words = {word: i for i, word in enumerate(["<s>", "<pad>", "</s>", "<unk>"] + pieces(bpe)[3:])}
+    tokens = [f"__{code}__" for code in FAIRSEQ_LANGUAGE_CODES["m2m100"]]
+    names = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "sep_token": "</s>", "unk_token": "<unk>"}
+    v4, v5 = os.path.join(root, "m2m100_v4"), os.path.join(root, "m2m100_v5")
+    write_folder(v4, {
+        "sentencepiece.bpe.model": bpe, "vocab.json": words,
+        "tokenizer_config.json": {"src_lang": None, "tgt_lang": None, "tokenizer_class": "M2M100Tokenizer", **names},
+        "special_tokens_map.json": {**names, "additional_special_tokens": tokens}})
+    # Without the list, the languages' tokens are not special: text keeps them.
+    write_folder(os.path.join(root, "bare"), {
+        "sentencepiece.bpe.model": bpe, "vocab.json": words,
+        "tokenizer_config.json": {"src_lang": "fr", "tgt_lang": "de", "tokenizer_class": "M2M100Tokenizer"}})
+    resave(M2M100Tokenizer, os.path.join(root, "bare"), v5)
+    shutil.rmtree(os.path.join(root, "bare"))
+    for folder in (v4, v5):
+        write_golden(folder, M2M100Tokenizer, {"en": "__en__", "zu": "__zu__"}, [("fr", ""), ("zu", "de")],
+                     all_texts, len(words) + 100)
+
+
+def plbart(root, bpe, all_texts):
+    base, multi = os.path.join(root, "plbart_v5"), os.path.join(root, "plbart_multi_v4")
+    write_folder(multi, {"sentencepiece.bpe.model": bpe, "tokenizer_config.json": {
+        "language_codes": "multi", "tokenizer_class": "PLBartTokenizer"}})
+    write_golden(multi, PLBartTokenizer, {"java": "__java__", "go": "__go__"}, [("php", "")], all_texts, len(pieces(bpe)) + 8)
+    bare = os.path.join(root, "bare")
+    write_folder(bare, {"sentencepiece.bpe.model": bpe, "tokenizer_config.json": {"tokenizer_class": "PLBartTokenizer"}})
+    resave(PLBartTokenizer, bare, base)
+    shutil.rmtree(bare)
+    write_golden(base, PLBartTokenizer, {"python": "__python__"}, [("python", ""), ("en_XX", "java")],
+                 all_texts, len(pieces(bpe)) + 5)
+
+
+def mbart(root, model, all_texts):
+    for name, tokenizer_class in (("mbart", MBartTokenizer), ("mbart50", MBart50Tokenizer)):
+        v4, v5 = os.path.join(root, name + "_v4"), os.path.join(root, name + "_v5")
+        write_folder(v4, {"sentencepiece.bpe.model": model, "tokenizer_config.json": {
+            "src_lang": None, "tgt_lang": None, "tokenizer_class": tokenizer_class.__name__}})
+        resave(tokenizer_class, v4, v5, src_lang="ro_RO")
+        for folder in (v4, v5):
+            write_golden(folder, tokenizer_class, {"en_XX": "en_XX", "zh_CN": "zh_CN"},
+                         [("de_DE", ""), ("zh_CN", "ro_RO")], all_texts, len(pieces(model)) + 27)
+
+
+def nllb(root, bpe, all_texts):
+    codes = ["ace_Arab", "deu_Latn", "eng_Latn", "fra_Latn", "zho_Hans"]
+    size = len(pieces(bpe)) + 1
+    decoder = special("<s>", "<pad>", "</s>", "<unk>")
+    for i, code in enumerate(codes):
+        decoder[str(size + i)] = added_token(code)
+    decoder[str(size + len(codes))] = {**added_token("<mask>"), "lstrip": True}
+    config = {"added_tokens_decoder": decoder, "additional_special_tokens": codes, "bos_token": "<s>",
+              "clean_up_tokenization_spaces": True, "cls_token": "<s>", "eos_token": "</s>",
+              "legacy_behaviour": False, "mask_token": "<mask>", "pad_token": "<pad>", "sep_token": "</s>",
+              "src_lang": None, "tgt_lang": None, "tokenizer_class": "NllbTokenizer", "unk_token": "<unk>"}
+    folders = [os.path.join(root, name) for name in ("nllb_v4", "nllb_v5", "nllb_legacy_v5")]
+    write_folder(folders[0], {"sentencepiece.bpe.model": bpe, "tokenizer_config.json": config})
+    resave(NllbTokenizer, folders[0], folders[1], src_lang="fra_Latn", clean_up_tokenization_spaces=False)
+    resave(NllbTokenizer, folders[0], folders[2], legacy_behaviour=True)
+    for folder in folders:
+        write_golden(folder, NllbTokenizer, {"eng_Latn": "eng_Latn", "zho_Hans": "zho_Hans"},
+                     [("deu_Latn", ""), ("eng_Latn", "zho_Hans")], all_texts, size + 6)
+
+
+def pegasus(root, all_texts):
+    model = train("pegasus", LINES, 420)
+    v4, v5 = os.path.join(root, "pegasus_v4"), os.path.join(root, "pegasus_v5")
+    write_folder(v4, {"spiece.model": model, "tokenizer_config.json": {
+        "mask_token": "<mask_2>", "mask_token_sent": "<mask_1>", "offset": 103, "tokenizer_class": "PegasusTokenizer",
+        "additional_special_tokens": ["<mask_1>"] + [f"<unk_{i}>" for i in range(2, 103)]}})
+    bare = os.path.join(root, "bare")
+    write_folder(bare, {"spiece.model": model, "tokenizer_config.json": {"tokenizer_class": "PegasusTokenizer"}})
+    resave(PegasusTokenizer, bare, v5)
+    shutil.rmtree(bare)
+    for folder in (v4, v5):
+        write_golden(folder, PegasusTokenizer, {}, [], all_texts, len(pieces(model)) + 103)
+
+
+def main():
+    root = sys.argv[1] if len(sys.argv) > 1 else "tests/data/translation"
+    shutil.rmtree(root, ignore_errors=True)
+    os.makedirs(root)
+    all_texts = texts()
+    write_json(os.path.join(root, "texts.json"), all_texts)
+    unigram, bpe = train("unigram", LINES, 420), train("bpe", LINES, 600)
+    marian(root, all_texts)
+    m2m100(root, bpe, all_texts)
+    plbart(root, bpe, all_texts)
+    mbart(root, unigram, all_texts)
+    nllb(root, bpe, all_texts)
+    pegasus(root, all_texts)
+
+
+if __name__ == "__main__":
+    main()
