@@ -194,12 +194,11 @@ def marian(root, all_texts):
     write_folder(folder, files)
     write_golden(folder, MarianTokenizer, {"fra": ">>fra<<", "aav_VNM": ">>aav_VNM<<"},
                  [("", "fra"), ("", "aav_VNM")], all_texts, len(words))
-    separate = {"</s>": 0, "<unk>": 1}
+    # Special tokens have the same ids on both sides: decoding in 5.17 skips those of the source's.
+    separate = {"</s>": 0, "<unk>": 1, "<pad>": 2}
     for piece in reversed(pieces(target)[3:]):
         separate.setdefault(piece, len(separate))
-    separate["<pad>"] = len(separate)
-    own = {word: i for i, word in enumerate(["</s>", "<unk>"] + pieces(source)[3:])}
-    own["<pad>"] = len(own)
+    own = {word: i for i, word in enumerate(["</s>", "<unk>", "<pad>"] + pieces(source)[3:])}
     with_two = os.path.join(root, "both")
     write_folder(with_two, {**files, "vocab.json": own, "target_vocab.json": separate,
                             "tokenizer_config.json": {**config, "separate_vocabs": True}})

@@ -257,6 +257,7 @@ absl::StatusOr<SubwordTokenizerOptions> ConvertSentencePiece(ConvertedClass toke
     return folder.tokenizer_config["unk_token"].Error("is none of the pieces");
   }
   const auto unknown_id = static_cast<TokenId>(place - pieces->begin());
+  options.may_clean_up_spaces = tokenizer_class != ConvertedClass::kNllb;
   options.model = tokenizer_class == ConvertedClass::kNllb
                       ? MakeBpe(*std::move(pieces), unknown_id)
                       : MakeUnigram(*std::move(pieces), unknown_id);

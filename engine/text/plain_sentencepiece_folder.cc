@@ -296,18 +296,16 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> LoadPLBart(const TokenizerFolder& fol
   if (auto status = folder.ReadLanguages(base ? "" : "en_XX", &languages); !status.ok()) {
     return status;
   }
-  std::vector<AddedToken> added_tokens;
-  for (const char* content : {"<s>", "<pad>", "</s>", "<unk>"}) {
+  // "multi" checkpoints have no token for a mask, which is looked for all the same.
+  const auto mask = base ? static_cast<TokenId>(vocabulary.tokens.size()) : vocabulary.unknown_id;
+  std::vector<AddedToken> added_tokens = {{.id = mask, .content = "<mask>", .special = true}};
+  for (TokenId id = 0; id < 4; ++id) {
     added_tokens.push_back(
-        {.id = static_cast<TokenId>(added_tokens.size()), .content = content, .special = true});
+        {.id = id, .content = vocabulary.tokens[static_cast<size_t>(id)], .special = true});
   }
   for (const auto& [name, id] : languages.tokens) {
     added_tokens.push_back(
         {.id = id, .content = vocabulary.tokens[static_cast<size_t>(id)], .special = true});
-  }
-  if (base) {
-    const auto id = static_cast<TokenId>(vocabulary.tokens.size());
-    added_tokens.push_back({.id = id, .content = "<mask>", .special = true});
   }
   return FromOneSide(MakeSide({.model = *std::move(model),
                                .model_path = path,

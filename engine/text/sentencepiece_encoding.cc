@@ -27,11 +27,11 @@ std::unique_ptr<const SubwordModel> MakeUnigramModel(const SentencePieceModel& m
   for (const VocabularyPiece& piece : pieces) {
     if (piece.in_text) lowest_score = std::min(lowest_score, piece.score);
   }
-  return std::make_unique<UnigramModel>(
-      UnigramModel::Options{.pieces = std::move(pieces),
-                            .unknown_id = model.unknown_id,
-                            .lowest_score = lowest_score,
-                            .byte_fallback = model.byte_fallback});
+  return std::make_unique<UnigramModel>(UnigramModel::Options{.pieces = std::move(pieces),
+                                                              .unknown_id = model.unknown_id,
+                                                              .lowest_score = lowest_score,
+                                                              .byte_fallback = model.byte_fallback,
+                                                              .single_precision = true});
 }
 
 std::unique_ptr<const SubwordModel> MakeBpeModel(const SentencePieceModel& model,
@@ -59,8 +59,9 @@ absl::StatusOr<SentencePieceEncoding> MakeSentencePieceEncoding(const SentencePi
   SentencePieceEncoding encoding;
   std::vector<VocabularyPiece> pieces = VocabularyOf(model);
   encoding.words.mark_spaces = true;
-  // Segmenting word by word is the same where no piece spans words, and faster.
-  encoding.words.split_at_space_marks = !AnyPieceSpansWords(pieces);
+  // Joining pairs word by word is the same where no piece spans words, and faster.
+  encoding.words.split_at_space_marks =
+      model.kind == SentencePieceKind::kBpe && !AnyPieceSpansWords(pieces);
   encoding.model = model.kind == SentencePieceKind::kBpe
                        ? MakeBpeModel(model, pieces)
                        : MakeUnigramModel(model, std::move(pieces));

@@ -48,7 +48,7 @@ Result LoadConverted(ConvertedClass tokenizer_class, const TokenizerFolder& fold
   if (!options.ok()) return options.status();
   const auto clean_up = folder.tokenizer_config["clean_up_tokenization_spaces"].AsBoolOr(false);
   if (!clean_up.ok()) return clean_up.status();
-  options->decoding.clean_up_spaces = *clean_up;
+  options->decoding.clean_up_spaces = *clean_up && options->may_clean_up_spaces;
   options->prefix_tokens.clear();
   options->suffix_tokens.clear();
 

@@ -55,7 +55,10 @@ class UnigramModel::Encoder final : public WordEncoder {
 UnigramModel::UnigramModel(Options options)
     : pieces_(std::move(options.pieces)),
       unknown_id_(options.unknown_id),
-      unknown_score_(options.lowest_score - kUnknownPenalty),
+      unknown_score_(options.single_precision
+                         ? static_cast<float>(options.lowest_score - kUnknownPenalty)
+                         : options.lowest_score - kUnknownPenalty),
+      single_precision_(options.single_precision),
       trie_(MakeTrie(pieces_)),
       byte_fallback_(options.byte_fallback),
       byte_ids_(FindByteIds(pieces_)) {}
@@ -94,6 +97,7 @@ void UnigramModel::Encoder::Encode(std::string_view word, std::vector<TokenId>* 
 void UnigramModel::Encoder::FillBest(std::string_view word) {
   best_.assign(word.size() + 1, Node());
   const auto offer = [this](size_t start, size_t end, double score, TokenId id) {
+    if (model_.single_precision_) score = static_cast<float>(score);
     if (best_[end].id < 0 || score > best_[end].score) best_[end] = {score, start, id};
   };
   for (size_t start = 0; start < word.size();) {

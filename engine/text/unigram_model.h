@@ -21,6 +21,9 @@ class UnigramModel final : public SubwordModel {
     double lowest_score = 0;
     // Turn unknown characters into byte pieces where the vocabulary has all of them.
     bool byte_fallback = false;
+    // Keep sums of scores as SentencePiece does, whose rounding decides between segmentations of
+    // equal score. The sum runs on from word to word there: encode whole texts as one word.
+    bool single_precision = false;
   };
 
   explicit UnigramModel(Options options);
@@ -44,6 +47,7 @@ class UnigramModel final : public SubwordModel {
   const std::vector<VocabularyPiece> pieces_;
   const TokenId unknown_id_;
   const double unknown_score_;
+  const bool single_precision_;
   ByteTrie trie_;
   const bool byte_fallback_;
   const std::array<TokenId, 256> byte_ids_;
