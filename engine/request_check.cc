@@ -42,6 +42,12 @@ absl::Status CheckRequest(const Request& request, const RequestLimits& limits) {
         "output.top_logprobs",
         absl::StrCat(request.params.top_logprobs, " is outside [0, ", kMaxTopLogprobs, "]"));
   }
+  if (request.decoder_start &&
+      (*request.decoder_start < 0 || *request.decoder_start >= limits.vocab_size)) {
+    return FieldError("target_language",
+                      absl::StrCat("its token ", *request.decoder_start,
+                                   " is not in the vocabulary [0, ", limits.vocab_size, ")"));
+  }
   absl::Status status = CheckTokens("source", request.source, limits.source_vocab_size);
   status.Update(CheckTokens("target_prefix", request.target_prefix, limits.vocab_size));
   return status;

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "engine/text/languages.h"
 #include "server/conversion.h"
 #include "server/model_registry.h"
 
@@ -40,6 +41,11 @@ void Describe(const Model& model, v1::Model* message) {
   message->set_max_source_tokens(info.max_source_tokens);
   message->set_max_new_tokens(info.max_new_tokens);
   message->set_has_tokenizer(model.tokenizer != nullptr);
+  if (model.tokenizer != nullptr && model.tokenizer->languages() != nullptr) {
+    for (const auto& [name, token] : model.tokenizer->languages()->tokens) {
+      message->add_languages(name);
+    }
+  }
   message->set_d_model(spec.d_model);
   message->set_encoder_layers(spec.encoder.num_layers);
   message->set_decoder_layers(spec.decoder.num_layers);

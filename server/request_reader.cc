@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <random>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/decode/options.h"
 #include "engine/types/errors.h"
+#include "server/request_languages.h"
 
 namespace transept::server {
 namespace {
@@ -28,49 +30,59 @@ absl::Status CheckInputSize(const v1::Input& input, std::string_view field, cons
       absl::StrCat("has ", size, " tokens; at most ", model.config.max_source_tokens));
 }
 
-absl::StatusOr<std::vector<TokenId>> ReadInput(const v1::Input& input, std::string_view field,
-                                               const Model& model) {
-  switch (input.kind_case()) {
-    case v1::Input::kText: return ReadText(input.text(), absl::StrCat(View(field), ".text"), model);
-    case v1::Input::kTokens:
-      return ReadTokens(input.tokens(), absl::StrCat(View(field), ".tokens"), model);
-    case v1::Input::KIND_NOT_SET: break;
-  }
-  return FieldError(field, "one of text and tokens is required");
+absl::Status CheckHasTokenizer(std::string_view field, const Model& model) {
+  if (model.tokenizer != nullptr) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(View(field), ": model ", model.name, " has no tokenizer; send token ids"));
 }
 
 absl::StatusOr<std::vector<TokenId>> ReadSource(const v1::GenerateRequest& request,
-                                                const Model& model) {
+                                                const LanguagePair& languages, const Model& model) {
   if (!request.has_source()) return FieldError("source", "required");
   const v1::Input& source = request.source();
-  if (source.has_text() && source.text().empty()) return FieldError("source.text", "is empty");
-  if (source.has_tokens() && source.tokens().ids().empty()) {
-    return FieldError("source.tokens", "is empty");
+  switch (source.kind_case()) {
+    case v1::Input::kText:
+      if (source.text().empty()) return FieldError("source.text", "is empty");
+      return ReadText(source.text(), "source.text", languages, model);
+    case v1::Input::kTokens:
+      if (source.tokens().ids().empty()) return FieldError("source.tokens", "is empty");
+      return ReadTokens(source.tokens(), "source.tokens", model);
+    case v1::Input::KIND_NOT_SET: break;
   }
-  return ReadInput(source, "source", model);
+  return FieldError("source", "one of text and tokens is required");
 }
 
-// The prefix may be empty. Its text must not end the output before it has begun, hence no EOS.
-absl::StatusOr<std::vector<TokenId>> ReadTargetPrefix(const v1::GenerateRequest& request,
-                                                      const Model& model) {
-  if (!request.has_target_prefix()) return std::vector<TokenId>();
-  auto prefix = ReadInput(request.target_prefix(), "target_prefix", model);
-  if (prefix.ok() && request.target_prefix().has_text() && !prefix->empty()) {
-    const std::vector<TokenId>& eos = model.engine->spec().eos_tokens;
-    if (std::find(eos.begin(), eos.end(), prefix->back()) != eos.end()) prefix->pop_back();
+// A prefix that is text, after the token that the output begins with if there is one. It must not
+// end the output before it has begun, hence no EOS.
+absl::StatusOr<std::vector<TokenId>> ReadPrefixText(const std::string& text,
+                                                    std::optional<TokenId> first_token,
+                                                    const Model& model) {
+  if (absl::Status status = CheckHasTokenizer("target_prefix.text", model); !status.ok()) {
+    return status;
   }
+  auto prefix = model.tokenizer->EncodeTarget(text);
+  if (!prefix.ok() || prefix->empty()) return prefix;
+  const std::vector<TokenId>& eos = model.engine->spec().eos_tokens;
+  if (std::find(eos.begin(), eos.end(), prefix->back()) != eos.end()) prefix->pop_back();
+  if (first_token && !prefix->empty()) prefix->insert(prefix->begin(), *first_token);
   return prefix;
 }
 
+// The prefix may be empty.
+absl::StatusOr<std::vector<TokenId>> ReadTargetPrefix(const v1::GenerateRequest& request,
+                                                      const RequestLanguages& languages,
+                                                      const Model& model) {
+  if (!request.has_target_prefix()) return std::vector<TokenId>();
+  const v1::Input& prefix = request.target_prefix();
+  switch (prefix.kind_case()) {
+    case v1::Input::kText: return ReadPrefixText(prefix.text(), languages.first_token, model);
+    case v1::Input::kTokens: return ReadTokens(prefix.tokens(), "target_prefix.tokens", model);
+    case v1::Input::KIND_NOT_SET: break;
+  }
+  return FieldError("target_prefix", "one of text and tokens is required");
+}
+
 absl::Status CheckEnvelope(const v1::GenerateRequest& request, const Model& model) {
-  if (absl::Status status = CheckLanguage(request.source_language(), "source_language", model);
-      !status.ok()) {
-    return status;
-  }
-  if (absl::Status status = CheckLanguage(request.target_language(), "target_language", model);
-      !status.ok()) {
-    return status;
-  }
   if (request.priority() < -kMaxPriority || request.priority() > kMaxPriority) {
     return FieldError("priority", absl::StrCat(request.priority(), " is not between ",
                                                -kMaxPriority, " and ", kMaxPriority));
@@ -84,9 +96,11 @@ absl::Status CheckEnvelope(const v1::GenerateRequest& request, const Model& mode
 }
 
 absl::StatusOr<DecodeParams> ReadOptions(const v1::GenerateRequest& request, const Model& model,
-                                         int32_t target_prefix_length) {
+                                         int32_t target_prefix_length,
+                                         std::optional<TokenId> first_token) {
   auto options = FromProto(request.options());
   if (!options.ok()) return options.status();
+  if (first_token && target_prefix_length == 0) options->forced_bos_token_id = first_token;
   const std::array<const GenerationOptions*, 2> defaults = {&model.server_defaults,
                                                             &model.checkpoint_defaults};
   OptionContext context;
@@ -146,15 +160,19 @@ absl::Status CheckSizes(const v1::GenerateRequest& request, const Model& model) 
 
 absl::StatusOr<Request> ReadRequest(const v1::GenerateRequest& request, const Model& model) {
   if (absl::Status status = CheckEnvelope(request, model); !status.ok()) return status;
-  auto source = ReadSource(request, model);
+  const auto languages = ReadLanguages(request, model);
+  if (!languages.ok()) return languages.status();
+  auto source = ReadSource(request, languages->of_text, model);
   if (!source.ok()) return source.status();
-  auto prefix = ReadTargetPrefix(request, model);
+  auto prefix = ReadTargetPrefix(request, *languages, model);
   if (!prefix.ok()) return prefix.status();
-  auto params = ReadOptions(request, model, static_cast<int32_t>(prefix->size()));
+  auto params =
+      ReadOptions(request, model, static_cast<int32_t>(prefix->size()), languages->first_token);
   if (!params.ok()) return params.status();
 
   Request result;
   result.source = *std::move(source);
+  result.decoder_start = languages->decoder_start;
   result.target_prefix = *std::move(prefix);
   result.params = *std::move(params);
   result.priority = request.priority();
@@ -162,12 +180,9 @@ absl::StatusOr<Request> ReadRequest(const v1::GenerateRequest& request, const Mo
 }
 
 absl::StatusOr<std::vector<TokenId>> ReadText(const std::string& text, std::string_view field,
-                                              const Model& model) {
-  if (model.tokenizer == nullptr) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(View(field), ": model ", model.name, " has no tokenizer; send token ids"));
-  }
-  return model.tokenizer->Encode(text);
+                                              const LanguagePair& languages, const Model& model) {
+  if (absl::Status status = CheckHasTokenizer(field, model); !status.ok()) return status;
+  return model.tokenizer->EncodeSource(text, languages);
 }
 
 absl::StatusOr<std::vector<TokenId>> ReadTokens(const v1::TokenIds& tokens, std::string_view field,
@@ -182,12 +197,6 @@ absl::StatusOr<std::vector<TokenId>> ReadTokens(const v1::TokenIds& tokens, std:
                       absl::StrCat(*bad, " is not between 0 and ", vocab_size - 1));
   }
   return std::vector<TokenId>(ids.begin(), ids.end());
-}
-
-absl::Status CheckLanguage(const std::string& language, std::string_view field,
-                           const Model& model) {
-  if (language.empty()) return absl::OkStatus();
-  return FieldError(field, absl::StrCat("model ", model.name, " takes no language"));
 }
 
 }  // namespace transept::server

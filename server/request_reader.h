@@ -38,15 +38,13 @@ absl::Status CheckTextSize(const std::string& text, std::string_view field, cons
 // All but the deadline, of a request that has passed CheckSizes. Tokenizes: not for gRPC threads.
 absl::StatusOr<Request> ReadRequest(const v1::GenerateRequest& request, const Model& model);
 
-// The token ids of a text. FAILED_PRECONDITION without a tokenizer. Not for gRPC threads.
+// The token ids of a source in these languages, each one that the model knows or "".
+// FAILED_PRECONDITION without a tokenizer. Not for gRPC threads.
 absl::StatusOr<std::vector<TokenId>> ReadText(const std::string& text, std::string_view field,
-                                              const Model& model);
+                                              const LanguagePair& languages, const Model& model);
 
 // The given ids, each checked to be in the vocabulary: FieldError("<field>.ids[i]").
 absl::StatusOr<std::vector<TokenId>> ReadTokens(const v1::TokenIds& tokens, std::string_view field,
                                                 const Model& model);
-
-// No model of this version takes a language: FieldError if `language` is set.
-absl::Status CheckLanguage(const std::string& language, std::string_view field, const Model& model);
 
 }  // namespace transept::server

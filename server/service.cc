@@ -12,6 +12,7 @@
 #include "server/model_description.h"
 #include "server/model_registry.h"
 #include "server/request_ids.h"
+#include "server/request_languages.h"
 #include "server/request_reader.h"
 #include "server/status_mapping.h"
 #include "server/stream_call.h"
@@ -26,7 +27,7 @@ absl::StatusOr<const Model*> CheckTokenize(const CallServices& services,
                                            const v1::TokenizeRequest& request) {
   auto model = services.models->Find(request.model());
   if (!model.ok()) return model;
-  absl::Status status = CheckLanguage(request.source_language(), "source_language", **model);
+  absl::Status status = CheckSourceLanguage(request.source_language(), **model);
   status.Update(CheckTextSize(request.text(), "text", **model));
   if (!status.ok()) return status;
   return model;
@@ -34,7 +35,7 @@ absl::StatusOr<const Model*> CheckTokenize(const CallServices& services,
 
 absl::Status Tokenize(const Model& model, const v1::TokenizeRequest& request,
                       v1::TokenizeResponse* response) {
-  const auto tokens = ReadText(request.text(), "text", model);
+  const auto tokens = ReadText(request.text(), "text", {request.source_language(), ""}, model);
   if (!tokens.ok()) return tokens.status();
   response->mutable_tokens()->mutable_ids()->Assign(tokens->begin(), tokens->end());
   response->mutable_pieces()->Reserve(static_cast<int>(tokens->size()));

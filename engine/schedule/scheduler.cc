@@ -126,7 +126,7 @@ absl::Status Scheduler::Add(RequestId id, Request request, TimePoint now) {
   sequence->arrival = now;
   for (int32_t i = 0; i < kept.params.rows(); ++i) {
     Row& row = sequence->rows.emplace_back(pool_, StoppingRules(&kept.params, tokenizer_));
-    row.history.push_back(options_.decoder_start_token);
+    row.history.push_back(kept.decoder_start.value_or(options_.decoder_start_token));
     row.history.insert(row.history.end(), kept.target_prefix.begin(), kept.target_prefix.end());
   }
   if (kept.params.beam_search()) sequence->search.emplace(&kept.params);

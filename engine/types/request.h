@@ -16,7 +16,8 @@ using RequestId = uint64_t;
 
 struct Request {
   std::vector<TokenId> source;         // used exactly as given, never empty
-  std::vector<TokenId> target_prefix;  // follows the decoder start token; may be empty
+  std::optional<TokenId> decoder_start;  // in place of the model's: mBART's target language
+  std::vector<TokenId> target_prefix;    // follows the decoder start token; may be empty
   DecodeParams params;
   int32_t priority = 0;  // higher is sooner
   std::optional<TimePoint> deadline;
