@@ -2,6 +2,7 @@
 // (tools/make_translation_goldens.py). Long lists of ids and texts are kept as hashes.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "engine/json/json.h"
 #include "engine/text/languages.h"
 #include "engine/text/tokenizer.h"
+#include "engine/text/utf8.h"
 
 namespace transept {
 namespace {
@@ -122,6 +124,22 @@ TEST_P(TranslationGoldenTest, DecodeOfAnyIds) {
       ids.push_back(static_cast<TokenId>(*golden_["decode_ids"][i][j].AsInt()));
     }
     EXPECT_EQ(tokenizer_->Decode(ids), *golden_["decode_text"][i].AsString()) << "case " << i;
+  }
+}
+
+TEST_P(TranslationGoldenTest, TextInPortionsIsTheSame) {
+  for (size_t i = 0; i < texts_.size(); i += 7) {
+    const std::vector<TokenId> ids = *tokenizer_->Encode(texts_[i]);
+    const auto detokenizer = tokenizer_->NewDetokenizer();
+    std::string text;
+    for (size_t at = 0; at < ids.size(); at += 1 + i % 3) {
+      const std::string delta = detokenizer->Append(
+          absl::MakeSpan(ids).subspan(at, std::min<size_t>(1 + i % 3, ids.size() - at)));
+      ASSERT_TRUE(IsValidUtf8(delta)) << Show(texts_[i]);
+      text += delta;
+    }
+    text += detokenizer->Finish();
+    EXPECT_EQ(text, tokenizer_->Decode(ids)) << Show(texts_[i]);
   }
 }
 
