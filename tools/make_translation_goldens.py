@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Writes tests/data/translation: small tokenizers of the classes with languages and of Pegasus, in
-the layouts of transformers 4 and 5, hard texts, and hashes of the ids and texts that are right.
+the layouts of transformers 4 and 5, hard texts, and hashes of the ids and texts that are right; and
+three tiny models with the texts that they make of texts.
 
 Usage: python3 tools/make_translation_goldens.py [FOLDER]
 Needs transformers 5.17, sentencepiece and protobuf, and no sacremoses: with it MarianTokenizer also
@@ -27,9 +28,12 @@ import struct
 import sys
 
 import sentencepiece
+import torch
 from sentencepiece import sentencepiece_model_pb2
-from transformers import (M2M100Tokenizer, MarianTokenizer, MBart50Tokenizer, MBartTokenizer,
-                          NllbTokenizer, PegasusTokenizer, PLBartTokenizer)
+from transformers import (M2M100Config, M2M100ForConditionalGeneration, M2M100Tokenizer, MarianConfig,
+                          MarianMTModel, MarianTokenizer, MBart50Tokenizer, MBartConfig,
+                          MBartForConditionalGeneration, MBartTokenizer, NllbTokenizer,
+                          PegasusTokenizer, PLBartTokenizer)
 from transformers.models.m2m_100.tokenization_m2m_100 import FAIRSEQ_LANGUAGE_CODES
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -103,11 +107,11 @@ def pieces(model):
 
 
 def fnv(data):
-    """The low half of FNV-1a's 64 bits."""
+    """The low 24 of FNV-1a's 64 bits."""
     value = 0xCBF29CE484222325
     for byte in data:
         value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
-    return value & 0xFFFFFFFF
+    return value & 0xFFFFFF
 
 
 def hash_ids(ids):
@@ -153,17 +157,17 @@ def write_golden(folder, tokenizer_class, languages, pairs, all_texts, vocab_siz
     for source, target in [("", "")] + pairs:
         step = 1 if (source, target) == ("", "") else 10
         hashes = []
-        for text in map(expand, all_texts[::step]):
+        for i, text in enumerate(map(expand, all_texts[::step])):
             skip = target and isinstance(tokenizer, MarianTokenizer) and text.startswith(">>")
             ids = [] if skip else encode_source(tokenizer, source, target, text)
             hashes.append(None if skip else hash_ids(ids))
-            if step == 1:
+            if step == 1 and i % 3 == 0:
                 decoded.append(hash_text(tokenizer.decode(ids, skip_special_tokens=True)))
         runs.append({"source": source, "target": target, "step": step, "ids": hashes})
     if default is not None:
         tokenizer.src_lang = default
     tokenizer.tgt_lang = getattr(tokenizer, "tgt_lang", None) or default
-    for text in map(expand, all_texts[::5]):
+    for text in map(expand, all_texts[::10]):
         targets.append(hash_ids(tokenizer(text_target=text, add_special_tokens=False).input_ids))
     rng = random.Random(folder.rsplit("/", 1)[-1])
     decode_ids = [[rng.randrange(vocab_size) for _ in range(rng.randint(0, 14))] for _ in range(60)]
@@ -171,7 +175,7 @@ def write_golden(folder, tokenizer_class, languages, pairs, all_texts, vocab_siz
         "languages": {name: tokenizer.convert_tokens_to_ids(token) for name, token in languages.items()},
         "runs": runs, "decoded": decoded, "target_ids": targets, "decode_ids": decode_ids,
         "decode_text": [tokenizer.decode(ids, skip_special_tokens=True) for ids in decode_ids]})
-    print(f"{folder}: {len(decoded)} texts")
+    print(f"{folder}: {len(runs[0]['ids'])} texts")
 
 
 def special(*tokens):
@@ -286,6 +290,58 @@ def pegasus(root, all_texts):
         write_golden(folder, PegasusTokenizer, {}, [], all_texts, len(pieces(model)) + 103)
 
 
+def write_model(folder, config_class, model_class, tokenizer, languages, **config):
+    """A tiny random model beside the tokenizer in `folder`, and the texts that it makes of texts."""
+    torch.manual_seed(7)
+    model = model_class(config_class(
+        d_model=16, encoder_layers=1, decoder_layers=2, encoder_attention_heads=2, decoder_attention_heads=2,
+        encoder_ffn_dim=24, decoder_ffn_dim=24, max_position_embeddings=96, init_std=0.6, dropout=0.0,
+        scale_embedding=True, **config)).eval()
+    model.generation_config.num_beams = 1
+    model.save_pretrained(folder)
+    cases = []
+    for text in LINES[:12]:
+        for source, target in languages:
+            ids = encode_source(tokenizer, source, target, text)[:90]
+            if len(ids) == 90:
+                continue
+            start = {}
+            if isinstance(tokenizer, MBartTokenizer):
+                start = {"decoder_start_token_id": tokenizer.convert_tokens_to_ids(target)}
+            elif isinstance(tokenizer, NllbTokenizer):
+                start = {"forced_bos_token_id": tokenizer.convert_tokens_to_ids(target)}
+            output = model.generate(torch.tensor([ids]), max_new_tokens=20, repetition_penalty=3.0, **start)[0].tolist()
+            cases.append({"source": source, "target": target, "text": text,
+                          "output": tokenizer.decode(output, skip_special_tokens=True)})
+    write_json(os.path.join(folder, "cases.json"), cases)
+    print(f"{folder}: {len({case['output'] for case in cases})} different outputs of {len(cases)}")
+
+
+def models(root, out):
+    """Folders of models, for text to text through the server."""
+    marian, nllb, mbart = (os.path.join(out, name) for name in ("marian", "nllb", "mbart"))
+    tokenizer = MarianTokenizer.from_pretrained(os.path.join(root, "marian_v4"))
+    tokenizer.save_pretrained(marian)
+    pad = tokenizer.pad_token_id
+    write_model(marian, MarianConfig, MarianMTModel, tokenizer, [("", "fra"), ("", "deu")],
+                vocab_size=pad + 1, pad_token_id=pad, eos_token_id=0, bos_token_id=0,
+                decoder_start_token_id=pad, forced_eos_token_id=0)
+    tokenizer = NllbTokenizer.from_pretrained(os.path.join(root, "nllb_v4"))
+    tokenizer.save_pretrained(nllb)
+    write_model(nllb, M2M100Config, M2M100ForConditionalGeneration, tokenizer,
+                [("eng_Latn", "fra_Latn"), ("deu_Latn", "zho_Hans")], vocab_size=len(tokenizer),
+                decoder_start_token_id=2)
+    tokenizer = MBartTokenizer.from_pretrained(os.path.join(root, "mbart_v4"))
+    tokenizer.save_pretrained(mbart)
+    write_model(mbart, MBartConfig, MBartForConditionalGeneration, tokenizer,
+                [("en_XX", "ro_RO"), ("de_DE", "zh_CN")], vocab_size=len(tokenizer),
+                decoder_start_token_id=tokenizer.convert_tokens_to_ids("en_XX"), forced_eos_token_id=None)
+    for folder in (marian, nllb, mbart):
+        for name in os.listdir(folder):
+            if name.endswith(".json"):
+                compact(os.path.join(folder, name))
+
+
 def main():
     root = sys.argv[1] if len(sys.argv) > 1 else "tests/data/translation"
     shutil.rmtree(root, ignore_errors=True)
@@ -299,6 +355,7 @@ def main():
     mbart(root, unigram, all_texts)
     nllb(root, bpe, all_texts)
     pegasus(root, all_texts)
+    models(root, os.path.join(root, "models"))
 
 
 if __name__ == "__main__":

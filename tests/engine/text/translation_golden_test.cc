@@ -39,11 +39,11 @@ std::vector<std::string> ReadTexts() {
   return texts;
 }
 
-// The low half of FNV-1a's 64 bits.
+// The low 24 of FNV-1a's 64 bits.
 int64_t Hash(std::string_view bytes) {
   uint64_t value = 0xCBF29CE484222325;
   for (const char byte : bytes) value = (value ^ static_cast<uint8_t>(byte)) * 0x100000001B3;
-  return static_cast<int64_t>(value & 0xFFFFFFFF);
+  return static_cast<int64_t>(value & 0xFFFFFF);
 }
 
 int64_t Hash(const std::vector<TokenId>& ids) {
@@ -97,22 +97,22 @@ TEST_P(TranslationGoldenTest, SourcesInAllLanguages) {
 
 TEST_P(TranslationGoldenTest, Targets) {
   const JsonView expected = golden_["target_ids"];
-  ASSERT_EQ(expected.size(), (texts_.size() + 4) / 5);
+  ASSERT_EQ(expected.size(), (texts_.size() + 9) / 10);
   for (size_t i = 0; i < expected.size(); ++i) {
-    const auto ids = tokenizer_->EncodeTarget(texts_[i * 5]);
+    const auto ids = tokenizer_->EncodeTarget(texts_[i * 10]);
     ASSERT_TRUE(ids.ok()) << ids.status();
     EXPECT_EQ(Hash(*ids), *expected[i].AsInt())
-        << "text " << i * 5 << ": " << Show(texts_[i * 5]) << "\nbecame "
+        << "text " << i * 10 << ": " << Show(texts_[i * 10]) << "\nbecame "
         << testing::PrintToString(*ids).substr(0, 600);
   }
 }
 
 TEST_P(TranslationGoldenTest, DecodeOfEncoded) {
   const JsonView expected = golden_["decoded"];
-  ASSERT_EQ(expected.size(), texts_.size());
-  for (size_t i = 0; i < expected.size(); ++i) {
+  ASSERT_EQ(expected.size(), (texts_.size() + 2) / 3);
+  for (size_t i = 0; i < texts_.size(); i += 3) {
     const std::string text = tokenizer_->Decode(*tokenizer_->Encode(texts_[i]));
-    EXPECT_EQ(Hash(text), *expected[i].AsInt())
+    EXPECT_EQ(Hash(text), *expected[i / 3].AsInt())
         << "text " << i << ": " << Show(texts_[i]) << "\nbecame " << Show(text);
   }
 }
