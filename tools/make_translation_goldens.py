@@ -26,6 +26,7 @@ import random
 import shutil
 import struct
 import sys
+import tempfile
 
 import sentencepiece
 import torch
@@ -79,17 +80,16 @@ def expand(text):
 
 def train(kind, lines, size):
     """A SentencePiece model with its usual ids, as bytes."""
-    rules = "/tmp/rules.tsv" if os.path.isdir("/tmp") else "rules.tsv"
-    with open(rules, "w", encoding="utf-8") as file:
-        file.write(normalization_rules())
     model = io.BytesIO()
     ids = {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1} if kind == "pegasus" else {
         "unk_id": 0, "bos_id": 1, "eos_id": 2, "pad_id": -1}
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(lines), model_writer=model, vocab_size=size, character_coverage=0.98,
-        model_type="bpe" if kind == "bpe" else "unigram", normalization_rule_tsv=rules,
-        num_threads=1, hard_vocab_limit=kind == "bpe", minloglevel=2, **ids)
-    os.remove(rules)
+    with tempfile.NamedTemporaryFile("w", suffix=".tsv", encoding="utf-8") as rules:
+        rules.write(normalization_rules())
+        rules.flush()
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(lines), model_writer=model, vocab_size=size, character_coverage=0.98,
+            model_type="bpe" if kind == "bpe" else "unigram", normalization_rule_tsv=rules.name,
+            num_threads=1, hard_vocab_limit=kind == "bpe", minloglevel=2, **ids)
     proto = sentencepiece_model_pb2.ModelProto()
     proto.ParseFromString(model.getvalue())
     spec = {name: getattr(proto.trainer_spec, name)
