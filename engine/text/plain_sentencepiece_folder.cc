@@ -181,6 +181,36 @@ Vocabulary PLBartVocabulary(const SentencePieceModel& model) {
   return vocabulary;
 }
 
+// Those of the vocabulary's tokens that may stand before a text, such as ">>fra<<".
+absl::flat_hash_map<std::string, TokenId> CodesOf(const Vocabulary& vocabulary) {
+  absl::flat_hash_map<std::string, TokenId> codes;
+  for (const auto& [token, id] : vocabulary.ids) {
+    if (!token.empty() && LeadingCode(token) == token) codes.emplace(token, id);
+  }
+  return codes;
+}
+
+absl::StatusOr<std::unique_ptr<const Tokenizer>> MakeMarianSide(
+    const TokenizerFolder& folder, const char* file, const std::vector<SpecialName>& names,
+    Vocabulary vocabulary) {
+  auto added_tokens = ReadAddedTokens(folder, names, vocabulary);
+  if (!added_tokens.ok()) return added_tokens.status();
+  auto model = ReadSentencePieceModel(folder.path + file);
+  if (!model.ok()) return model.status();
+  MarianTokenizer::Options options;
+  options.codes = CodesOf(vocabulary);
+  options.unknown_id = vocabulary.unknown_id;
+  options.added_tokens = *added_tokens;
+  auto pieces = MakeSide({.model = *std::move(model),
+                          .model_path = folder.path + file,
+                          .vocabulary = std::move(vocabulary),
+                          .added_tokens = *std::move(added_tokens)},
+                         folder, false);
+  if (!pieces.ok()) return pieces.status();
+  options.pieces = *std::move(pieces);
+  return std::make_unique<MarianTokenizer>(std::move(options));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> LoadMarian(const TokenizerFolder& folder,
@@ -205,43 +235,22 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> LoadMarian(const TokenizerFolder& fol
   const auto eos = IdOfSpecial(folder, names[1], *source_vocabulary);
   if (!eos.ok()) return eos.status();
   options.eos = *eos;
-  absl::flat_hash_map<std::string, TokenId> codes;
   Languages languages;
   languages.mark_source = false;
   languages.target_mark = TargetMark::kSource;
-  for (const auto& [token, id] : source_vocabulary->ids) {
-    if (LeadingCode(token) != token || token.empty()) continue;
-    codes.emplace(token, id);
+  for (const auto& [token, id] : CodesOf(*source_vocabulary)) {
     if (LanguageName(token) != token) languages.tokens.emplace(LanguageName(token), id);
   }
   if (!languages.tokens.empty()) {
     if (auto status = folder.ReadLanguages("", &languages); !status.ok()) return status;
     options.languages = std::move(languages);
   }
-  struct Side {
-    const char* file;
-    Vocabulary* vocabulary;
-    std::unique_ptr<const Tokenizer>* tokenizer;
-  };
-  for (const Side& side : {Side{"/source.spm", &*source_vocabulary, &options.source},
-                           Side{"/target.spm", &*target_vocabulary, &options.target}}) {
-    auto added_tokens = ReadAddedTokens(folder, names, *side.vocabulary);
-    if (!added_tokens.ok()) return added_tokens.status();
-    const TokenId unknown_id = side.vocabulary->unknown_id;
-    auto model = ReadSentencePieceModel(folder.path + side.file);
-    if (!model.ok()) return model.status();
-    auto pieces = MakeSide({.model = *std::move(model),
-                            .model_path = folder.path + side.file,
-                            .vocabulary = std::move(*side.vocabulary),
-                            .added_tokens = *added_tokens},
-                           folder, false);
-    if (!pieces.ok()) return pieces.status();
-    *side.tokenizer = std::make_unique<MarianTokenizer>(
-        MarianTokenizer::Options{.pieces = *std::move(pieces),
-                                 .added_tokens = *std::move(added_tokens),
-                                 .codes = codes,
-                                 .unknown_id = unknown_id});
-  }
+  auto source = MakeMarianSide(folder, "/source.spm", names, *std::move(source_vocabulary));
+  if (!source.ok()) return source.status();
+  options.source = *std::move(source);
+  auto target = MakeMarianSide(folder, "/target.spm", names, *std::move(target_vocabulary));
+  if (!target.ok()) return target.status();
+  options.target = *std::move(target);
   return std::make_unique<TranslationTokenizer>(std::move(options));
 }
 
