@@ -54,6 +54,7 @@ class RealEngineTest : public ::testing::Test {
       request.mutable_options()->set_seed((*random)());
       request.mutable_options()->set_num_return_sequences(1 + (*random)() % 3);
     }
+    if ((*random)() % 3 == 0) request.mutable_options()->set_num_beams(3);
     return request;
   }
 
@@ -116,6 +117,42 @@ TEST_F(RealEngineTest, ManyClientsWithRandomCancelsLeaveNoBlockInUse) {
   EXPECT_EQ(stats.rows_running, 0);
   EXPECT_EQ(stats.requests_finished + stats.requests_failed, stats.requests_submitted);
   EXPECT_GT(answered_, 0);
+}
+
+TEST_F(RealEngineTest, AStreamOfBeamSearchSaysWhatTheUnaryCallDoes) {
+  v1::GenerateRequest request;
+  request.mutable_source()->set_text(
+      "on the first of may two thousand and four we met eleven people");
+  request.mutable_options()->set_num_beams(4);
+  request.mutable_options()->set_num_return_sequences(3);
+  request.mutable_output()->set_tokens(true);
+  v1::GenerateResponse unary;
+  grpc::ClientContext unary_context;
+  ASSERT_TRUE(stub_->Generate(&unary_context, request, &unary).ok());
+  ASSERT_EQ(unary.hypotheses_size(), 3);
+  EXPECT_GE(unary.hypotheses(0).score(), unary.hypotheses(1).score());
+
+  grpc::ClientContext context;
+  const auto reader = stub_->GenerateStream(&context, request);
+  std::vector<std::string> texts(3);
+  std::vector<std::vector<int32_t>> tokens(3);
+  v1::GenerateChunk chunk;
+  int chunks = 0;
+  while (reader->Read(&chunk)) {
+    const int index = chunk.hypothesis_index();
+    texts[index] += chunk.text();
+    tokens[index].insert(tokens[index].end(), chunk.tokens().ids().begin(),
+                         chunk.tokens().ids().end());
+    ++chunks;
+  }
+  ASSERT_TRUE(reader->Finish().ok());
+  EXPECT_GT(chunks, 3);  // something came before the ends
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(texts[i], unary.hypotheses(i).text());
+    const auto& ids = unary.hypotheses(i).tokens().ids();
+    EXPECT_EQ(tokens[i], std::vector<int32_t>(ids.begin(), ids.end()));
+    EXPECT_EQ(chunk.final().hypotheses(i).text(), unary.hypotheses(i).text());
+  }
 }
 
 }  // namespace
