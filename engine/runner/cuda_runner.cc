@@ -127,6 +127,9 @@ absl::Status CudaRunner::RecordGraphs() {
       if (!device_.ok()) return status();
     }
   }
+  spdlog::info("steps of one decoder row run as {}", executor_.IsPersistent(model_.decoder())
+                                                         ? "one persistent kernel"
+                                                         : "a kernel or more an operation");
   spdlog::info("recorded {} decoder graphs of up to {} rows in {:.1f} s", 2 * sizes.size(),
                model_.options().max_rows, Milliseconds(Clock::now() - start) / 1000);
   return absl::OkStatus();

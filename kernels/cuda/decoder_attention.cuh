@@ -19,6 +19,13 @@ struct Pages {
         num_kv_heads(cache.num_kv_heads),
         head_size(cache.head_size) {}
 
+  __device__ Pages(void* keys, void* values, int block_size, int num_kv_heads, int head_size)
+      : keys(static_cast<T*>(keys)),
+        values(static_cast<T*>(values)),
+        block_size(block_size),
+        num_kv_heads(num_kv_heads),
+        head_size(head_size) {}
+
   __device__ int64_t Offset(int block, int within, int head) const {
     return ((static_cast<int64_t>(block) * num_kv_heads + head) * block_size + within) * head_size;
   }

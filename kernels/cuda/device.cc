@@ -29,6 +29,7 @@ void Device::ReadProperties() {
   if (!Check(cudaGetDeviceProperties(&properties, 0), "reading the GPU's properties")) return;
   gpu_->name = properties.name;
   gpu_->total_memory = properties.totalGlobalMem;
+  gpu_->architecture = 10 * properties.major + properties.minor;
   gpu_->multiprocessors = properties.multiProcessorCount;
   gpu_->max_shared_bytes = properties.sharedMemPerBlockOptin;
   if (properties.major >= kOldestMajor) return;

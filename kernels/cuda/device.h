@@ -42,6 +42,7 @@ class Device {
   cudaStream_t stream() const { return stream_; }
   cublasLtHandle_t blas() const { return blas_; }
   const std::string& name() const { return gpu_->name; }
+  int architecture() const { return gpu_->architecture; }  // compute capability: 90 for 9.0
   int multiprocessors() const { return gpu_->multiprocessors; }
   // Shared memory that a block may reserve, in bytes.
   size_t max_shared_bytes() const { return gpu_->max_shared_bytes; }
@@ -66,6 +67,7 @@ class Device {
     bool out_of_memory = false;
     std::string name;
     size_t total_memory = 0;
+    int architecture = 0;
     int multiprocessors = 0;
     size_t max_shared_bytes = 0;
     std::unordered_map<const void*, size_t> shared;  // reserved, by kernel

@@ -15,7 +15,8 @@ Executor::~Executor() {
 }
 
 void Executor::Prepare(const Program& program) {
-  plans_[&program] = PlanFusion(program);
+  Plan& plan = plans_[&program];
+  plan.operations = PlanFusion(program);
   for (const Operation& operation : program.operations) {
     std::visit(
         [&](const auto& op) {
@@ -25,11 +26,21 @@ void Executor::Prepare(const Program& program) {
         },
         operation);
   }
+  plan.persistent = PersistentDecoder::Create(program, resources_.biases, &resources_.device);
+}
+
+void Executor::Run(const Program& program, const DecoderInputs& inputs) {
+  PersistentDecoder* const persistent = plans_.at(&program).persistent.get();
+  if (persistent && observer_ == nullptr && PersistentDecoder::Serves(inputs)) {
+    persistent->Run(inputs);
+  } else {
+    Run(program, Step(inputs));
+  }
 }
 
 void Executor::Run(const Program& program, const Step& step) {
   const bool fused = step.num_tokens <= kMaxSkinnyRows;
-  for (const PlannedOperation& planned : plans_.at(&program)) {
+  for (const PlannedOperation& planned : plans_.at(&program).operations) {
     if (fused && planned.absorbed) continue;
     if (observer_) observer_->Begin(*planned.operation);
     const NormNeighbours norms = fused ? planned.norms : NormNeighbours{};

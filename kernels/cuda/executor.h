@@ -2,11 +2,13 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <vector>
 
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/fusion.h"
 #include "kernels/cuda/operations.h"
+#include "kernels/cuda/persistent.h"
 #include "kernels/inputs.h"
 #include "kernels/observer.h"
 #include "kernels/operation.h"
@@ -36,7 +38,12 @@ class Executor {
 
   // Programs that Prepare has seen. The inputs' arrays are in device memory.
   void Run(const Program& program, const EncoderInputs& inputs) { Run(program, Step(inputs)); }
-  void Run(const Program& program, const DecoderInputs& inputs) { Run(program, Step(inputs)); }
+  void Run(const Program& program, const DecoderInputs& inputs);
+
+  // Whether steps of one decoder row run as one kernel (persistent.h), unless they are observed.
+  bool IsPersistent(const Program& program) const {
+    return plans_.at(&program).persistent != nullptr;
+  }
 
   // Null for none. Must outlive the runs that follow. Norms that their neighbours took over are not
   // reported.
@@ -46,7 +53,11 @@ class Executor {
   void Run(const Program& program, const Step& step);
 
   Resources resources_;
-  std::map<const Program*, std::vector<PlannedOperation>> plans_;
+  struct Plan {
+    std::vector<PlannedOperation> operations;
+    std::unique_ptr<PersistentDecoder> persistent;  // null where there is none
+  };
+  std::map<const Program*, Plan> plans_;
   Observer* observer_ = nullptr;
 };
 

@@ -90,11 +90,13 @@ class GpuTest : public testing::TestWithParam<DataType> {
   }
   // Waits until the device has done everything; it must have had no error.
   void Finish();
+  Executor& executor() { return *executor_; }
+  // The same inputs with their arrays on the device.
+  EncoderInputs ToDevice(const EncoderInputs& inputs);
+  DecoderInputs ToDevice(const DecoderInputs& inputs);
 
  private:
   void* UploadBytes(const void* data, size_t bytes);
-  EncoderInputs ToDevice(const EncoderInputs& inputs);
-  DecoderInputs ToDevice(const DecoderInputs& inputs);
   template <typename T>
   const T* Copy(const T* data, int64_t count) {
     return data ? Upload(std::vector<T>(data, data + count)) : nullptr;

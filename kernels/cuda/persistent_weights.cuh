@@ -1,0 +1,131 @@
+// Weights on their way to the warps of the persistent kernel.
+#pragma once
+
+#include "kernels/cuda/persistent_block.cuh"
+
+namespace transept::kernels::cuda {
+
+// The block's strips of all products' weights pass, one after the other, through a ring of bytes in
+// shared memory. A warp of its own has the copy engine fill it as far ahead as there is room, so
+// that memory is read on while the others wait for their input. A strip is 8 rows of the weight, as
+// they lie in memory.
+
+__device__ inline uint32_t SharedAddress(const void* at) {
+  return static_cast<uint32_t>(__cvta_generic_to_shared(at));
+}
+
+// Waits until phase `phase` of a barrier is over.
+__device__ inline void WaitFor(uint64_t* barrier, uint32_t phase) {
+  uint32_t over = 0;
+  while (!over) {
+    asm volatile(
+        "{ .reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2; "
+        "selp.b32 %0, 1, 0, p; }"
+        : "=r"(over)
+        : "r"(SharedAddress(barrier)), "r"(phase & 1)
+        : "memory");
+  }
+}
+
+__device__ inline void InitializeRing() {
+  for (int i = 0; i < kRingStrips; ++i) {
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(SharedAddress(Shared().full + i)));
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(SharedAddress(Shared().empty + i)),
+                 "n"(kPersistentWarps));
+  }
+  asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+  asm volatile("fence.proxy.async;" ::: "memory");
+}
+
+// Fills the ring until every strip has been in it. Called by one thread.
+class WeightFiller {
+ public:
+  __device__ void Run(int num_tasks) {
+    for (int i = 0; i < num_tasks; ++i) {
+      const Task& task = Shared().tasks[i];
+      if (task.kind != TaskKind::kProduct) continue;
+      const uint32_t row_bytes = task.product.depth * sizeof(BFloat16);
+      for (int strip = 0; strip < Shared().strips[i]; ++strip) {
+        const bool gated = task.product.gated;
+        const int feature = FeatureOf(strip, gated);
+        const uint32_t bytes = min(kStrip, task.features - feature) * row_bytes;
+        const int row = gated && strip % 2 == 1 ? feature + task.features : feature;
+        MakeRoom(kStrip * row_bytes);
+        Copy(static_cast<const char*>(task.product.weight) + int64_t{row} * row_bytes, bytes,
+             kStrip * row_bytes);
+      }
+    }
+  }
+
+ private:
+  // Waits until the readers have left so many bytes, and a barrier.
+  __device__ void MakeRoom(uint32_t bytes) {
+    while (used_ + bytes > kRingBytes || written_ - released_ == kRingStrips) {
+      const uint32_t slot = released_ % kRingStrips;
+      WaitFor(Shared().empty + slot, released_ / kRingStrips);
+      used_ -= Shared().strip_bytes[slot];
+      ++released_;
+    }
+  }
+  // Copies a strip of `bytes` bytes to where `room` bytes are its own.
+  __device__ void Copy(const char* from, uint32_t bytes, uint32_t room) {
+    const uint32_t slot = written_ % kRingStrips;
+    uint64_t* const full = Shared().full + slot;
+    asm volatile(
+        "mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(SharedAddress(full)),
+        "r"(bytes)
+        : "memory");
+    const uint32_t first = min(bytes, kRingBytes - at_);
+    CopyBulk(Shared().ring + at_, from, first, full);
+    if (first < bytes) CopyBulk(Shared().ring, from + first, bytes - first, full);
+    Shared().strip_bytes[slot] = room;
+    used_ += room;
+    at_ = (at_ + room) % kRingBytes;
+    ++written_;
+  }
+  __device__ static void CopyBulk(char* to, const char* from, uint32_t bytes, uint64_t* barrier) {
+    asm volatile(
+        "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::
+            "r"(SharedAddress(to)),
+        "l"(from), "r"(bytes), "r"(SharedAddress(barrier))
+        : "memory");
+  }
+
+  uint32_t at_ = 0;
+  uint32_t used_ = 0;
+  uint32_t written_ = 0;   // strips
+  uint32_t released_ = 0;  // strips
+};
+
+// The same strips as the other warps read them.
+class WeightReader {
+ public:
+  // Waits until the next strip is there. It starts at start() bytes of the ring.
+  __device__ void Begin() const {
+    WaitFor(Shared().full + read_ % kRingStrips, read_ / kRingStrips);
+  }
+  // 16 bytes at `offset` of the strip.
+  __device__ uint4 Read(uint32_t offset) const {
+    uint32_t at = at_ + offset;
+    if (at >= kRingBytes) at -= kRingBytes;
+    return *reinterpret_cast<const uint4*>(Shared().ring + at);
+  }
+  // Goes on to the next strip. All lanes of the warp call it.
+  __device__ void End(uint32_t strip_bytes) {
+    __syncwarp();
+    if (threadIdx.x % 32 == 0) {
+      asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(
+                       SharedAddress(Shared().empty + read_ % kRingStrips))
+                   : "memory");
+    }
+    at_ += strip_bytes;
+    if (at_ >= kRingBytes) at_ -= kRingBytes;
+    ++read_;
+  }
+
+ private:
+  uint32_t at_ = 0;
+  uint32_t read_ = 0;
+};
+
+}  // namespace transept::kernels::cuda
