@@ -4,6 +4,7 @@
 #include <functional>
 #include <string_view>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -46,26 +47,40 @@ const std::vector<Flag>& Flags() {
        [](const std::string& value, CommandLine* line) {
          return SetSeconds(value, &line->timeout);
        }},
-      {"retries", "N", "generate models tokenize",
+      {"retries", "N", "generate score encode models tokenize",
        "more attempts when the server is busy or away, 5 by default",
        [](const std::string& value, CommandLine* line) {
          return SetCount(value, 0, 1000, &line->retries);
        }},
-      {"json", "", "generate models tokenize", "answers as JSON, one object a line",
+      {"json", "", "generate score encode models tokenize", "answers as JSON, one object a line",
        [](const std::string&, CommandLine* line) { return line->json = true; }},
-      {"text", "T", "generate tokenize", "the source",
+      {"text", "T", "generate score encode tokenize", "the source",
        [](const std::string& value, CommandLine* line) {
          line->text = value;
          return true;
        }},
-      {"file", "F", "generate tokenize", "sources, one a line; - is the standard input",
+      {"file", "F", "generate score encode tokenize",
+       "sources, one a line, of score with targets behind tabs; - is the standard input",
        [](const std::string& value, CommandLine* line) {
          line->file = value;
          return !value.empty();
        }},
+      {"target", "T", "score", "a target; may be given several times",
+       [](const std::string& value, CommandLine* line) {
+         line->targets.push_back(value);
+         return true;
+       }},
+      {"pooling", "NAME", "encode", "mean (by default), first, last or all",
+       [](const std::string& value, CommandLine* line) {
+         return v1::Pooling_Parse(absl::StrCat("POOLING_", absl::AsciiStrToUpper(value)),
+                                  &line->pooling);
+       }},
+      {"normalize", "", "encode", "scales vectors to length 1",
+       [](const std::string&, CommandLine* line) { return line->normalize = true; }},
       {"stream", "", "generate", "shows the output as it grows, one source after the other",
        [](const std::string&, CommandLine* line) { return line->stream = true; }},
-      {"concurrency", "N", "generate", "lines in flight with --file and -, 8 by default",
+      {"concurrency", "N", "generate score encode tokenize",
+       "lines in flight with --file and -, 8 by default",
        [](const std::string& value, CommandLine* line) {
          return SetCount(value, 1, 1024, &line->concurrency);
        }},
@@ -81,6 +96,8 @@ const std::vector<Flag>& Flags() {
 
 constexpr absl::string_view kCommands[][2] = {
     {"generate", "generates text from sources"},
+    {"score", "tells how likely targets are for sources"},
+    {"encode", "shows the encoder's states of sources"},
     {"models", "lists the server's models"},
     {"tokenize", "shows the token ids of sources"},
     {"health", "asks whether the server is serving"},
@@ -92,7 +109,16 @@ bool Takes(absl::string_view commands, const std::string& command) {
 }
 
 bool TakesSource(const std::string& command) {
-  return command == "generate" || command == "tokenize";
+  return command != "models" && command != "health";
+}
+
+// Whether `command` has the request's field `name` as a flag.
+bool TakesField(const std::string& command, absl::string_view name) {
+  if (command == "generate") return true;
+  if (name == "model") return TakesSource(command);
+  if (name == "target_language") return command == "score";
+  const bool numbers = command == "score" || command == "encode";
+  return numbers && (name == "request_id" || name == "source_language" || name == "priority");
 }
 
 absl::Status UsageError(const std::string& message) {
@@ -125,8 +151,7 @@ class FlagReader {
         return Set(given, flag, std::move(value), line);
       }
     }
-    const bool model = name == "model" && line->command == "tokenize";
-    if (line->command == "generate" || model) {
+    if (TakesField(line->command, name)) {
       if (std::optional<RequestField> field = RequestField::Find(name)) {
         return Set(given, *field, std::move(value), &line->request);
       }
@@ -200,6 +225,9 @@ absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arg
   if (takes_source && line.text.has_value() == line.file.has_value()) {
     return UsageError(absl::StrCat(line.command, " needs one of --text, --file and -"));
   }
+  if (line.command == "score" && line.text && line.targets.empty()) {
+    return UsageError("score needs a --target with --text");
+  }
   return line;
 }
 
@@ -209,7 +237,9 @@ std::string Usage() {
       "       transept --version\n\n"
       "  transept generate --text \"it costs five dollars\"\n"
       "  transept generate --file lines.txt --concurrency 16 > outputs.txt\n"
-      "  echo \"it costs five dollars\" | transept generate --json -\n\n"
+      "  echo \"it costs five dollars\" | transept generate --json -\n"
+      "  transept score --text \"it costs five dollars\" --target 'it costs $5'\n"
+      "  transept encode --text \"it costs five dollars\" --pooling mean --normalize\n\n"
       "commands:\n";
   for (const auto& [name, help] : kCommands) {
     absl::StrAppend(&text, "  ", name, std::string(12 - name.size(), ' '), help, "\n");
@@ -224,12 +254,13 @@ std::string Usage() {
   }
   absl::StrAppend(
       &text,
-      "\nflags of generate that go into the request, see proto/transept/v1/transept.proto:\n",
+      "\nflags of generate that go into the request, see proto/transept/v1/transept.proto\n"
+      "(score and encode have --model, --request-id, --priority and the languages too):\n",
       RequestFieldsHelp(),
       "\nWith --file and - outputs come in the order of the lines, one line each: a line break in\n"
       "an output is written as \\n, several hypotheses are separated by tabs, and the output of "
       "an\n"
-      "empty or failed line is empty.\n"
+      "empty or failed line is empty. Score writes the sums of the targets' log-probabilities.\n"
       "\nexit codes:\n"
       "  0  all went well; health: serving\n"
       "  1  a request failed; health: not serving\n"

@@ -21,7 +21,7 @@ struct CommandLine {
   int retries = 5;                             // after UNAVAILABLE and RESOURCE_EXHAUSTED
   bool json = false;
 
-  // generate, tokenize: at most one of these.
+  // generate, score, encode, tokenize: exactly one of these.
   std::optional<std::string> text;
   std::optional<std::string> file;  // "-" = standard input
 
@@ -29,6 +29,11 @@ struct CommandLine {
   bool stream = false;
   int concurrency = 8;          // calls in flight when reading lines
   v1::GenerateRequest request;  // everything but the source
+
+  // score, encode; the fields that they share with Generate are in `request`
+  std::vector<std::string> targets;
+  v1::Pooling pooling = v1::POOLING_UNSPECIFIED;
+  bool normalize = false;
 
   std::string service;  // health: whose health, empty = the whole server's
 };

@@ -1,9 +1,8 @@
 #include "client/commands.h"
 
-#include <fstream>
-
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "client/lines.h"
 #include "client/output.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "transept/v1/transept.grpc.pb.h"
@@ -53,28 +52,16 @@ ExitCode Tokenize(const CommandLine& line, const Connection& server, const Termi
     const grpc::Status status = server.Call([&](grpc::ClientContext* context, bool*) {
       return stub->Tokenize(context, request, &response);
     });
-    if (!status.ok()) return Fail(status, terminal);
-    if (line.json) {
-      terminal.out << ToJson(response) << "\n";
-    } else {
-      terminal.out << absl::StrJoin(response.tokens().ids(), " ") << "\n";
-    }
-    return kOk;
+    return LineAnswer{status,
+                      line.json ? ToJson(response) : absl::StrJoin(response.tokens().ids(), " ")};
   };
-  if (line.text.has_value()) return tokenize(*line.text);
-  std::ifstream file;
-  if (*line.file != "-") {
-    file.open(*line.file);
-    if (!file) {
-      terminal.err << "transept: can't read " << *line.file << "\n";
-      return kFileError;
-    }
+  if (line.text.has_value()) {
+    const LineAnswer answer = tokenize(*line.text);
+    if (!answer.status.ok()) return Fail(answer.status, terminal);
+    terminal.out << *answer.text << "\n";
+    return kOk;
   }
-  std::istream& in = *line.file == "-" ? terminal.in : file;
-  for (std::string text; std::getline(in, text);) {
-    if (const ExitCode exit_code = tokenize(text); exit_code != kOk) return exit_code;
-  }
-  return kOk;
+  return AnswerLines(line, terminal, tokenize);
 }
 
 ExitCode Health(const CommandLine& line, const Connection& server, const Terminal& terminal) {
@@ -124,6 +111,8 @@ ExitCode Run(const std::vector<std::string>& arguments, const Terminal& terminal
     if (line->command == "generate") exit_code = Generate(*line, server, terminal);
     if (line->command == "models") exit_code = Models(*line, server, terminal);
     if (line->command == "tokenize") exit_code = Tokenize(*line, server, terminal);
+    if (line->command == "score") exit_code = Score(*line, server, terminal);
+    if (line->command == "encode") exit_code = Encode(*line, server, terminal);
   }
   if (exit_code == kOk && !terminal.out.flush()) {
     terminal.err << "transept: can't write the output\n";

@@ -21,6 +21,8 @@ struct Terminal {
 ExitCode Generate(const CommandLine& line, const Connection& server, const Terminal& terminal);
 ExitCode Models(const CommandLine& line, const Connection& server, const Terminal& terminal);
 ExitCode Tokenize(const CommandLine& line, const Connection& server, const Terminal& terminal);
+ExitCode Score(const CommandLine& line, const Connection& server, const Terminal& terminal);
+ExitCode Encode(const CommandLine& line, const Connection& server, const Terminal& terminal);
 ExitCode Health(const CommandLine& line, const Connection& server, const Terminal& terminal);
 
 // Reads the arguments after the program's name and runs the command that they name, at their

@@ -1,13 +1,11 @@
 // `transept generate`: one source or many, unary or streamed.
-#include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "client/commands.h"
-#include "client/in_order.h"
+#include "client/lines.h"
 #include "client/output.h"
-#include "client/progress.h"
 #include "transept/v1/transept.grpc.pb.h"
 
 namespace transept::client {
@@ -62,11 +60,6 @@ class Generator {
     return Answer();
   }
 
-  void Report(const grpc::Status& status) const {
-    if (line_.json) terminal_.out << ErrorJson(status) << "\n";
-    terminal_.err << "transept: " << Describe(status) << "\n";
-  }
-
  private:
   v1::GenerateRequest RequestFor(const std::string& source) const {
     v1::GenerateRequest request = line_.request;
@@ -106,7 +99,7 @@ ExitCode GenerateOne(const CommandLine& line, const Generator& generator,
                      const Terminal& terminal) {
   const Answer answer = line.stream ? generator.Stream(*line.text) : generator.Ask(*line.text);
   if (!answer.status.ok()) {
-    generator.Report(answer.status);
+    Report(answer.status, line, terminal);
     return ExitCodeOf(answer.status);
   }
   if (line.stream) return kOk;
@@ -120,59 +113,19 @@ ExitCode GenerateOne(const CommandLine& line, const Generator& generator,
   return kOk;
 }
 
-// One answer a line, in the order of the lines; an empty line is answered with one. A request that
-// fails costs its own line; a server that is not there ends the run.
-ExitCode GenerateLines(const CommandLine& line, const Generator& generator, std::istream& in,
-                       std::optional<int64_t> total, const Terminal& terminal) {
-  ExitCode exit_code = kOk;
-  Progress progress(terminal.progress && !line.stream ? &terminal.err : nullptr, total);
-  auto next = [&](std::string* source) { return static_cast<bool>(std::getline(in, *source)); };
-  auto work = [&](const std::string& source) {
-    if (source.empty()) return generator.Skip();
-    return line.stream ? generator.Stream(source) : generator.Ask(source);
-  };
-  auto deliver = [&](const Answer& answer) {
-    progress.Step();
-    if (!answer.status.ok()) {
-      generator.Report(answer.status);
-      exit_code = std::max(exit_code, ExitCodeOf(answer.status));
-      if (!line.json && !line.stream) terminal.out << "\n";
-      return exit_code != kUnavailable;
-    }
-    if (!line.stream) {
-      terminal.out << (line.json ? ToJson(answer.response) : OneLine(answer.response)) << std::endl;
-    }
-    return static_cast<bool>(terminal.out);
-  };
-  InOrder<std::string, Answer>(line.stream ? 1 : line.concurrency, {next, work, deliver}).Run();
-  return exit_code;
-}
-
-int64_t CountLines(std::istream& in) {
-  int64_t lines = 0;
-  for (std::string source; std::getline(in, source);) ++lines;
-  in.clear();
-  in.seekg(0);
-  return lines;
-}
-
 }  // namespace
 
 ExitCode Generate(const CommandLine& line, const Connection& server, const Terminal& terminal) {
   const Generator generator(line, server, terminal);
   if (line.text.has_value()) return GenerateOne(line, generator, terminal);
-  if (*line.file == "-") {
-    return GenerateLines(line, generator, terminal.in, std::nullopt, terminal);
-  }
-  std::ifstream file(*line.file, std::ios::binary);
-  if (!file || file.peek() == std::ifstream::traits_type::eof()) {
-    if (file.eof()) return kOk;
-    terminal.err << "transept: can't read " << *line.file << "\n";
-    return kFileError;
-  }
-  std::optional<int64_t> total;
-  if (terminal.progress) total = CountLines(file);
-  return GenerateLines(line, generator, file, total, terminal);
+  return AnswerLines(line, terminal, [&](const std::string& source) -> LineAnswer {
+    if (line.stream) {
+      const Answer answer = source.empty() ? generator.Skip() : generator.Stream(source);
+      return {answer.status, std::nullopt};
+    }
+    const Answer answer = source.empty() ? generator.Skip() : generator.Ask(source);
+    return {answer.status, line.json ? ToJson(answer.response) : OneLine(answer.response)};
+  });
 }
 
 }  // namespace transept::client

@@ -118,6 +118,7 @@ RequestLimits LimitsOf(const config::EngineConfig& config, const ModelSpec& spec
   }
   limits.max_prefix_tokens =
       config.max_source_tokens - 1;  // with the start token: the buffers' size
+  limits.max_scored_tokens = config.max_source_tokens;
   limits.max_new_tokens = config.max_new_tokens;
   return limits;
 }

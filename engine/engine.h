@@ -1,5 +1,5 @@
-// The engine's public interface: one model instance that generates for many requests at once.
-// Start here.
+// The engine's public interface: one model instance that works for many requests at once. Start
+// here.
 #pragma once
 
 #include <memory>
@@ -30,11 +30,11 @@ class Engine {
                                                         std::shared_ptr<const Tokenizer> tokenizer);
   virtual ~Engine() = default;  // fails what is still running with CANCELLED
 
-  // Queues a request. Errors leave `sink` uncalled: INVALID_ARGUMENT (FieldError) for an empty or
-  // too long source or prefix and for token ids outside the vocabulary, RESOURCE_EXHAUSTED when the
-  // queue is full (with RetryAfter) or the block pool could never hold the request, UNAVAILABLE
-  // (with RetryAfter) after Drain and when the device is lost. On success the engine shares
-  // ownership of `sink` until it has called OnFinish.
+  // Queues a request, of any kind. Errors leave `sink` uncalled: INVALID_ARGUMENT (FieldError) for
+  // an empty or too long source, prefix or target and for token ids outside the vocabulary,
+  // RESOURCE_EXHAUSTED when the queue is full (with RetryAfter) or the block pool could never hold
+  // the request, UNAVAILABLE (with RetryAfter) after Drain and when the device is lost. On success
+  // the engine shares ownership of `sink` until it has called OnFinish.
   virtual absl::StatusOr<RequestId> Submit(Request request, std::shared_ptr<ResultSink> sink) = 0;
 
   // Ends a request: its sink gets OnFinish(CANCELLED) within one step, unless it has ended already.

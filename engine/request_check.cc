@@ -1,6 +1,8 @@
 #include "engine/request_check.h"
 
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "engine/types/errors.h"
@@ -19,6 +21,40 @@ absl::Status CheckTokens(std::string_view field, absl::Span<const TokenId> token
   return absl::OkStatus();
 }
 
+absl::Status CheckGeneration(const Request& request, const RequestLimits& limits) {
+  const DecodeParams& params = request.params;
+  if (request.target_prefix.size() > size_t(limits.max_prefix_tokens)) {
+    return FieldError("target_prefix",
+                      absl::StrCat(request.target_prefix.size(), " tokens; at most ",
+                                   limits.max_prefix_tokens, " are accepted"));
+  }
+  if (params.max_new_tokens < 1 || params.max_new_tokens > limits.max_new_tokens) {
+    return FieldError(
+        "options.max_new_tokens",
+        absl::StrCat(params.max_new_tokens, " is outside [1, ", limits.max_new_tokens, "]"));
+  }
+  if (params.top_logprobs < 0 || params.top_logprobs > kMaxTopLogprobs) {
+    return FieldError("output.top_logprobs",
+                      absl::StrCat(params.top_logprobs, " is outside [0, ", kMaxTopLogprobs, "]"));
+  }
+  return CheckTokens("target_prefix", request.target_prefix, limits.vocab_size);
+}
+
+absl::Status CheckTargets(const Request& request, const RequestLimits& limits) {
+  for (size_t i = 0; i < request.targets.size(); ++i) {
+    const std::string field = absl::StrCat("targets[", i, "]");
+    const std::vector<TokenId>& target = request.targets[i];
+    if (target.empty()) return FieldError(field, "is empty");
+    if (target.size() > size_t(limits.max_scored_tokens)) {
+      return FieldError(field, absl::StrCat(target.size(), " tokens; at most ",
+                                            limits.max_scored_tokens, " are accepted"));
+    }
+    absl::Status status = CheckTokens(field, target, limits.vocab_size);
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status CheckRequest(const Request& request, const RequestLimits& limits) {
@@ -27,21 +63,6 @@ absl::Status CheckRequest(const Request& request, const RequestLimits& limits) {
     return FieldError("source", absl::StrCat(request.source.size(), " tokens; at most ",
                                              limits.max_source_tokens, " are accepted"));
   }
-  if (request.target_prefix.size() > size_t(limits.max_prefix_tokens)) {
-    return FieldError("target_prefix",
-                      absl::StrCat(request.target_prefix.size(), " tokens; at most ",
-                                   limits.max_prefix_tokens, " are accepted"));
-  }
-  if (request.params.max_new_tokens < 1 || request.params.max_new_tokens > limits.max_new_tokens) {
-    return FieldError("options.max_new_tokens",
-                      absl::StrCat(request.params.max_new_tokens, " is outside [1, ",
-                                   limits.max_new_tokens, "]"));
-  }
-  if (request.params.top_logprobs < 0 || request.params.top_logprobs > kMaxTopLogprobs) {
-    return FieldError(
-        "output.top_logprobs",
-        absl::StrCat(request.params.top_logprobs, " is outside [0, ", kMaxTopLogprobs, "]"));
-  }
   if (request.decoder_start &&
       (*request.decoder_start < 0 || *request.decoder_start >= limits.vocab_size)) {
     return FieldError("target_language",
@@ -49,7 +70,11 @@ absl::Status CheckRequest(const Request& request, const RequestLimits& limits) {
                                    " is not in the vocabulary [0, ", limits.vocab_size, ")"));
   }
   absl::Status status = CheckTokens("source", request.source, limits.source_vocab_size);
-  status.Update(CheckTokens("target_prefix", request.target_prefix, limits.vocab_size));
+  if (request.scores()) {
+    status.Update(CheckTargets(request, limits));
+  } else if (!request.pooling) {
+    status.Update(CheckGeneration(request, limits));
+  }
   return status;
 }
 

@@ -14,6 +14,7 @@ struct RequestLimits {
   int32_t source_vocab_size = 0;
   int32_t max_source_tokens = 0;  // the server's limit and the model's, whichever is lower
   int32_t max_prefix_tokens = 0;  // target prefix
+  int32_t max_scored_tokens = 0;  // of each target
   int32_t max_new_tokens = 0;
 };
 

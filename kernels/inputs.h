@@ -11,11 +11,18 @@ namespace transept::kernels {
 struct EncoderInputs {
   int32_t num_sources = 0;
   int32_t num_tokens = 0;
-  int32_t max_source_tokens = 0;         // of the longest source
-  const int32_t* token_ids = nullptr;    // [num_tokens]
-  const int32_t* positions = nullptr;    // [num_tokens] position within its source, from 0
-  const int32_t* offsets = nullptr;      // [num_sources + 1]
-  const int64_t* cross_slots = nullptr;  // [num_tokens] where each token's cross K/V goes
+  int32_t max_source_tokens = 0;       // of the longest source
+  const int32_t* token_ids = nullptr;  // [num_tokens]
+  const int32_t* positions = nullptr;  // [num_tokens] position within its source, from 0
+  const int32_t* offsets = nullptr;    // [num_sources + 1]
+  // [num_tokens] where each token's cross K/V goes; negative = nowhere.
+  const int64_t* cross_slots = nullptr;
+};
+
+// Tokens [begin, end) of a step.
+struct TokenRange {
+  int32_t begin = 0;
+  int32_t end = 0;
 };
 
 // One decoder step. Row r has the query tokens [query_offsets[r], query_offsets[r + 1]), at

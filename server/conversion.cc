@@ -1,5 +1,7 @@
 #include "server/conversion.h"
 
+#include <algorithm>
+#include <cmath>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -236,6 +238,17 @@ void SetSampling(const DecodeParams& params, v1::GenerationOptions* options) {
   options->set_eta_cutoff(params.eta_cutoff);
 }
 
+std::optional<Pooling> FromProto(v1::Pooling pooling) {
+  switch (pooling) {
+    case v1::POOLING_UNSPECIFIED:
+    case v1::POOLING_MEAN: return Pooling::kMean;
+    case v1::POOLING_FIRST: return Pooling::kFirst;
+    case v1::POOLING_LAST: return Pooling::kLast;
+    case v1::POOLING_ALL: return Pooling::kAll;
+    default: return std::nullopt;
+  }
+}
+
 v1::FinishReason ToProto(FinishReason reason) {
   switch (reason) {
     case FinishReason::kEos: return v1::FINISH_REASON_EOS;
@@ -273,6 +286,47 @@ void ToProto(const Hypothesis& hypothesis, std::string text, OutputParts parts,
     eos->set_logprob(hypothesis.eos->logprob);
     if (parts.top_logprobs) SetAlternatives(*hypothesis.eos, eos);
   }
+}
+
+void ToProto(const Result& result, std::vector<std::string> texts, OutputParts parts,
+             v1::GenerateResponse* response) {
+  size_t generated = 0;
+  for (size_t i = 0; i < result.hypotheses.size(); ++i) {
+    generated += result.hypotheses[i].tokens.size();
+    ToProto(result.hypotheses[i], std::move(texts[i]), parts, response->add_hypotheses());
+  }
+  response->mutable_usage()->set_generated_tokens(static_cast<int32_t>(generated));
+}
+
+void ToProto(const Result& result, v1::ScoreResponse* response) {
+  size_t scored = 0;
+  for (const Hypothesis& target : result.hypotheses) {
+    scored += target.tokens.size();
+    v1::TargetScore* score = response->add_scores();
+    for (const GeneratedToken& token : target.tokens) {
+      score->mutable_tokens()->add_ids(token.token);
+      score->add_token_logprobs(token.logprob);
+    }
+    score->set_score(target.score);
+  }
+  response->mutable_usage()->set_scored_tokens(static_cast<int32_t>(scored));
+}
+
+void ToProto(const Result& result, int32_t width, bool normalize, v1::EncodeResponse* response) {
+  for (size_t begin = 0; begin < result.states.size(); begin += width) {
+    const auto state = absl::MakeConstSpan(result.states).subspan(begin, width);
+    double squares = 0.0;
+    for (const float value : state) squares += double{value} * value;
+    const double length = normalize ? std::max(std::sqrt(squares), 1e-12) : 1.0;
+    auto* values = response->add_states()->mutable_values();
+    values->Reserve(width);
+    for (const float value : state) values->AddAlreadyReserved(static_cast<float>(value / length));
+  }
+}
+
+void ToProto(const Result& result, v1::Usage* usage) {
+  usage->set_source_tokens(result.source_tokens);
+  usage->set_encoder_reused(result.encoder_reused);
 }
 
 std::vector<TokenId> TokensOf(const Hypothesis& hypothesis) {

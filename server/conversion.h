@@ -2,12 +2,14 @@
 // against a model: that is server/request_reader.h and ResolveOptions.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "config/config.h"
 #include "engine/types/generation.h"
+#include "engine/types/request.h"
 #include "engine/types/result.h"
 #include "transept/v1/transept.pb.h"
 
@@ -23,6 +25,9 @@ GenerationOptions FromConfig(const config::GenerationConfig& options);
 v1::GenerationOptions ToProto(const DecodeParams& params);
 void SetSampling(const DecodeParams& params, v1::GenerationOptions* options);
 
+// Nullopt for a value that the contract lacks.
+std::optional<Pooling> FromProto(v1::Pooling pooling);
+
 v1::FinishReason ToProto(FinishReason reason);
 
 // Which optional parts of a Hypothesis a client gets.
@@ -35,6 +40,17 @@ struct OutputParts {
 // `text` is the hypothesis's whole text.
 void ToProto(const Hypothesis& hypothesis, std::string text, OutputParts parts,
              v1::Hypothesis* message);
+
+// The hypotheses, with their texts, and how many tokens they took.
+void ToProto(const Result& result, std::vector<std::string> texts, OutputParts parts,
+             v1::GenerateResponse* response);
+// The targets that were scored.
+void ToProto(const Result& result, v1::ScoreResponse* response);
+// The states, each scaled to length 1 if `normalize`; `width` numbers each.
+void ToProto(const Result& result, int32_t width, bool normalize, v1::EncodeResponse* response);
+
+// What all kinds of requests have of it.
+void ToProto(const Result& result, v1::Usage* usage);
 
 std::vector<TokenId> TokensOf(const Hypothesis& hypothesis);
 

@@ -37,9 +37,9 @@ absl::Status NoEffect(std::string_view field, std::string_view tokens, TokenId t
 }
 
 // The first token that the options force, by order of precedence.
-std::optional<TokenId> ForcedByOptions(const v1::GenerateRequest& request, const Model& model) {
-  if (request.options().has_forced_bos_token_id()) {
-    return request.options().forced_bos_token_id();
+std::optional<TokenId> ForcedByOptions(const LanguageFields& request, const Model& model) {
+  if (request.options.has_forced_bos_token_id()) {
+    return request.options.forced_bos_token_id();
   }
   for (const GenerationOptions* options : {&model.server_defaults, &model.checkpoint_defaults}) {
     if (options->forced_bos_token_id) return options->forced_bos_token_id;
@@ -48,21 +48,21 @@ std::optional<TokenId> ForcedByOptions(const v1::GenerateRequest& request, const
 }
 
 // What a language that the request names does to its output.
-absl::Status ApplyTarget(const v1::GenerateRequest& request, TokenId token,
-                         const Languages& languages, RequestLanguages* result) {
+absl::Status ApplyTarget(const LanguageFields& request, TokenId token, const Languages& languages,
+                         RequestLanguages* result) {
   switch (languages.target_mark) {
     case TargetMark::kSource:
-      if (request.source().has_tokens()) return NoEffect("target_language", "source.tokens", token);
+      if (request.source.has_tokens()) return NoEffect("target_language", "source.tokens", token);
       break;
     case TargetMark::kDecoderStart: result->decoder_start = token; break;
     case TargetMark::kFirstToken:
-      if (!request.target_prefix().tokens().ids().empty()) {
+      if (!request.target_prefix.tokens().ids().empty()) {
         return NoEffect("target_language", "target_prefix.tokens", token);
       }
-      if (request.options().has_forced_bos_token_id() &&
-          request.options().forced_bos_token_id() != token) {
+      if (request.options.has_forced_bos_token_id() &&
+          request.options.forced_bos_token_id() != token) {
         return FieldError("options.forced_bos_token_id",
-                          absl::StrCat(request.options().forced_bos_token_id(),
+                          absl::StrCat(request.options.forced_bos_token_id(),
                                        " contradicts target_language, whose token is ", token));
       }
       result->first_token = token;
@@ -72,7 +72,7 @@ absl::Status ApplyTarget(const v1::GenerateRequest& request, TokenId token,
 }
 
 // What the folder says of the output's language, of which the request says nothing.
-void ApplyDefaultTarget(const v1::GenerateRequest& request, const Model& model,
+void ApplyDefaultTarget(const LanguageFields& request, const Model& model,
                         const Languages& languages, RequestLanguages* result) {
   if (languages.target_mark == TargetMark::kFirstToken) {
     if (const auto forced = ForcedByOptions(request, model)) {
@@ -91,23 +91,21 @@ void ApplyDefaultTarget(const v1::GenerateRequest& request, const Model& model,
 
 }  // namespace
 
-absl::StatusOr<RequestLanguages> ReadLanguages(const v1::GenerateRequest& request,
-                                               const Model& model) {
-  absl::Status status = CheckSourceLanguage(request.source_language(), model);
+absl::StatusOr<RequestLanguages> ReadLanguages(const LanguageFields& request, const Model& model) {
+  absl::Status status = CheckSourceLanguage(request.source_language, model);
   if (!status.ok()) return status;
   RequestLanguages result;
-  result.of_text = {request.source_language(), request.target_language()};
+  result.of_text = {request.source_language, request.target_language};
   const Languages* languages = LanguagesOf(model);
-  if (!request.source_language().empty() && request.source().has_tokens()) {
-    return NoEffect("source_language", "source.tokens",
-                    *languages->Find(request.source_language()));
+  if (!request.source_language.empty() && request.source.has_tokens()) {
+    return NoEffect("source_language", "source.tokens", *languages->Find(request.source_language));
   }
-  if (!request.target_language().empty()) {
-    const auto token = FindLanguage(request.target_language(), "target_language", model);
+  if (!request.target_language.empty()) {
+    const auto token = FindLanguage(request.target_language, "target_language", model);
     if (!token.ok()) return token.status();
     status = ApplyTarget(request, *token, *languages, &result);
     if (!status.ok()) return status;
-  } else if (languages != nullptr && request.source().has_text()) {
+  } else if (languages != nullptr && request.source.has_text()) {
     ApplyDefaultTarget(request, model, *languages, &result);
   }
   return result;

@@ -13,6 +13,15 @@
 
 namespace transept::server {
 
+// What of a request decides about its languages. Points into the request.
+struct LanguageFields {
+  const std::string& source_language;
+  const std::string& target_language;
+  const v1::Input& source;
+  const v1::Input& target_prefix;
+  const v1::GenerationOptions& options;
+};
+
 // Points into the request.
 struct RequestLanguages {
   LanguagePair of_text;  // for Tokenizer::EncodeSource
@@ -24,8 +33,7 @@ struct RequestLanguages {
 // FieldError for a language that the model does not know or take, and for one that would have no
 // effect. What the request leaves open, the folder's tokenizer_config.json and
 // generation_config.json decide for text, and nothing does for token ids.
-absl::StatusOr<RequestLanguages> ReadLanguages(const v1::GenerateRequest& request,
-                                               const Model& model);
+absl::StatusOr<RequestLanguages> ReadLanguages(const LanguageFields& request, const Model& model);
 
 // FieldError("source_language") unless the model's sources can be of `language` or it is "".
 absl::Status CheckSourceLanguage(const std::string& language, const Model& model);

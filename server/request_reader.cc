@@ -36,10 +36,20 @@ absl::Status CheckHasTokenizer(std::string_view field, const Model& model) {
       absl::StrCat(View(field), ": model ", model.name, " has no tokenizer; send token ids"));
 }
 
-absl::StatusOr<std::vector<TokenId>> ReadSource(const v1::GenerateRequest& request,
+// The languages of a message; what it has no field for is not set.
+template <typename Message>
+LanguageFields LanguageFieldsOf(const Message& message) {
+  const std::string* target = &v1::GenerateRequest::default_instance().target_language();
+  const v1::Input* prefix = &v1::Input::default_instance();
+  const v1::GenerationOptions* options = &v1::GenerationOptions::default_instance();
+  if constexpr (requires { message.target_language(); }) target = &message.target_language();
+  if constexpr (requires { message.target_prefix(); }) prefix = &message.target_prefix();
+  if constexpr (requires { message.options(); }) options = &message.options();
+  return {message.source_language(), *target, message.source(), *prefix, *options};
+}
+
+absl::StatusOr<std::vector<TokenId>> ReadSource(const v1::Input& source,
                                                 const LanguagePair& languages, const Model& model) {
-  if (!request.has_source()) return FieldError("source", "required");
-  const v1::Input& source = request.source();
   switch (source.kind_case()) {
     case v1::Input::kText:
       if (source.text().empty()) return FieldError("source.text", "is empty");
@@ -50,6 +60,45 @@ absl::StatusOr<std::vector<TokenId>> ReadSource(const v1::GenerateRequest& reque
     case v1::Input::KIND_NOT_SET: break;
   }
   return FieldError("source", "one of text and tokens is required");
+}
+
+// What all kinds of requests have beside their ids: priority and source.
+template <typename Message>
+absl::StatusOr<Request> ReadCommon(const Message& message, const RequestLanguages& languages,
+                                   const Model& model) {
+  if (message.priority() < -kMaxPriority || message.priority() > kMaxPriority) {
+    return FieldError("priority", absl::StrCat(message.priority(), " is not between ",
+                                               -kMaxPriority, " and ", kMaxPriority));
+  }
+  if (!message.has_source()) return FieldError("source", "required");
+  auto tokens = ReadSource(message.source(), languages.of_text, model);
+  if (!tokens.ok()) return tokens.status();
+  Request request;
+  request.source = *std::move(tokens);
+  request.decoder_start = languages.decoder_start;
+  request.priority = message.priority();
+  return request;
+}
+
+std::string TargetField(int index) {
+  return absl::StrCat("targets[", index, "]");
+}
+
+// A target to be scored.
+absl::StatusOr<std::vector<TokenId>> ReadTarget(const v1::Input& target, const std::string& field,
+                                                std::optional<TokenId> first_token,
+                                                const Model& model) {
+  if (target.has_tokens()) return ReadTokens(target.tokens(), field + ".tokens", model);
+  if (!target.has_text()) return FieldError(field, "one of text and tokens is required");
+  if (absl::Status status = CheckHasTokenizer(field + ".text", model); !status.ok()) return status;
+  auto tokens = model.tokenizer->EncodeTarget(target.text());
+  if (!tokens.ok()) return tokens;
+  const std::vector<TokenId>& eos = model.engine->spec().eos_tokens;
+  const bool ends =
+      !tokens->empty() && std::find(eos.begin(), eos.end(), tokens->back()) != eos.end();
+  if (!ends) tokens->push_back(eos.front());
+  if (first_token && tokens->front() != *first_token) tokens->insert(tokens->begin(), *first_token);
+  return tokens;
 }
 
 // A prefix that is text, after the token that the output begins with if there is one. It must not
@@ -82,7 +131,7 @@ absl::StatusOr<std::vector<TokenId>> ReadTargetPrefix(const v1::GenerateRequest&
   return FieldError("target_prefix", "one of text and tokens is required");
 }
 
-absl::Status CheckEnvelope(const v1::GenerateRequest& request, const Model& model) {
+absl::Status CheckOutput(const v1::GenerateRequest& request) {
   if (request.priority() < -kMaxPriority || request.priority() > kMaxPriority) {
     return FieldError("priority", absl::StrCat(request.priority(), " is not between ",
                                                -kMaxPriority, " and ", kMaxPriority));
@@ -158,24 +207,70 @@ absl::Status CheckSizes(const v1::GenerateRequest& request, const Model& model) 
   return status;
 }
 
+absl::Status CheckSizes(const v1::ScoreRequest& request, const Model& model) {
+  const int most = model.config.max_rows;
+  if (request.targets().empty()) return FieldError("targets", "required");
+  if (request.targets_size() > most) {
+    return FieldError("targets",
+                      absl::StrCat("has ", request.targets_size(), " targets; at most ", most));
+  }
+  absl::Status status = CheckInputSize(request.source(), "source", model);
+  for (int i = 0; i < request.targets_size(); ++i) {
+    status.Update(CheckInputSize(request.targets(i), TargetField(i), model));
+  }
+  return status;
+}
+
+absl::Status CheckSizes(const v1::EncodeRequest& request, const Model& model) {
+  return CheckInputSize(request.source(), "source", model);
+}
+
 absl::StatusOr<Request> ReadRequest(const v1::GenerateRequest& request, const Model& model) {
-  if (absl::Status status = CheckEnvelope(request, model); !status.ok()) return status;
-  const auto languages = ReadLanguages(request, model);
+  if (absl::Status status = CheckOutput(request); !status.ok()) return status;
+  const auto languages = ReadLanguages(LanguageFieldsOf(request), model);
   if (!languages.ok()) return languages.status();
-  auto source = ReadSource(request, languages->of_text, model);
-  if (!source.ok()) return source.status();
+  absl::StatusOr<Request> result = ReadCommon(request, *languages, model);
+  if (!result.ok()) return result;
   auto prefix = ReadTargetPrefix(request, *languages, model);
   if (!prefix.ok()) return prefix.status();
   auto params =
       ReadOptions(request, model, static_cast<int32_t>(prefix->size()), languages->first_token);
   if (!params.ok()) return params.status();
+  result->target_prefix = *std::move(prefix);
+  result->params = *std::move(params);
+  return result;
+}
 
-  Request result;
-  result.source = *std::move(source);
-  result.decoder_start = languages->decoder_start;
-  result.target_prefix = *std::move(prefix);
-  result.params = *std::move(params);
-  result.priority = request.priority();
+absl::StatusOr<Request> ReadRequest(const v1::ScoreRequest& request, const Model& model) {
+  const auto languages = ReadLanguages(LanguageFieldsOf(request), model);
+  if (!languages.ok()) return languages.status();
+  absl::StatusOr<Request> result = ReadCommon(request, *languages, model);
+  if (!result.ok()) return result;
+  for (int i = 0; i < request.targets_size(); ++i) {
+    auto target = ReadTarget(request.targets(i), TargetField(i), languages->first_token, model);
+    if (!target.ok()) return target.status();
+    result->targets.push_back(*std::move(target));
+  }
+  return result;
+}
+
+absl::StatusOr<Request> ReadRequest(const v1::EncodeRequest& request, const Model& model) {
+  const std::optional<Pooling> pooling = FromProto(request.pooling());
+  if (!pooling) return FieldError("pooling", absl::StrCat(request.pooling(), " is unknown"));
+  const auto languages = ReadLanguages(LanguageFieldsOf(request), model);
+  if (!languages.ok()) return languages.status();
+  absl::StatusOr<Request> result = ReadCommon(request, *languages, model);
+  if (!result.ok()) return result;
+  const auto positions = static_cast<int64_t>(result->source.size());
+  const int64_t width = model.engine->spec().d_model;
+  constexpr int64_t kEnvelope = 8;  // of one state, at most
+  const int64_t bytes = positions * (width * static_cast<int64_t>(sizeof(float)) + kEnvelope);
+  if (pooling == Pooling::kAll && bytes > kMaxStateBytes) {
+    return FieldError("pooling", absl::StrCat("the states of ", positions, " positions, ", width,
+                                              " numbers each, take ", bytes, " bytes; at most ",
+                                              kMaxStateBytes, " are sent"));
+  }
+  result->pooling = *pooling;
   return result;
 }
 

@@ -1,5 +1,5 @@
 // Checks what clients send and turns it into what the engine takes. All errors are FieldErrors with
-// paths of GenerateRequest, or FAILED_PRECONDITION for what the model can't do.
+// paths of the message, or FAILED_PRECONDITION for what the model can't do.
 #pragma once
 
 #include <cstddef>
@@ -23,20 +23,28 @@ inline constexpr size_t kMaxTextBytesPerToken = 64;
 inline constexpr size_t kMaxRequestIdBytes = 128;
 inline constexpr int32_t kMaxPriority = 100;
 
+// Of an EncodeResponse's states: gRPC clients take messages of 4 MiB by default.
+inline constexpr int64_t kMaxStateBytes = 4'000'000;
+
 // Length and characters of a client's request id.
 absl::Status CheckRequestId(std::string_view request_id);
 
 // Parts of the response that `request` asks for or, without a tokenizer, gets in place of text.
 OutputParts ReadOutputParts(const v1::GenerateRequest& request, const Model& model);
 
-// FieldError if source or target prefix are longer than the server's limit for sources. Cheap.
+// FieldError if an input is longer than the server's limit for sources, or if there are not as many
+// as there must be. Cheap.
 absl::Status CheckSizes(const v1::GenerateRequest& request, const Model& model);
+absl::Status CheckSizes(const v1::ScoreRequest& request, const Model& model);
+absl::Status CheckSizes(const v1::EncodeRequest& request, const Model& model);
 
 // FieldError(field) if `text` is longer than the texts of that many tokens are.
 absl::Status CheckTextSize(const std::string& text, std::string_view field, const Model& model);
 
 // All but the deadline, of a request that has passed CheckSizes. Tokenizes: not for gRPC threads.
 absl::StatusOr<Request> ReadRequest(const v1::GenerateRequest& request, const Model& model);
+absl::StatusOr<Request> ReadRequest(const v1::ScoreRequest& request, const Model& model);
+absl::StatusOr<Request> ReadRequest(const v1::EncodeRequest& request, const Model& model);
 
 // The token ids of a source in these languages, each one that the model knows or "".
 // FAILED_PRECONDITION without a tokenizer. Not for gRPC threads.

@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "engine/types/errors.h"
-#include "server/generate_call.h"
+#include "server/engine_calls.h"
 #include "server/model_description.h"
 #include "server/model_registry.h"
 #include "server/request_ids.h"
@@ -79,12 +79,12 @@ template <>
 struct RawMethods<> {
   using Service = v1::Transept::Service;
 };
-using RawService = RawMethods<v1::Transept::WithRawCallbackMethod_Generate,
-                              v1::Transept::WithRawCallbackMethod_GenerateStream,
-                              v1::Transept::WithRawCallbackMethod_Tokenize,
-                              v1::Transept::WithRawCallbackMethod_Detokenize,
-                              v1::Transept::WithRawCallbackMethod_ListModels,
-                              v1::Transept::WithRawCallbackMethod_GetModel>::Service;
+using RawService = RawMethods<
+    v1::Transept::WithRawCallbackMethod_Generate,
+    v1::Transept::WithRawCallbackMethod_GenerateStream, v1::Transept::WithRawCallbackMethod_Score,
+    v1::Transept::WithRawCallbackMethod_Encode, v1::Transept::WithRawCallbackMethod_Tokenize,
+    v1::Transept::WithRawCallbackMethod_Detokenize, v1::Transept::WithRawCallbackMethod_ListModels,
+    v1::Transept::WithRawCallbackMethod_GetModel>::Service;
 
 // Stateless: what it uses is in CallServices, and every call has a reactor of its own.
 class TranseptService final : public RawService {
@@ -95,16 +95,24 @@ class TranseptService final : public RawService {
   grpc::ServerUnaryReactor* Generate(grpc::CallbackServerContext* context,
                                      const grpc::ByteBuffer* request,
                                      grpc::ByteBuffer* response) override {
-    const auto call = std::make_shared<GenerateCall>(services_, context, request, response);
-    call->Begin();
-    return call.get();
+    return Begin<GenerateCall>(context, request, response);
+  }
+
+  grpc::ServerUnaryReactor* Score(grpc::CallbackServerContext* context,
+                                  const grpc::ByteBuffer* request,
+                                  grpc::ByteBuffer* response) override {
+    return Begin<ScoreCall>(context, request, response);
+  }
+
+  grpc::ServerUnaryReactor* Encode(grpc::CallbackServerContext* context,
+                                   const grpc::ByteBuffer* request,
+                                   grpc::ByteBuffer* response) override {
+    return Begin<EncodeCall>(context, request, response);
   }
 
   grpc::ServerWriteReactor<grpc::ByteBuffer>* GenerateStream(
       grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) override {
-    const auto call = std::make_shared<StreamCall>(services_, context, request);
-    call->Begin();
-    return call.get();
+    return Begin<StreamCall>(context, request);
   }
 
   grpc::ServerUnaryReactor* Tokenize(grpc::CallbackServerContext* context,
@@ -147,6 +155,14 @@ class TranseptService final : public RawService {
       Serialize(description, response);
     }
     return FinishNow(context, status);
+  }
+
+  // A call that the engine answers; it keeps itself.
+  template <typename Call, typename... Arguments>
+  Call* Begin(Arguments... arguments) {
+    const auto call = std::make_shared<Call>(services_, arguments...);
+    call->Begin();
+    return call.get();
   }
 
   // A call whose request `check` admits here and `answer` answers on a worker.

@@ -8,12 +8,15 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/model_registry.h"
+#include "server/request_reader.h"
 #include "server/wire.h"
 #include "server/worker_pool.h"
 
 namespace transept::server {
 
-void StreamCall::Prepare(const DecodeParams& params) {
+void StreamCall::Prepare(const v1::GenerateRequest& message, const Request& request) {
+  const DecodeParams& params = request.params;
+  parts_ = ReadOutputParts(message, model());
   outbox_.resize(params.num_sequences);
   sent_.resize(params.num_sequences);
   if (model().tokenizer == nullptr) return;
@@ -148,7 +151,7 @@ bool StreamCall::WriteBatch() {
   sent.tokens += batch_.size();
 
   const bool is_final = ending_ && closed_ == sent_.size();
-  const bool has_tokens = parts().tokens && !batch_.empty();
+  const bool has_tokens = parts_.tokens && !batch_.empty();
   if (text.empty() && !has_tokens && !is_final) return false;
   chunk_.Clear();
   chunk_.set_hypothesis_index(static_cast<int32_t>(hypothesis_));
@@ -169,7 +172,8 @@ void StreamCall::FillFinal() {
   std::vector<std::string> texts;
   texts.reserve(sent_.size());
   for (Sent& sent : sent_) texts.push_back(std::move(sent.text));
-  FillResponse(**end_, std::move(texts), chunk_.mutable_final());
+  ToProto(**end_, std::move(texts), parts_, chunk_.mutable_final());
+  FillEnvelope(**end_, chunk_.mutable_final());
 }
 
 }  // namespace transept::server

@@ -14,7 +14,7 @@
 #include <grpcpp/support/server_callback.h>
 
 #include "engine/text/text_stream.h"
-#include "server/generation.h"
+#include "server/engine_call.h"
 
 namespace transept::server {
 
@@ -25,9 +25,10 @@ namespace transept::server {
 // cancelled and the call ends with RESOURCE_EXHAUSTED, as soon as the write in flight lets it. A
 // client that does not even take that write has a limited time from the end of the generation on,
 // then the call is aborted.
-class StreamCall final : public grpc::ServerWriteReactor<grpc::ByteBuffer>, public Generation {
+class StreamCall final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
+                         public EngineCall<v1::GenerateRequest> {
  public:
-  using Generation::Generation;
+  using EngineCall::EngineCall;
 
  private:
   // Of one hypothesis, what has been sent.
@@ -37,8 +38,8 @@ class StreamCall final : public grpc::ServerWriteReactor<grpc::ByteBuffer>, publ
     size_t tokens = 0;
   };
 
-  // Generation.
-  void Prepare(const DecodeParams& params) override;
+  // EngineCall.
+  void Prepare(const v1::GenerateRequest& message, const Request& request) override;
   void Reject(const absl::Status& status) override { Finish(ToStatus(status)); }
 
   // ResultSink.
@@ -68,6 +69,8 @@ class StreamCall final : public grpc::ServerWriteReactor<grpc::ByteBuffer>, publ
   absl::Status EndError() const;
   // After the last hypothesis's rest: the whole response.
   void FillFinal();
+
+  OutputParts parts_;  // constant from Prepare on
 
   std::mutex outbox_mu_;
   // Guarded by outbox_mu_, all but the size of outbox_, which is constant from Prepare on.

@@ -21,8 +21,8 @@ struct SlotRange {
 void AppendSlots(const SlotRange& range, int32_t block_size, std::vector<int64_t>* slots);
 
 // The cross slot mapping of a step: for each source to encode, in order, and each of its positions
-// i, cross_blocks[i / block_size] * block_size + i % block_size is appended to `slots`. Nothing for
-// a step that encodes nothing.
+// i, cross_blocks[i / block_size] * block_size + i % block_size is appended to `slots`, or -1 where
+// there are no blocks. Nothing for a step that encodes nothing.
 void AppendCrossSlots(absl::Span<const EncodeItem> encode, int32_t block_size,
                       std::vector<int64_t>* slots);
 

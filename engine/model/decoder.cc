@@ -29,12 +29,22 @@ void AppendCrossAttention(const ModelSpec& spec, const LayerWeights& layer,
 
 }  // namespace
 
+void AppendHead(const ModelSpec& spec, const ModelWeights& weights,
+                const kernels::Activations& hidden, const DecoderOutputs& outputs,
+                kernels::Program* program) {
+  auto& operations = program->operations;
+  operations.push_back(kernels::GatherRowsOp{.in = hidden, .out = outputs.hidden});
+  kernels::NormOp norm = Norm(spec, weights.decoder.norm, outputs.hidden, outputs.normed);
+  norm.output_scale = spec.output_scale;
+  operations.push_back(norm);
+  operations.push_back(Project(weights.output, outputs.normed, outputs.logits));
+}
+
 kernels::Program BuildDecoder(const ModelSpec& spec, const ModelWeights& weights,
                               const DecoderAttention& attention, const StackBuffers& buffers,
                               const std::vector<kernels::PagedKv>& caches,
                               const DecoderOutputs& outputs) {
   kernels::Program program;
-  auto& operations = program.operations;
   AppendEmbedding(spec, weights.decoder, buffers.hidden, &program);
   for (size_t i = 0; i < weights.decoder.layers.size(); ++i) {
     const LayerWeights& layer = weights.decoder.layers[i];
@@ -42,11 +52,7 @@ kernels::Program BuildDecoder(const ModelSpec& spec, const ModelWeights& weights
     AppendCrossAttention(spec, layer, attention.cross, buffers, caches[i], &program);
     AppendFeedForward(spec, layer, buffers, &program);
   }
-  operations.push_back(kernels::GatherRowsOp{.in = buffers.hidden, .out = outputs.hidden});
-  kernels::NormOp norm = Norm(spec, weights.decoder.norm, outputs.hidden, outputs.normed);
-  norm.output_scale = spec.output_scale;
-  operations.push_back(norm);
-  operations.push_back(Project(weights.output, outputs.normed, outputs.logits));
+  AppendHead(spec, weights, buffers.hidden, outputs, &program);
   return program;
 }
 

@@ -19,6 +19,12 @@ struct DecoderOutputs {
   kernels::Activations logits;  // [R, vocab]
 };
 
+// Appends what makes logits of the hidden states of each row's last query token. These stay as they
+// are: run with other query offsets, it makes logits of other tokens of the same step.
+void AppendHead(const ModelSpec& spec, const ModelWeights& weights,
+                const kernels::Activations& hidden, const DecoderOutputs& outputs,
+                kernels::Program* program);
+
 struct DecoderAttention {
   DecoderSelfAttention self;
   CrossAttention cross;

@@ -159,6 +159,7 @@ absl::Status Model::BuildPrograms() {
   encoder_ = BuildEncoder(spec_, weights_, *encoder, encoder_buffers_, caches_, cross_scratch_);
   decoder_ = BuildDecoder(spec_, weights_, DecoderAttention{*self, *cross}, decoder_buffers_,
                           caches_, outputs_);
+  AppendHead(spec_, weights_, decoder_buffers_.hidden, outputs_, &head_);
   return absl::OkStatus();
 }
 

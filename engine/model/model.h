@@ -1,4 +1,4 @@
-// A loaded model: weights, caches and buffers in device memory, and the two programs over them.
+// A loaded model: weights, caches and buffers in device memory, and the programs over them.
 #pragma once
 
 #include <cstdint>
@@ -52,9 +52,13 @@ class Model {
   const ModelOptions& options() const { return options_; }  // num_blocks: as many as there are
   const kernels::Program& encoder() const { return encoder_; }
   const kernels::Program& decoder() const { return decoder_; }
+  // The end of decoder(), which may run again with other query offsets: see AppendHead.
+  const kernels::Program& head() const { return head_; }
 
   // [max_encoder_tokens, d_model] after the encoder program: its output, in device memory.
   const kernels::Activations& encoder_output() const { return encoder_buffers_.normed; }
+  // As large, float32: what the encoder program leaves there is not needed any more.
+  const kernels::Activations& encoder_scratch() const { return encoder_buffers_.hidden; }
   // [max_rows, vocab] after the decoder program, float32 in device memory.
   const kernels::Activations& logits() const { return outputs_.logits; }
   // A block beyond those that the options ask for: what is written there is never read.
@@ -79,6 +83,7 @@ class Model {
   DecoderOutputs outputs_;
   kernels::Program encoder_;
   kernels::Program decoder_;
+  kernels::Program head_;
   std::vector<std::string> backend_names_;
 };
 

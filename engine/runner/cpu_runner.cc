@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/decode/distribution.h"
 #include "engine/decode/sampler.h"
+#include "engine/runner/token_results.h"
 #include "engine/types/require.h"
 
 namespace transept {
@@ -61,14 +63,55 @@ void CpuRunner::ChooseBeams(absl::Span<const RowPlan> rows, StepResult* result) 
   }
 }
 
-absl::Status CpuRunner::Encode(const StepPlan& plan) {
+absl::Status CpuRunner::Encode(const StepPlan& plan, StepResult* result) {
   inputs_.BuildEncoder(plan);
   const kernels::EncoderInputs inputs = inputs_.encoder();
   if (absl::Status fits = CheckFits(inputs, model_.options().max_encoder_tokens); !fits.ok()) {
     return fits;
   }
   executor_.Run(model_.encoder(), inputs);
+  Pool(plan, result);
   return absl::OkStatus();
+}
+
+void CpuRunner::Pool(const StepPlan& plan, StepResult* result) {
+  const StateRows rows = StateRowsOf(plan, model_.spec().eos_tokens);
+  const kernels::Activations& output = model_.encoder_output();
+  std::vector<float> states(rows.ranges.size() * output.width);
+  pool_.ParallelFor(static_cast<int64_t>(rows.ranges.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const kernels::TokenRange range = rows.ranges[row];
+      float* const state = states.data() + row * output.width;
+      for (int64_t token = range.begin; token < range.end; ++token) {
+        const float* const in = static_cast<const float*>(output.data) + token * output.stride;
+        for (int64_t i = 0; i < output.width; ++i) state[i] += in[i];
+      }
+      for (int64_t i = 0; i < output.width; ++i) state[i] /= range.end - range.begin;
+    }
+  });
+  result->states = Share(states, output.width, rows.counts);
+}
+
+void CpuRunner::Score(const StepPlan& plan, RowRange range, StepResult* result) {
+  const ScoredTokens scored = ScoredTokensOf(plan, range);
+  std::vector<float> logprobs(scored.targets.size());
+  const size_t most = model_.options().max_rows;
+  for (size_t first = 0; first < logprobs.size(); first += most) {
+    kernels::DecoderInputs inputs;
+    inputs.num_rows = static_cast<int32_t>(std::min(most, logprobs.size() - first));
+    inputs.num_tokens = inputs.num_rows;
+    inputs.query_offsets = scored.offsets.data() + first;
+    executor_.Run(model_.head(), inputs);
+    pool_.ParallelFor(inputs.num_rows, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        const absl::Span<const float> scores = Logits(row);
+        logprobs[first + row] = Summarize(scores).LogProb(scores[scored.targets[first + row]]);
+      }
+    });
+  }
+  for (std::vector<float>& share : Share(logprobs, 1, scored.counts)) {
+    result->target_logprobs.push_back(std::move(share));
+  }
 }
 
 void CpuRunner::RunDecoder(const StepPlan& plan, RowRange range) {
@@ -118,13 +161,14 @@ absl::Status CpuRunner::Decode(const StepPlan& whole_plan, StepResult* result) {
         const SourceView& source = plan.sources[row.source];
         if (row.params->beam_search()) {
           continuations_[i] = ContinueRow(row, source, Logits(i));
-        } else {
+        } else if (row.targets.empty()) {
           result->rows[range.begin + i] = ChooseRow(row, source, Logits(i));
         }
       }
     };
     pool_.ParallelFor(static_cast<int64_t>(rows.size()), 1, choose);
     ChooseBeams(rows, result);
+    Score(plan, range, result);
   }
   for (size_t i = 0; i < plan.rows.size(); ++i) {
     last_tokens_[plan.rows[i].slot] = result->rows[i].token;
@@ -137,7 +181,7 @@ absl::StatusOr<Ticket> CpuRunner::Launch(const StepPlan& plan) {
   StepResult result;
   result.id = plan.id;
   if (!plan.encode.empty()) {
-    if (absl::Status status = Encode(plan); !status.ok()) return status;
+    if (absl::Status status = Encode(plan, &result); !status.ok()) return status;
     result.encode_time = Clock::now() - start;
   }
   if (absl::Status status = Decode(plan, &result); !status.ok()) return status;

@@ -27,7 +27,9 @@ class CpuRunner final : public Runner {
   bool encodes_beside_rows() const override { return false; }
 
  private:
-  absl::Status Encode(const StepPlan& plan);
+  absl::Status Encode(const StepPlan& plan, StepResult* result);
+  // The encoder's states that plan.encode asks for.
+  void Pool(const StepPlan& plan, StepResult* result);
   absl::Status Decode(const StepPlan& plan, StepResult* result);
   void RunDecoder(const StepPlan& plan, RowRange range);
   // A search whose rows' pasts do not fit into one run together: feeds each row alone all of its
@@ -43,6 +45,8 @@ class CpuRunner final : public Runner {
                                            absl::Span<float> logits) const;
   // Chooses among the continuations of the searches that are in `rows`, the rows of a run.
   void ChooseBeams(absl::Span<const RowPlan> rows, StepResult* result);
+  // Scores the targets of the rows that were just run. Overwrites the logits.
+  void Score(const StepPlan& plan, RowRange range, StepResult* result);
 
   const Model& model_;
   kernels::cpu::ThreadPool pool_;

@@ -17,7 +17,8 @@ CudaEncoder::CudaEncoder(kernels::cuda::Device* device, const Model* model)
       device_(device->OpenAside()),
       executor_(device_.get()),
       inputs_(model->options().block_size),
-      device_inputs_(device_.get(), InputBytes(model->options()), /*runs=*/1) {
+      device_inputs_(device_.get(), InputBytes(model->options()), /*runs=*/2),
+      states_(device_.get(), model, &device_inputs_) {
   if (device_->ok()) executor_.Prepare(model->encoder());
 }
 
@@ -34,6 +35,7 @@ absl::Status CudaEncoder::Launch(const StepPlan& plan, cudaEvent_t begin, cudaEv
   device_->Check(cudaStreamWaitEvent(device_->stream(), begin), "waiting for a step's begin");
   device_inputs_.BeginStep();
   executor_.Run(model_.encoder(), device_inputs_.Send(inputs));
+  states_.Pool(plan);
   device_->Check(cudaEventRecord(encoded, device_->stream()), "recording an event");
   return absl::OkStatus();
 }

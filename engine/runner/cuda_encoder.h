@@ -3,11 +3,13 @@
 
 #include <cuda_runtime.h>
 
+#include <cstdint>
 #include <memory>
 
 #include "absl/status/status.h"
 #include "engine/model/model.h"
 #include "engine/runner/device_inputs.h"
+#include "engine/runner/device_results.h"
 #include "engine/runner/step_inputs.h"
 #include "engine/types/batch.h"
 #include "kernels/cuda/device.h"
@@ -27,10 +29,14 @@ class CudaEncoder {
   // See kernels::cuda::Executor.
   void set_measuring(bool measuring) { executor_.set_measuring(measuring); }
 
+  // Step `step` follows, whether it encodes or not.
+  void BeginStep(uint64_t step) { states_.BeginStep(step); }
   // Encodes plan.encode once `begin` has happened, and records `encoded` behind it. Before the next
   // but one is launched, this one must have ended. INTERNAL for more tokens than there are buffers
   // for: then nothing is launched.
   absl::Status Launch(const StepPlan& plan, cudaEvent_t begin, cudaEvent_t encoded);
+  // The states that step `step` was asked for. It must have ended.
+  void TakeStates(uint64_t step, StepResult* result) const { states_.Take(step, result); }
 
  private:
   const Model& model_;
@@ -38,6 +44,7 @@ class CudaEncoder {
   kernels::cuda::Executor executor_;
   StepInputs inputs_;
   DeviceInputs device_inputs_;
+  DeviceStates states_;
 };
 
 }  // namespace transept

@@ -67,6 +67,7 @@ CudaRunner::CudaRunner(kernels::cuda::Device* device, const Model* model,
       inputs_(model->options().block_size),
       device_inputs_(device, InputBytes(model->options(), limits), /*runs=*/4),
       encoder_(device, model),
+      scores_(device, model, &executor_, &device_inputs_),
       token_sets_(device, model->options().max_rows, model->logits().width),
       row_rules_(device, model->options().max_rows, limits.max_source_tokens),
       // A row's last token is appended too, though nothing will be fed it.
@@ -98,6 +99,7 @@ absl::StatusOr<std::unique_ptr<CudaRunner>> CudaRunner::Create(kernels::cuda::De
   std::unique_ptr<CudaRunner> runner(new CudaRunner(device, model, limits));
   if (!device->ok()) return runner->status();
   runner->executor_.Prepare(model->decoder());
+  runner->executor_.Prepare(model->head());
   runner->executor_.set_measuring(true);
   runner->encoder_.set_measuring(true);
   absl::Status status = runner->RecordGraphs();
@@ -161,20 +163,22 @@ absl::Status CudaRunner::WarmUp() {
     for (int32_t left = length; left > 0; left -= limits_.max_source_tokens) {
       const int32_t part = std::min(left, limits_.max_source_tokens);
       const auto spare = absl::MakeConstSpan(blocks).first(BlocksFor(part, block_size));
-      plan.encode.push_back({absl::MakeConstSpan(tokens).first(part), spare});
+      plan.encode.push_back({absl::MakeConstSpan(tokens).first(part), spare, Pooling::kMean});
       plan.sources.push_back({spare, part});
     }
     const int32_t prefix = std::min({length, limits_.max_target_tokens, kLongestWarmPrefix});
     RowPlan& row = plan.rows.emplace_back();
-    row.tokens = row.history = absl::MakeConstSpan(tokens).first(prefix);
+    row.tokens = row.targets = row.history = absl::MakeConstSpan(tokens).first(prefix);
     row.blocks = absl::MakeConstSpan(blocks).first(BlocksFor(prefix, block_size));
     row.params = &params;
     // One after the other: each is measured alone.
     InFlight& step = steps_[0];
     device_.Check(cudaEventRecord(step.begin, device_.stream()), "recording an event");
+    encoder_.BeginStep(0);
     absl::Status outcome = encoder_.Launch(plan, step.begin, step.encoded);
     device_.Check(cudaEventSynchronize(step.encoded), "the first encoding of its kind");
     device_inputs_.BeginStep();
+    scores_.BeginStep(0);
     if (outcome.ok()) outcome = Decode(plan, &step);
     device_.Check(cudaStreamSynchronize(device_.stream()), "the first step of its kind");
     if (!outcome.ok()) return outcome;
@@ -244,8 +248,9 @@ absl::Status CudaRunner::Decode(const StepPlan& plan, InFlight* step) {
                                               model_.options().max_decoder_tokens));
     }
     const auto rows = absl::MakeConstSpan(plan.rows).subspan(range.begin, range.end - range.begin);
-    const bool one_token_each = std::all_of(
-        rows.begin(), rows.end(), [](const RowPlan& row) { return row.tokens.size() <= 1; });
+    const bool one_token_each = std::all_of(rows.begin(), rows.end(), [](const RowPlan& row) {
+      return row.tokens.size() <= 1 && row.targets.empty();
+    });
     const bool beams = std::any_of(rows.begin(), rows.end(),
                                    [](const RowPlan& row) { return row.params->beam_search(); });
     const auto graph = graphs_[beams].lower_bound(rows.size());
@@ -260,6 +265,7 @@ absl::Status CudaRunner::Decode(const StepPlan& plan, InFlight* step) {
       RunDecoder(device_inputs_.Send(inputs_.decoder(), SendRows(plan, range)), beams);
     }
     step->choices.Fetch(device_rows_.choices(), absl::MakeConstSpan(rows_).first(rows.size()));
+    scores_.Score(plan, range);
   }
   return absl::OkStatus();
 }
@@ -276,6 +282,8 @@ absl::StatusOr<Ticket> CudaRunner::Launch(const StepPlan& plan) {
   step.encodes = !plan.encode.empty();
   step.choices.Clear();
   device_inputs_.BeginStep();
+  encoder_.BeginStep(launched_);
+  scores_.BeginStep(launched_);
   token_sets_.BeginStep();
   row_rules_.BeginStep();
   device_.Check(cudaEventRecord(step.begin, device_.stream()), "recording an event");
@@ -303,13 +311,15 @@ absl::StatusOr<StepResult> CudaRunner::Collect(Ticket ticket) {
   if (collected_ == launched_ || step.id != ticket.step) {
     return absl::InternalError(absl::StrCat("step ", ticket.step, " is not the next to collect"));
   }
-  ++collected_;
+  const uint64_t index = collected_++;
   device_.Check(cudaEventSynchronize(step.end), "a decoder step");
   if (!device_.ok()) return status();
 
   StepResult result;
   result.id = step.id;
   step.choices.Report(&result);
+  encoder_.TakeStates(index, &result);
+  scores_.Take(index, &result);
   if (step.encodes) result.encode_time = TimeBetween(step.begin, step.encoded);
   result.step_time = TimeBetween(step.begin, step.end);
   return result;

@@ -9,6 +9,7 @@
 #include "engine/model/model.h"
 #include "engine/runner/cuda_encoder.h"
 #include "engine/runner/device_inputs.h"
+#include "engine/runner/device_results.h"
 #include "engine/runner/device_rows.h"
 #include "engine/runner/row_rules.h"
 #include "engine/runner/runner.h"
@@ -83,6 +84,7 @@ class CudaRunner final : public Runner {
   std::vector<kernels::cuda::RowChoice> rows_;
   DeviceInputs device_inputs_;
   CudaEncoder encoder_;
+  DeviceScores scores_;
   // By the number of rows: [0] for steps without beam search, [1] for those with.
   std::map<size_t, kernels::cuda::Graph> graphs_[2];
 

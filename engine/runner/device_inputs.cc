@@ -79,4 +79,18 @@ DeviceDecoderInputs DeviceInputs::Send(const kernels::DecoderInputs& host,
   return sent;
 }
 
+DeviceScoredTokens DeviceInputs::Send(const ScoredTokens& host) {
+  DeviceScoredTokens sent;
+  sent.offsets = Put(host.offsets.data(), host.offsets.size());
+  sent.targets = Put(host.targets.data(), host.targets.size());
+  Copy();
+  return sent;
+}
+
+const kernels::TokenRange* DeviceInputs::Send(absl::Span<const kernels::TokenRange> host) {
+  const kernels::TokenRange* const sent = Put(host.data(), host.size());
+  Copy();
+  return sent;
+}
+
 }  // namespace transept

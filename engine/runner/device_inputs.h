@@ -6,6 +6,7 @@
 
 #include "absl/types/span.h"
 #include "engine/runner/step_inputs.h"
+#include "engine/runner/token_results.h"
 #include "kernels/cuda/choice.h"
 #include "kernels/cuda/device.h"
 #include "kernels/inputs.h"
@@ -17,6 +18,12 @@ struct DeviceDecoderInputs {
   kernels::DecoderInputs inputs;
   int32_t* token_ids = nullptr;  // inputs.token_ids: negative ones are not known yet
   const kernels::cuda::RowChoice* rows = nullptr;  // [num_rows]
+};
+
+// The same of ScoredTokens.
+struct DeviceScoredTokens {
+  const int32_t* offsets = nullptr;
+  const int32_t* targets = nullptr;
 };
 
 // Packs arrays into pinned host memory and sends them as one copy on the device's stream. Equal
@@ -40,6 +47,8 @@ class DeviceInputs {
   kernels::EncoderInputs Send(const kernels::EncoderInputs& host);
   DeviceDecoderInputs Send(const kernels::DecoderInputs& host,
                            absl::Span<const kernels::cuda::RowChoice> rows);
+  DeviceScoredTokens Send(const ScoredTokens& host);
+  const kernels::TokenRange* Send(absl::Span<const kernels::TokenRange> host);
 
  private:
   template <typename T>

@@ -66,6 +66,34 @@ void TakeBeams(Sequence* sequence, absl::Span<const BeamCandidate> candidates) {
   for (Row& row : rows) row.history.swap(row.next_history);
 }
 
+// Check, of a request that is scored.
+absl::Status CheckTargets(const Request& request, const SchedulerOptions& options,
+                          int32_t num_blocks) {
+  if (request.rows() > options.max_rows) {
+    return FieldError("targets", absl::StrCat(request.rows(), " targets; at most ",
+                                              options.max_rows, ", the rows of a step"));
+  }
+  const int32_t positions = options.max_target_positions;
+  int64_t blocks = BlocksFor(request.source.size(), options.block_size);
+  int64_t tokens = 0;
+  for (int32_t i = 0; i < request.rows(); ++i) {
+    const auto size = static_cast<int64_t>(request.targets[i].size());
+    const std::string field = absl::StrCat("targets[", i, "]");
+    if (size == 0) return FieldError(field, "is empty");
+    if (positions > 0 && size > positions) {
+      return FieldError(
+          field, absl::StrCat(size, " tokens; the model has ", positions, " target positions"));
+    }
+    tokens += size;
+    blocks += BlocksFor(size, options.block_size);
+  }
+  if (blocks <= num_blocks) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the request needs ", blocks, " K/V blocks of ", options.block_size,
+                   " positions (a source of ", request.source.size(), " tokens, ", request.rows(),
+                   " targets of ", tokens, " together), but there are only ", num_blocks));
+}
+
 }  // namespace
 
 Scheduler::Scheduler(const SchedulerOptions& options, BlockPool* pool, SourceCache* sources,
@@ -76,10 +104,12 @@ Scheduler::Scheduler(const SchedulerOptions& options, BlockPool* pool, SourceCac
 
 absl::Status Scheduler::Check(const Request& request) const {
   const int64_t source = request.source.size();
+  if (source == 0) return FieldError("source", "is empty");
+  if (request.pooling) return absl::OkStatus();
+  if (request.scores()) return CheckTargets(request, options_, pool_->num_blocks());
   const int64_t prefix = request.target_prefix.size();
   const int32_t rows = request.params.rows();
   const int32_t new_tokens = MaxNewTokens(request, options_.max_target_positions);
-  if (source == 0) return FieldError("source", "is empty");
   const bool searches = request.params.beam_search();
   if (rows < 1 || rows > options_.max_rows) {
     return FieldError(
@@ -124,10 +154,13 @@ absl::Status Scheduler::Add(RequestId id, Request request, TimePoint now) {
   const Request& kept = sequence->request;
   sequence->key = MakeAdmissionKey(now, kept.priority, options_.priority_interval, id);
   sequence->arrival = now;
-  for (int32_t i = 0; i < kept.params.rows(); ++i) {
+  for (int32_t i = 0; i < kept.rows(); ++i) {
     Row& row = sequence->rows.emplace_back(pool_, StoppingRules(&kept.params, tokenizer_));
+    if (kept.scores()) row.target = kept.targets[i];
+    const absl::Span<const TokenId> prompt =
+        kept.scores() ? row.target.first(row.target.size() - 1) : kept.target_prefix;
     row.history.push_back(kept.decoder_start.value_or(options_.decoder_start_token));
-    row.history.insert(row.history.end(), kept.target_prefix.begin(), kept.target_prefix.end());
+    row.history.insert(row.history.end(), prompt.begin(), prompt.end());
   }
   if (kept.params.beam_search()) sequence->search.emplace(&kept.params);
   if (kept.deadline) deadlines_.emplace(*kept.deadline, id);
@@ -161,7 +194,9 @@ void Scheduler::Update(const StepResult& result, TimePoint now) {
   if (in_flight_.empty() || in_flight_.front().id != result.id) return;
   const InFlight step = std::move(in_flight_.front());
   in_flight_.pop_front();
-  Require(step.rows.size() == result.rows.size() && step.searches.size() == result.beams.size(),
+  Require(step.rows.size() == result.rows.size() && step.searches.size() == result.beams.size() &&
+              step.scored.size() == result.target_logprobs.size() &&
+              step.states.size() == result.states.size(),
           "a step's result has not the rows of its plan");
 
   counters_.encode_ms += Milliseconds(result.encode_time);
@@ -173,7 +208,7 @@ void Scheduler::Update(const StepResult& result, TimePoint now) {
   for (size_t i = 0; i < step.rows.size(); ++i) {
     const auto [id, row] = step.rows[i];
     Sequence* const sequence = Find(id);
-    if (sequence == nullptr || sequence->search) continue;
+    if (sequence == nullptr || sequence->search || sequence->request.scores()) continue;
     TakeToken(sequence, row, result.rows[i]);
     if (sequence->live_rows() == 0) End(sequence, MakeResult(sequence, now));
   }
@@ -193,6 +228,31 @@ void Scheduler::Update(const StepResult& result, TimePoint now) {
       deliveries_.push_back({sequence->id, TokenDelta{output, settled}});
     }
   }
+  for (size_t i = 0; i < step.scored.size(); ++i) {
+    const auto [id, row] = step.scored[i];
+    Sequence* const sequence = Find(id);
+    if (sequence == nullptr) continue;
+    TakeScores(sequence, row, result.target_logprobs[i]);
+    if (sequence->live_rows() == 0) End(sequence, MakeResult(sequence, now));
+  }
+  for (size_t i = 0; i < step.states.size(); ++i) {
+    Sequence* const sequence = Find(step.states[i]);
+    if (sequence == nullptr) continue;
+    Result encoding = MakeResult(sequence, now);
+    encoding.states = result.states[i];
+    End(sequence, std::move(encoding));
+  }
+}
+
+void Scheduler::TakeScores(Sequence* sequence, int32_t index, absl::Span<const float> logprobs) {
+  Row& row = sequence->rows[index];
+  --row.in_flight;
+  for (size_t i = 0; i < logprobs.size(); ++i) {
+    row.score += logprobs[i];
+    row.generated.push_back({row.target[i], logprobs[i], {}});
+  }
+  row.finish_reason = FinishReason::kLength;
+  Withdraw(&row);
 }
 
 void Scheduler::TakeToken(Sequence* sequence, int32_t index, const GeneratedToken& token) {

@@ -16,6 +16,7 @@
 #include "engine/cache/block_pool.h"
 #include "engine/cache/source_cache.h"
 #include "engine/schedule/delivery.h"
+#include "engine/schedule/in_flight.h"
 #include "engine/schedule/scheduler_options.h"
 #include "engine/schedule/sequence.h"
 #include "engine/text/tokenizer.h"
@@ -45,9 +46,9 @@ class Scheduler {
             const Tokenizer* tokenizer);
 
   // Whether `request` could ever run: INVALID_ARGUMENT (FieldError) for an empty source, more rows
-  // than a step takes, or a prefix that leaves no position to generate at; RESOURCE_EXHAUSTED, with
-  // the sizes, when the request at its longest would not fit into the whole pool. Looks at nothing
-  // that changes: any thread may ask.
+  // than a step takes, a prefix that leaves no position to generate at, or a target longer than the
+  // model's positions; RESOURCE_EXHAUSTED, with the sizes, when the request at its longest would
+  // not fit into the whole pool. Looks at nothing that changes: any thread may ask.
   absl::Status Check(const Request& request) const;
 
   // Queues a request under a new id. Errors are those of Check, and leave nothing behind. How many
@@ -99,13 +100,6 @@ class Scheduler {
  private:
   class TokenBudget;
   struct Step;
-  // A planned step whose result is still to come.
-  struct InFlight {
-    uint64_t id = 0;
-    std::vector<std::pair<RequestId, int32_t>> rows;  // as in StepPlan::rows
-    std::vector<RequestId> searches;                  // as in StepResult::beams
-    std::vector<RequestId> encoded;
-  };
 
   // The parts of Schedule, in its order.
   void EndDue(TimePoint now);
@@ -125,6 +119,7 @@ class Scheduler {
 
   Sequence* Find(RequestId id) const;
   void TakeToken(Sequence* sequence, int32_t index, const GeneratedToken& token);
+  void TakeScores(Sequence* sequence, int32_t index, absl::Span<const float> logprobs);
   void Withdraw(Row* row);  // from the batch: gives back its slot and blocks
   void End(Sequence* sequence, absl::StatusOr<Result> result);
 

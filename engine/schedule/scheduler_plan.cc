@@ -11,9 +11,9 @@ namespace {
 
 // How many rows will need a block more than their next step does.
 int32_t GrowingRows(const Sequence& sequence, int32_t block_size) {
-  const int32_t most = BlocksFor(sequence.max_length(), block_size);
   const auto grows = [&](const Row& row) {
-    return !row.ended() && BlocksFor(row.next_length(), block_size) < most;
+    return !row.ended() && BlocksFor(row.next_length(), block_size) <
+                               BlocksFor(sequence.max_length(row), block_size);
   };
   return static_cast<int32_t>(std::count_if(sequence.rows.begin(), sequence.rows.end(), grows));
 }
@@ -116,7 +116,7 @@ void Scheduler::Preempt(Sequence* sequence) {
 
 // Chooses the rows that are fed in this step; all of a search or none.
 void Scheduler::Feed(Sequence* sequence, TokenBudget* budget) {
-  const bool being_written = sequence->source.written_in() == next_step_;
+  const bool being_written = sequence->source && sequence->source.written_in() == next_step_;
   if (options_.encode_beside_rows && being_written) return;
   const size_t group = sequence->search ? sequence->rows.size() : 1;
   for (size_t i = 0; i < sequence->rows.size(); i += group) {
@@ -139,19 +139,21 @@ void Scheduler::Admit(TimePoint now, TokenBudget* budget, Step* step) {
     }
     if (!CanAdmit(*next, *budget)) return;
     Start(next, now);
-    if (!next->source.written()) EncodeSource(next, budget, step);
+    if (next->request.pooling || !next->source.written()) EncodeSource(next, budget, step);
     Feed(next, budget);
   }
 }
 
 bool Scheduler::CanAdmit(const Sequence& sequence, const TokenBudget& budget) const {
-  // A preempted row whose last token is still on the device has to wait for it.
+  // What was preempted while its last result is still on the device has to wait for that.
+  if (sequence.awaits_states) return false;
   for (const Row& row : sequence.rows) {
     if (!row.ended() && row.in_flight > 0) return false;
   }
   if (sequence.live_rows() > static_cast<int32_t>(free_slots_.size())) return false;
   const bool written =
-      sequence.source ? sequence.source.written() : sources_->IsWritten(sequence.request.source);
+      !sequence.request.pooling &&
+      (sequence.source ? sequence.source.written() : sources_->IsWritten(sequence.request.source));
   if (!written && !budget.CanTake(static_cast<int64_t>(sequence.request.source.size()))) {
     return false;
   }
@@ -161,6 +163,7 @@ bool Scheduler::CanAdmit(const Sequence& sequence, const TokenBudget& budget) co
 // Whether there are blocks for the source and the rows as they are, and one for each row that can
 // still grow, here and in what runs already.
 bool Scheduler::BlocksFit(const Sequence& sequence) const {
+  if (sequence.request.pooling) return true;
   int32_t blocks = sequence.source ? 0 : sources_->BlocksToAcquire(sequence.request.source);
   for (const Row& row : sequence.rows) {
     if (!row.ended()) blocks += BlocksFor(row.next_length(), options_.block_size);
@@ -176,7 +179,10 @@ bool Scheduler::BlocksFit(const Sequence& sequence) const {
 
 // Moves a waiting request into the batch. REQUIRES: CanAdmit.
 void Scheduler::Start(Sequence* sequence, TimePoint now) {
-  if (!sequence->source) sequence->source = sources_->Acquire(sequence->request.source);
+  const bool reads_source = !sequence->request.pooling;
+  if (reads_source && !sequence->source) {
+    sequence->source = sources_->Acquire(sequence->request.source);
+  }
   for (Row& row : sequence->rows) {
     if (row.ended()) continue;
     const int32_t blocks = BlocksFor(row.next_length(), options_.block_size);
@@ -187,7 +193,7 @@ void Scheduler::Start(Sequence* sequence, TimePoint now) {
   }
   if (!sequence->admitted) {
     sequence->admitted = now;
-    if (sequence->source.written()) ++counters_.sources_reused;
+    if (reads_source && sequence->source.written()) ++counters_.sources_reused;
   }
   waiting_.erase(sequence->key);
   running_.emplace(sequence->key, sequence);
@@ -195,13 +201,22 @@ void Scheduler::Start(Sequence* sequence, TimePoint now) {
 }
 
 void Scheduler::EncodeSource(Sequence* sequence, TokenBudget* budget, Step* step) {
-  SourceRef& source = sequence->source;
-  budget->Take(source.length());
-  step->plan.encode.push_back({source.tokens(), source.blocks()});
+  const Request& request = sequence->request;
+  const auto length = static_cast<int64_t>(request.source.size());
+  budget->Take(length);
   step->record.encoded.push_back(sequence->id);
-  source.MarkWritten(next_step_);
   sequence->encoded = true;
-  counters_.source_tokens_encoded += source.length();
+  counters_.source_tokens_encoded += length;
+  EncodeItem& item = step->plan.encode.emplace_back();
+  item.source = request.source;
+  item.pooling = request.pooling;
+  if (request.pooling) {
+    step->record.states.push_back(sequence->id);
+    sequence->awaits_states = true;
+  } else {
+    item.cross_blocks = sequence->source.blocks();
+    sequence->source.MarkWritten(next_step_);
+  }
 }
 
 void Scheduler::PlanRows(Sequence* sequence, Step* step) {
@@ -217,6 +232,10 @@ void Scheduler::PlanRows(Sequence* sequence, Step* step) {
     plan.source = source;
     if (row.in_flight == 0) plan.tokens = history.subspan(row.computed);
     if (sequence->search) plan.beam_score = sequence->search->beams()[index].score;
+    if (!row.target.empty()) {
+      plan.targets = row.target;
+      step->record.scored.emplace_back(sequence->id, index);
+    }
     plan.first_position = row.computed;
     plan.blocks = row.blocks.blocks();
     plan.params = &sequence->request.params;

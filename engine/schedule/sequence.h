@@ -51,6 +51,9 @@ struct Row {
 
   std::vector<TokenId> history;       // decoder start, prefix, generated
   std::vector<TokenId> next_history;  // scratch, for beams that change places
+  // Of a row that is scored, which is fed once: the decoder start and all of `target` but the last
+  // token are its history. Empty: the row generates.
+  absl::Span<const TokenId> target;
 
   // Not of a beam.
   std::vector<GeneratedToken> generated;  // without the final EOS
@@ -73,24 +76,28 @@ struct Sequence {
   Sequence(RequestId id, Request request) : id(id), request(std::move(request)) {}
 
   int32_t prompt_length() const { return 1 + static_cast<int32_t>(request.target_prefix.size()); }
-  // Positions that a row is fed at most: all but its last token.
-  int32_t max_length() const { return prompt_length() + request.params.max_new_tokens - 1; }
+  // Positions that `row` is fed at most: all but its last token.
+  int32_t max_length(const Row& row) const {
+    if (!row.target.empty()) return static_cast<int32_t>(row.target.size());
+    return prompt_length() + request.params.max_new_tokens - 1;
+  }
   int32_t live_rows() const;
   // Whether `row` generates its last token in a step that is planned already.
-  bool AwaitsLast(const Row& row) const { return row.next_length() > max_length(); }
+  bool AwaitsLast(const Row& row) const { return row.next_length() > max_length(row); }
 
   const RequestId id;
   const Request request;  // rows and plans point into it
   AdmissionKey key;
   TimePoint arrival;
 
-  std::vector<Row> rows;             // [params.rows()], ended ones included
+  std::vector<Row> rows;             // [request.rows()], ended ones included
   std::optional<BeamSearch> search;  // of which the rows are the beams, in order
   SourceRef source;      // from admission on, through preemption, unless pressure takes it
   bool running = false;  // else waiting
 
   std::optional<TimePoint> admitted;  // the first time
   bool encoded = false;               // the encoder ran for it
+  bool awaits_states = false;         // in a step that is planned already
   Duration encode_time{};
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "absl/types/span.h"
@@ -15,10 +16,12 @@ namespace transept {
 using BlockId = int32_t;
 
 // A source to encode in this step; its cross K/V goes to `cross_blocks` through the cross slot
-// mapping, and is there for the rows of this step too unless the runner encodes beside them.
+// mapping, and is there for the rows of this step too unless the runner encodes beside them. Or it
+// goes nowhere, where there are no blocks: then the states are wanted instead.
 struct EncodeItem {
   absl::Span<const TokenId> source;
-  absl::Span<const BlockId> cross_blocks;  // ceil(source.size() / block_size)
+  absl::Span<const BlockId> cross_blocks;         // ceil(source.size() / block_size)
+  std::optional<Pooling> pooling = std::nullopt;  // set where there are no blocks
 };
 
 // A request's source, and the cross pages that its rows read. Encoded in this step or an earlier
@@ -47,6 +50,9 @@ struct RowPlan {
   // All target tokens known to the scheduler: decoder start, prefix, generated. A pending token is
   // not in it; of a beam with one, what is here beyond the prompt may be another's past by now.
   absl::Span<const TokenId> history;
+  // To be scored: the token that should follow each of `tokens`. If there are any, the row chooses
+  // none, and its `params` are not used.
+  absl::Span<const TokenId> targets = {};
   // Decoder start and prefix: history[prompt_length] is the first generated token.
   int32_t prompt_length = 1;
   // For beam search, where all num_beams rows of a request are in the step, adjacent, in order, and
@@ -85,8 +91,12 @@ struct StepResult {
   uint64_t id = 0;
   std::vector<GeneratedToken> rows;
   std::vector<std::vector<BeamCandidate>> beams = {};  // one for each request in beam search
-  Duration encode_time{};                              // until all was encoded, or zero
-  Duration step_time{};                                // the whole step
+  // Of each row with targets, in order: their log-probabilities.
+  std::vector<std::vector<float>> target_logprobs = {};
+  // Of each EncodeItem with a pooling, in order: [1 or source tokens, d_model].
+  std::vector<std::vector<float>> states = {};
+  Duration encode_time{};  // until all was encoded, or zero
+  Duration step_time{};    // the whole step
 };
 
 }  // namespace transept

@@ -31,7 +31,8 @@ struct GeneratedToken {
 
 // A finished output: `tokens` without decoder start, prefix, final EOS and padding. `score` is the
 // sum of the log-probabilities of all chosen tokens, the EOS included; in beam search it is divided
-// by their number to the power of the length penalty.
+// by their number to the power of the length penalty. Or a target that was scored: all of its
+// tokens, and the sum.
 struct Hypothesis {
   std::vector<GeneratedToken> tokens;
   float score = 0.0f;
@@ -47,7 +48,9 @@ struct RequestTimings {
 };
 
 struct Result {
-  std::vector<Hypothesis> hypotheses;  // best first (sampling: in row order)
+  // Best first (sampling: in row order), or Request::targets, scored, in their order.
+  std::vector<Hypothesis> hypotheses;
+  std::vector<float> states;  // Encode: [1 or source tokens, d_model]
   int32_t source_tokens = 0;
   bool encoder_reused = false;
   RequestTimings timings;

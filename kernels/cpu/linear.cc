@@ -239,6 +239,7 @@ void Run(const ProjectCrossKvOp& op, const Step& step, Resources& resources) {
     Run(project, step, resources);
     resources.pool.ParallelFor(step.num_tokens, 16, [&](int64_t begin, int64_t end) {
       for (int64_t t = begin; t < end; ++t) {
+        if (slots[t] < 0) continue;
         WriteSlot(cache, slots[t], RowOf(op.scratch, t), RowOf(op.scratch, t) + width);
       }
     });

@@ -120,6 +120,7 @@ void Run(const ProjectCrossKvOp& op, const Step& step) {
         for (int64_t i = 0; i < cache.head_size; ++i, ++feature) {
           const float bias = op.bias.data ? op.bias.data[feature] : 0;
           for (int64_t t = 0; t < step.num_tokens; ++t) {
+            if (slots[t] < 0) continue;
             StoreElement(pages, cache.dtype, SlotOffset(cache, slots[t], head) + i,
                          Dot(op.weight, feature, RowOf(op.in, t)) + bias);
           }

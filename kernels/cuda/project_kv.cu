@@ -31,6 +31,7 @@ __global__ void __launch_bounds__(kThreads)
   LetSuccessorStart();
   WaitForPredecessor();
   const int64_t slot = slots[blockIdx.x];
+  if (slot < 0) return;
   const int64_t block = slot / pages.block_size;
   const int64_t within = slot % pages.block_size;
   const int layer = blockIdx.y;

@@ -123,6 +123,20 @@ ChoicePlan PlanChoice(const TokenChoice& choice, Device& device) {
   return plan;
 }
 
+// Grid: rows.
+__global__ void __launch_bounds__(kSelectThreads) Score(const TokenScoring scoring) {
+  LetSuccessorStart();
+  WaitForPredecessor();
+  RowPart row;
+  row.scores =
+      static_cast<float*>(scoring.logits.data) + int64_t{blockIdx.x} * scoring.logits.stride;
+  row.begin = 0;
+  row.end = static_cast<int>(scoring.logits.width);
+  const Summary total = Summarize(row);
+  if (threadIdx.x > 0) return;
+  scoring.logprobs[blockIdx.x] = total.LogProb(row.scores[scoring.tokens[blockIdx.x]]);
+}
+
 }  // namespace
 
 void FeedTokens(const TokenFeed& feed, Device& device) {
@@ -138,6 +152,11 @@ void ChooseTokens(const TokenChoice& choice, Device& device) {
          {dim3(plan.splits, static_cast<unsigned>(choice.num_rows)), kSelectThreads}, Choose,
          Parameters{choice, plan});
   if (choice.continuations != nullptr) ChooseBeams(choice, plan, device);
+}
+
+void ScoreTokens(const TokenScoring& scoring, Device& device) {
+  Launch(device, "scoring tokens", {dim3(static_cast<unsigned>(scoring.num_rows)), kSelectThreads},
+         Score, scoring);
 }
 
 }  // namespace transept::kernels::cuda

@@ -65,4 +65,13 @@ struct TokenChoice {
 };
 void ChooseTokens(const TokenChoice& choice, Device& device);
 
+// For each row of float32 `logits`: the natural log-probability of a token of its own.
+struct TokenScoring {
+  Activations logits;
+  const int32_t* tokens = nullptr;  // [num_rows]
+  int64_t num_rows = 0;
+  float* logprobs = nullptr;  // [num_rows]
+};
+void ScoreTokens(const TokenScoring& scoring, Device& device);
+
 }  // namespace transept::kernels::cuda

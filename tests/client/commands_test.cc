@@ -70,6 +70,30 @@ class FakeTransept : public v1::Transept::Service {
     return grpc::Status::OK;
   }
 
+  // A target's score is its length; each byte of a source is a state.
+  grpc::Status Score(grpc::ServerContext*, const v1::ScoreRequest* request,
+                     v1::ScoreResponse* response) override {
+    ++calls;
+    score_request = *request;
+    if (request->source().text() == "bad") return BadRequest();
+    for (const v1::Input& target : request->targets()) {
+      response->add_scores()->set_score(-0.5f * static_cast<float>(target.text().size()));
+    }
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Encode(grpc::ServerContext*, const v1::EncodeRequest* request,
+                      v1::EncodeResponse* response) override {
+    ++calls;
+    encode_request = *request;
+    for (const char letter : request->source().text()) {
+      v1::Vector* state = response->add_states();
+      state->add_values(letter);
+      state->add_values(0.5f);
+    }
+    return grpc::Status::OK;
+  }
+
   grpc::Status ListModels(grpc::ServerContext*, const v1::ListModelsRequest*,
                           v1::ListModelsResponse* response) override {
     auto* model = response->add_models();
@@ -89,6 +113,9 @@ class FakeTransept : public v1::Transept::Service {
   std::atomic<int> calls = 0;
   std::atomic<int> failures = 0;
   bool fail_late = false;
+  // The last ones, of commands that make one call at a time.
+  v1::ScoreRequest score_request;
+  v1::EncodeRequest encode_request;
   grpc::Status failure{grpc::StatusCode::UNAVAILABLE, "loading"};
 
  private:
@@ -283,6 +310,40 @@ TEST_F(CommandsTest, ListsModelsAndTokenizes) {
   EXPECT_THAT(out_, StartsWith("{\"name\":\"demo\",\"family\":\"t5\","));
   EXPECT_EQ(RunCommand({"tokenize", "-"}, "ab\nc\n"), kOk);
   EXPECT_EQ(out_, "97 98\n99\n");
+}
+
+TEST_F(CommandsTest, Scores) {
+  EXPECT_EQ(RunCommand({"score", "--text", "a b", "--target", "xy", "--target", "xyz", "--model",
+                        "m", "--priority", "2", "--target-language", "de"}),
+            kOk);
+  EXPECT_EQ(out_, "-1\n-1.5\n");
+  EXPECT_EQ(service_.score_request.model(), "m");
+  EXPECT_EQ(service_.score_request.priority(), 2);
+  EXPECT_EQ(service_.score_request.target_language(), "de");
+  EXPECT_EQ(service_.score_request.source().text(), "a b");
+  EXPECT_EQ(RunCommand({"score", "--json", "--text", "a", "--target", "x"}), kOk);
+  EXPECT_THAT(out_, HasSubstr("\"score\":-0.5"));
+  // A source and its targets in a line; those of the command line are everybody's.
+  EXPECT_EQ(RunCommand({"score", "-", "--concurrency", "1"}, "a\txy\txyz\n\nbad\tx\nb\tx\n"),
+            kFailed);
+  EXPECT_EQ(out_, "-1\t-1.5\n\n\n-0.5\n");
+  EXPECT_EQ(RunCommand({"score", "-", "--concurrency", "1", "--target", "xxxx"}, "a\nb\tx\n"), kOk);
+  EXPECT_EQ(out_, "-2\n-0.5\t-2\n");
+  EXPECT_EQ(RunCommand({"score", "--text", "a"}), kUsage);
+  EXPECT_THAT(err_, HasSubstr("--target"));
+  EXPECT_EQ(RunCommand({"score", "--text", "a", "--target", "x", "--top-k", "3"}), kUsage);
+}
+
+TEST_F(CommandsTest, Encodes) {
+  EXPECT_EQ(RunCommand({"encode", "--text", "ab", "--pooling", "last", "--normalize"}), kOk);
+  EXPECT_EQ(out_, "97 0.5\n98 0.5\n");
+  EXPECT_EQ(service_.encode_request.pooling(), v1::POOLING_LAST);
+  EXPECT_TRUE(service_.encode_request.normalize());
+  EXPECT_EQ(RunCommand({"encode", "-", "--concurrency", "1"}, "a\n\nbc\n"), kOk);
+  EXPECT_EQ(out_, "97 0.5\n\n98 0.5\t99 0.5\n");
+  EXPECT_EQ(service_.encode_request.pooling(), v1::POOLING_UNSPECIFIED);
+  EXPECT_EQ(RunCommand({"encode", "--text", "a", "--pooling", "most"}), kUsage);
+  EXPECT_THAT(err_, HasSubstr("--pooling"));
 }
 
 TEST_F(CommandsTest, HealthIsYesOrNo) {

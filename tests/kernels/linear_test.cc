@@ -159,8 +159,8 @@ TEST_P(LinearTest, CrossKeysAndValuesLandInTheirSlots) {
     Weights weight(kLayers * width, kModel, dtype(), 1);
     const std::vector<float> bias = RandomFloats(kLayers * width, 2);
     Buffer in(kTokens, kModel, 3), scratch(kTokens, width, 4);
-    const std::vector<int64_t> slots = {3,  4,  5,  6,  7,  64, 65, 66, 67, 68,
-                                        69, 70, 71, 72, 73, 74, 75, 76, 31};
+    const std::vector<int64_t> slots = {3,  4,  5,  6,  7,  64, 65, 66, 67, -1,
+                                        -1, 70, 71, 72, 73, 74, 75, 76, 31};
     EncoderInputs inputs = TokensOnly<EncoderInputs>(kTokens);
     inputs.cross_slots = slots.data();
     std::vector<Pages> expected, actual;

@@ -69,6 +69,16 @@ absl::StatusOr<RequestId> FakeEngine::Submit(Request request, std::shared_ptr<Re
 
 void FakeEngine::Echo(RequestId id) {
   const Request request = RequestOf(id);
+  if (request.scores()) return Finish(id, MakeResult(request.targets, FinishReason::kLength));
+  if (request.pooling) {
+    Result result = MakeResult({});
+    const size_t states = request.pooling == Pooling::kAll ? request.source.size() : 1;
+    for (size_t i = 0; i < states; ++i) {
+      result.states.insert(result.states.end(), {3.0f, 4.0f});
+      result.states.resize((i + 1) * spec_.d_model);
+    }
+    return Finish(id, std::move(result));
+  }
   std::vector<TokenId> tokens = request.source;
   if (!tokens.empty() && tokens.back() == kEos) tokens.pop_back();
   const std::vector<std::vector<TokenId>> all(request.params.num_sequences, tokens);

@@ -30,7 +30,8 @@ class FakeEngine final : public Engine {
   const ModelSpec& spec() const override { return spec_; }
   const EngineInfo& info() const override { return info_; }
 
-  // Requests are answered at once with their source, token by token, less the EOS.
+  // Requests are answered at once: with their source, token by token, less the EOS; with -0.5 for
+  // each token of their targets; with states of 3, 4, 0, 0, ...
   void AnswerByItself();
   // What Submit says from now on.
   void Refuse(absl::Status status);

@@ -150,7 +150,8 @@ TEST_F(LanguageTest, TokenizeMarksTheSource) {
   request.set_source_language("fra");
   v1::TokenizeResponse response;
   grpc::ClientContext context;
-  ASSERT_TRUE(stub_->Tokenize(&context, request, &response).ok());
+  const grpc::Status status = stub_->Tokenize(&context, request, &response);
+  ASSERT_TRUE(status.ok()) << status.error_message();
   EXPECT_THAT(response.tokens().ids(), ElementsAre(kFrench, kA, kEos));
 }
 

@@ -71,8 +71,14 @@ class RealEngineTest : public ::testing::Test {
       });
     }
     const v1::GenerateRequest request = RandomRequest(random);
-    const grpc::Status status =
-        (*random)() % 2 == 0 ? Unary(&context, request) : Stream(&context, request);
+    grpc::Status status;
+    switch ((*random)() % 6) {
+      case 0: status = Score(&context, request); break;
+      case 1: status = Encode(&context, request); break;
+      case 2:
+      case 3: status = Stream(&context, request); break;
+      default: status = Unary(&context, request);
+    }
     if (canceller.joinable()) canceller.join();
     if (status.ok()) {
       ++answered_;
@@ -85,6 +91,23 @@ class RealEngineTest : public ::testing::Test {
   grpc::Status Unary(grpc::ClientContext* context, const v1::GenerateRequest& request) {
     v1::GenerateResponse response;
     return stub_->Generate(context, request, &response);
+  }
+
+  // The source as its own target, and an empty one.
+  grpc::Status Score(grpc::ClientContext* context, const v1::GenerateRequest& generate) {
+    v1::ScoreRequest request;
+    *request.mutable_source() = generate.source();
+    *request.add_targets() = generate.source();
+    request.add_targets()->set_text("");
+    v1::ScoreResponse response;
+    return stub_->Score(context, request, &response);
+  }
+
+  grpc::Status Encode(grpc::ClientContext* context, const v1::GenerateRequest& generate) {
+    v1::EncodeRequest request;
+    *request.mutable_source() = generate.source();
+    v1::EncodeResponse response;
+    return stub_->Encode(context, request, &response);
   }
 
   grpc::Status Stream(grpc::ClientContext* context, const v1::GenerateRequest& request) {
@@ -100,6 +123,35 @@ class RealEngineTest : public ::testing::Test {
   std::unique_ptr<v1::Transept::Stub> stub_;
   std::atomic<int> answered_ = 0;
 };
+
+TEST_F(RealEngineTest, ScoresWhatItGeneratesAsItDidThen) {
+  v1::GenerateRequest generate;
+  generate.mutable_source()->set_text("the train leaves at half past nine");
+  generate.mutable_output()->set_tokens(true);
+  generate.mutable_output()->set_token_logprobs(true);
+  grpc::ClientContext generating, scoring;
+  v1::GenerateResponse generated;
+  ASSERT_TRUE(stub_->Generate(&generating, generate, &generated).ok());
+  const v1::Hypothesis& hypothesis = generated.hypotheses(0);
+  ASSERT_TRUE(hypothesis.has_eos());
+
+  v1::ScoreRequest score;
+  *score.mutable_source() = generate.source();
+  *score.add_targets()->mutable_tokens() = hypothesis.tokens();
+  score.mutable_targets(0)->mutable_tokens()->add_ids(hypothesis.eos().token());
+  score.add_targets()->set_text(hypothesis.text());
+  v1::ScoreResponse response;
+  ASSERT_TRUE(stub_->Score(&scoring, score, &response).ok());
+  EXPECT_TRUE(response.usage().encoder_reused());
+  for (const v1::TargetScore& target : response.scores()) {
+    EXPECT_NEAR(target.score(), hypothesis.score(), 1e-4);
+    ASSERT_EQ(target.token_logprobs_size(), hypothesis.tokens().ids_size() + 1);
+    for (int i = 0; i < hypothesis.tokens().ids_size(); ++i) {
+      EXPECT_NEAR(target.token_logprobs(i), hypothesis.token_logprobs(i), 1e-4);
+    }
+    EXPECT_NEAR(*target.token_logprobs().rbegin(), hypothesis.eos().logprob(), 1e-4);
+  }
+}
 
 TEST_F(RealEngineTest, ManyClientsWithRandomCancelsLeaveNoBlockInUse) {
   std::vector<std::thread> clients;

@@ -22,6 +22,7 @@ const char* FileName(DataType dtype) {
     case DataType::kFloat32: return "F32";
     case DataType::kBFloat16: return "BF16";
     case DataType::kFloat16: return "F16";
+    case DataType::kInt8: break;
   }
   return "";
 }

@@ -44,6 +44,14 @@ TEST(CrossSlotMappingTest, SourcesAreConcatenatedInBatchOrder) {
   EXPECT_THAT(slots, ElementsAre(12, 13, 14, 15, 4, 0, 1, 2));
 }
 
+TEST(CrossSlotMappingTest, SourcesWithoutBlocksGoNowhere) {
+  const std::vector<TokenId> source = {10, 11};
+  const std::vector<BlockId> blocks = {3};
+  std::vector<int64_t> slots;
+  AppendCrossSlots({{source, blocks}, {source, {}}, {source, blocks}}, 4, &slots);
+  EXPECT_THAT(slots, ElementsAre(12, 13, -1, -1, 12, 13));
+}
+
 TEST(CrossSlotMappingTest, IsEmptyWithoutSources) {
   std::vector<int64_t> slots;
   AppendCrossSlots({}, 16, &slots);

@@ -13,7 +13,7 @@
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/engine.h"
 #include "engine/text/tokenizer.h"
-#include "tests/engine/core/collecting_sink.h"
+#include "tests/support/collecting_sink.h"
 
 namespace transept {
 namespace {

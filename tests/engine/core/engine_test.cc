@@ -12,8 +12,8 @@
 
 #include "engine/checkpoint/random_tensors.h"
 #include "engine/types/errors.h"
-#include "tests/engine/core/collecting_sink.h"
 #include "tests/engine/core/tiny_engine.h"
+#include "tests/support/collecting_sink.h"
 
 namespace transept {
 namespace {

@@ -13,8 +13,8 @@
 
 #include "engine/checkpoint/random_tensors.h"
 #include "engine/types/errors.h"
-#include "tests/engine/core/collecting_sink.h"
 #include "tests/engine/core/tiny_engine.h"
+#include "tests/support/collecting_sink.h"
 #include "tests/support/fake_cuda.h"
 
 namespace transept {
@@ -180,6 +180,15 @@ std::vector<Request> MixedRequests() {
       request.params.length_decay = {.start_index = 2, .decay_factor = 1.1f};
     }
   }
+  // Among them some that are scored, of one token and of more than are scored at once, or encoded.
+  Request other;
+  other.source = {5, 6, 1};
+  for (const Pooling pooling : {Pooling::kMean, Pooling::kAll}) {
+    requests.insert(requests.begin() + 5, other)->pooling = pooling;
+  }
+  for (const size_t length : {1, 20}) {
+    requests.insert(requests.begin() + 4, other)->targets = {std::vector<TokenId>(length, 8), {7}};
+  }
   return requests;
 }
 
@@ -212,10 +221,18 @@ TEST_F(GpuSteps, CallOnlyWhatNeitherAllocatesNorWaits) {
   const auto engine = Create(GpuConfig());
   ASSERT_TRUE(engine.ok()) << engine.status();
   fake_cuda::ForgetCalls();
-  for (const auto& sink : SubmitAll(engine->get())) {
-    const auto result = sink->Wait();
+  const std::vector<Request> requests = MixedRequests();
+  const std::vector<std::shared_ptr<CollectingSink>> sinks = SubmitAll(engine->get());
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const auto result = sinks[i]->Wait();
     ASSERT_TRUE(result.ok()) << result.status();
-    EXPECT_EQ(result->hypotheses[0].tokens.size(), 30u);
+    if (requests[i].pooling) {
+      const size_t states = requests[i].pooling == Pooling::kAll ? 3 : 1;
+      EXPECT_EQ(result->states.size(), states * TinySpec().d_model);
+      continue;
+    }
+    const size_t tokens = requests[i].scores() ? requests[i].targets[0].size() : 30;
+    EXPECT_EQ(result->hypotheses[0].tokens.size(), tokens);
   }
   const std::map<std::string, int64_t> calls = fake_cuda::Calls();
   for (const auto& [name, count] : calls) {

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "engine/checkpoint/random_tensors.h"
-#include "tests/engine/core/collecting_sink.h"
 #include "tests/engine/core/lose_device.h"
 #include "tests/engine/core/tiny_engine.h"
+#include "tests/support/collecting_sink.h"
 
 namespace transept {
 namespace {

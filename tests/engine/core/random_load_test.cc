@@ -1,5 +1,6 @@
 // Random requests that join, leave, are cancelled, expire and are preempted at all times, against
 // the same requests run alone. For as many seconds as TRANSEPT_TEST_SECONDS says.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -16,8 +17,8 @@
 #include <vector>
 
 #include "engine/checkpoint/random_tensors.h"
-#include "tests/engine/core/collecting_sink.h"
 #include "tests/engine/core/tiny_engine.h"
+#include "tests/support/collecting_sink.h"
 
 namespace transept {
 namespace {
@@ -42,6 +43,19 @@ Request RandomRequest(std::mt19937* random) {
   Request request;
   request.source.resize(Draw(random, 1, 48));
   for (TokenId& token : request.source) token = Draw(random, 2, 96);
+  const int kind = Draw(random, 0, 9);
+  if (kind == 0) {
+    request.pooling = static_cast<Pooling>(Draw(random, 0, 3));
+    return request;
+  }
+  if (kind <= 2) {
+    request.targets.resize(Draw(random, 1, 3));
+    for (std::vector<TokenId>& target : request.targets) {
+      target.resize(Draw(random, 1, 20));
+      for (TokenId& token : target) token = Draw(random, 1, 96);
+    }
+    return request;
+  }
   request.target_prefix.resize(Draw(random, 0, 3) == 0 ? Draw(random, 1, 6) : 0);
   for (TokenId& token : request.target_prefix) token = Draw(random, 2, 96);
   DecodeParams& params = request.params;
@@ -82,7 +96,8 @@ std::unique_ptr<Engine> MakeEngine(const config::EngineConfig& config) {
 // The last bits of a GPU's logits may depend on how many rows there are, so a greedy choice between
 // two tokens that are all but equal proves nothing.
 bool HasNearTie(const Request& request, const Result& result) {
-  if (request.params.do_sample || request.params.beam_search()) return false;
+  const DecodeParams& params = request.params;
+  if (params.do_sample || params.beam_search() || request.scores() || request.pooling) return false;
   const auto near = [](const GeneratedToken& token) {
     return token.top[0].logprob - token.top[1].logprob < 1e-3f;
   };
@@ -93,8 +108,17 @@ bool HasNearTie(const Request& request, const Result& result) {
 
 struct Case {
   Request request;
-  std::vector<std::vector<TokenId>> expected;  // by hypothesis, when run alone
+  Result alone;  // what it gets when it runs alone
 };
+
+// Targets' log-probabilities and encoder states.
+std::vector<float> NumbersOf(const Result& result) {
+  std::vector<float> numbers = result.states;
+  for (const Hypothesis& target : result.hypotheses) {
+    for (const GeneratedToken& token : target.tokens) numbers.push_back(token.logprob);
+  }
+  return numbers;
+}
 
 std::vector<Case> MakeCases(uint32_t seed) {
   std::vector<Case> cases;
@@ -108,7 +132,7 @@ std::vector<Case> MakeCases(uint32_t seed) {
     const auto result = RunAlone(engine.get(), alone);
     EXPECT_TRUE(result.ok()) << result.status();
     if (!result.ok() || HasNearTie(request, *result)) continue;
-    cases.push_back({request, AllTokens(*result)});
+    cases.push_back({request, *result});
   }
   return cases;
 }
@@ -170,7 +194,12 @@ class RandomLoad : public ::testing::TestWithParam<World> {
 
   void Check(const Case& c, const absl::StatusOr<Result>& result, bool cancelled, bool expires) {
     if (result.ok()) {
-      EXPECT_EQ(AllTokens(*result), c.expected) << "request " << &c - cases_.data();
+      SCOPED_TRACE(::testing::Message() << "request " << &c - cases_.data());
+      EXPECT_EQ(AllTokens(*result), AllTokens(c.alone));
+      if (c.request.scores() || c.request.pooling) {
+        EXPECT_THAT(NumbersOf(*result),
+                    ::testing::Pointwise(::testing::FloatNear(1e-3f), NumbersOf(c.alone)));
+      }
       ++compared_;
       return;
     }

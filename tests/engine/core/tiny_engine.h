@@ -8,7 +8,7 @@
 #include "engine/engine.h"
 #include "engine/types/model_spec.h"
 #include "engine/types/request.h"
-#include "tests/engine/core/collecting_sink.h"
+#include "tests/support/collecting_sink.h"
 
 namespace transept {
 

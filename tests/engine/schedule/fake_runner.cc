@@ -28,6 +28,11 @@ int32_t EndOf(const RowPlan& row) {
   return row.first_position + std::max<int32_t>(1, static_cast<int32_t>(row.tokens.size()));
 }
 
+// Of the last token of `target`, the decoder start included: any function of all of it.
+float FakeLogprob(absl::Span<const TokenId> source, absl::Span<const TokenId> target) {
+  return FakeNextToken(source, target, /*hypothesis=*/1000, /*eos_interval=*/2).logprob;
+}
+
 }  // namespace
 
 GeneratedToken FakeNextToken(absl::Span<const TokenId> source, absl::Span<const TokenId> target,
@@ -110,6 +115,25 @@ std::vector<Hypothesis> FakeGenerate(const Request& request, uint64_t eos_interv
   return hypotheses;
 }
 
+std::vector<Hypothesis> FakeScore(const Request& request) {
+  std::vector<Hypothesis> hypotheses;
+  for (const std::vector<TokenId>& tokens : request.targets) {
+    std::vector<TokenId> target = {kFakeStart};
+    Hypothesis& hypothesis = hypotheses.emplace_back();
+    for (const TokenId token : tokens) {
+      target.push_back(token);
+      hypothesis.tokens.push_back({token, FakeLogprob(request.source, target), {}});
+      hypothesis.score += hypothesis.tokens.back().logprob;
+    }
+  }
+  return hypotheses;
+}
+
+std::vector<float> FakeStates(absl::Span<const TokenId> source, Pooling pooling) {
+  if (pooling != Pooling::kAll) return {static_cast<float>(source[0]), static_cast<float>(pooling)};
+  return {source.begin(), source.end()};
+}
+
 FakeRunner::FakeRunner(int32_t num_blocks, const SchedulerOptions& options, uint64_t eos_interval)
     : block_size_(options.block_size),
       max_rows_(options.max_rows),
@@ -130,12 +154,12 @@ StepResult FakeRunner::Launch(const StepPlan& plan) {
   CheckShape(plan);
   last_step_ = plan.id;
   if (encodes_beside_rows_) CheckApart(plan);
-  for (const EncodeItem& item : plan.encode) Encode(item);
+  StepResult result;
+  result.id = plan.id;
+  for (const EncodeItem& item : plan.encode) Encode(item, &result);
   // As on a device: all rows write before the first one reads.
   for (const RowPlan& row : plan.rows) Feed(row);
 
-  StepResult result;
-  result.id = plan.id;
   if (!plan.encode.empty()) result.encode_time = std::chrono::microseconds(10);
   for (size_t i = 0; i < plan.rows.size(); i = result.rows.size()) {
     const RowPlan& row = plan.rows[i];
@@ -147,6 +171,7 @@ StepResult FakeRunner::Launch(const StepPlan& plan) {
     }
     const std::vector<TokenId> source = ReadSource(row, plan.sources[row.source]);
     const std::vector<TokenId> target = ReadTarget(row, absl::MakeConstSpan(&row, 1));
+    if (!row.targets.empty()) Score(row, source, &result);
     result.rows.push_back(FakeNextToken(source, target, row.hypothesis, eos_interval_));
     newest_[row.slot] = {row.request, row.hypothesis, EndOf(row), result.rows.back().token};
   }
@@ -208,8 +233,24 @@ FakeRunner::Cell* FakeRunner::At(absl::Span<const BlockId> blocks, int32_t posit
   return slot < 0 || slot >= static_cast<int64_t>(cells_.size()) ? nullptr : &cells_[slot];
 }
 
-void FakeRunner::Encode(const EncodeItem& item) {
+void FakeRunner::Score(const RowPlan& row, absl::Span<const TokenId> source, StepResult* result) {
+  Expect(row.first_position == 0 && row.targets.size() == row.tokens.size(), row, "is fed ",
+         row.tokens.size(), " tokens for ", row.targets.size(), " targets");
+  std::vector<float>& logprobs = result->target_logprobs.emplace_back();
+  for (size_t i = 0; i < row.targets.size() && i < row.tokens.size(); ++i) {
+    std::vector<TokenId> target(row.tokens.begin(), row.tokens.begin() + i + 1);
+    target.push_back(row.targets[i]);
+    logprobs.push_back(FakeLogprob(source, target));
+  }
+}
+
+void FakeRunner::Encode(const EncodeItem& item, StepResult* result) {
   ++sources_encoded_;
+  if (item.pooling) {
+    if (!item.cross_blocks.empty()) errors_.push_back("an item for its states has blocks");
+    result->states.push_back(FakeStates(item.source, *item.pooling));
+    return;
+  }
   const auto length = static_cast<int32_t>(item.source.size());
   if (static_cast<int32_t>(item.cross_blocks.size()) != (length + block_size_ - 1) / block_size_) {
     errors_.push_back(

@@ -33,6 +33,12 @@ std::vector<BeamCandidate> FakeContinuations(const DecodeParams& params,
 // What the request must generate, whatever happens to it on the way.
 std::vector<Hypothesis> FakeGenerate(const Request& request, uint64_t eos_interval);
 
+// What the request's targets must come to, likewise.
+std::vector<Hypothesis> FakeScore(const Request& request);
+
+// What an Encode request must get.
+std::vector<float> FakeStates(absl::Span<const TokenId> source, Pooling pooling);
+
 // Executes plans in order. Each breach of the contract of engine/types/batch.h, and each page that
 // does not hold what its reader needs, is reported in errors().
 class FakeRunner {
@@ -78,7 +84,8 @@ class FakeRunner {
 
   template <typename... Parts>
   void Expect(bool condition, const RowPlan& row, const Parts&... what);
-  void Encode(const EncodeItem& item);
+  void Encode(const EncodeItem& item, StepResult* result);
+  void Score(const RowPlan& row, absl::Span<const TokenId> source, StepResult* result);
   Cell* At(absl::Span<const BlockId> blocks, int32_t position);
   void CheckShape(const StepPlan& plan);
   void CheckSearch(Rows rows);

@@ -95,6 +95,12 @@ class SchedulerTest : public ::testing::Test {
     StepResult result;
     result.id = plan.id;
     result.rows.assign(plan.rows.size(), {token, -0.5f, {}});
+    for (const RowPlan& row : plan.rows) {
+      if (!row.targets.empty()) result.target_logprobs.emplace_back(row.targets.size(), -0.25f);
+    }
+    for (const EncodeItem& item : plan.encode) {
+      if (item.pooling) result.states.push_back({static_cast<float>(item.source.size())});
+    }
     result.encode_time = plan.encode.empty() ? Duration::zero() : std::chrono::milliseconds(3);
     scheduler_->Update(result, now_);
     Collect();

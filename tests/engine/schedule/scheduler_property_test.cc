@@ -56,15 +56,22 @@ struct World {
     std::mt19937 content(Pick(1, num_sources));
     request.source.resize(1 + content() % max_source);
     for (TokenId& token : request.source) token = 2 + static_cast<TokenId>(content() % 5);
-    if (Chance(3)) request.target_prefix.assign(Pick(1, 9), Pick(2, 9));
-    request.params.max_new_tokens = Pick(1, 40);
-    request.params.num_sequences = Chance(3) ? Pick(1, options.max_rows) : 1;
-    request.params.eos_tokens = {kFakeEos};
-    if (Chance(3)) {
-      request.params.num_beams = Pick(1, 6);
-      request.params.num_sequences = Pick(1, request.params.num_beams);
-      request.params.early_stopping = static_cast<EarlyStopping>(Pick(0, 2));
-      request.params.length_penalty = 0.5f * static_cast<float>(Pick(-1, 4));
+    if (Chance(16)) {
+      request.pooling = static_cast<Pooling>(Pick(0, 3));
+    } else if (Chance(10)) {
+      request.targets.resize(Pick(1, options.max_rows));
+      for (auto& target : request.targets) target.assign(Pick(1, 12), Pick(2, 9));
+    } else {
+      if (Chance(3)) request.target_prefix.assign(Pick(1, 9), Pick(2, 9));
+      request.params.max_new_tokens = Pick(1, 40);
+      request.params.num_sequences = Chance(3) ? Pick(1, options.max_rows) : 1;
+      request.params.eos_tokens = {kFakeEos};
+      if (Chance(3)) {
+        request.params.num_beams = Pick(1, 6);
+        request.params.num_sequences = Pick(1, request.params.num_beams);
+        request.params.early_stopping = static_cast<EarlyStopping>(Pick(0, 2));
+        request.params.length_penalty = 0.5f * static_cast<float>(Pick(-1, 4));
+      }
     }
     request.priority = Chance(3) ? Pick(-2, 2) : 0;
     if (deadlines && Chance(3)) request.deadline = now + milliseconds(Pick(0, 80));
@@ -108,6 +115,8 @@ class Simulation {
   EngineStats stats() const { return scheduler_.stats(); }
   int64_t searches_finished() const { return searches_finished_; }
   int64_t streamed_of_searches() const { return streamed_of_searches_; }
+  int64_t scored() const { return scored_; }
+  int64_t encoded() const { return encoded_; }
 
  private:
   bool Failed() const { return ::testing::Test::HasFailure(); }
@@ -168,13 +177,15 @@ class Simulation {
     const absl::Status status = scheduler_.Add(id, request, now_);
     ASSERT_EQ(status.ok(), possible) << status;
     if (!status.ok()) return;
-    if (world_.options.max_target_positions > 0) {
+    const bool generates = !request.scores() && !request.pooling;
+    if (generates && world_.options.max_target_positions > 0) {
       request.params.max_new_tokens = std::min(
           request.params.max_new_tokens, world_.options.max_target_positions - 1 -
                                              static_cast<int32_t>(request.target_prefix.size()));
     }
     // A step brings somebody a token, or only encodes, or is wasted on rows that have ended.
-    bound_ += 2 * request.params.rows() * (request.params.max_new_tokens + 2);
+    const int32_t new_tokens = generates ? request.params.max_new_tokens : 1;
+    bound_ += 2 * std::max(1, request.rows()) * (new_tokens + 2);
     Client& client = clients_[id];
     client.request = std::move(request);
     client.key =
@@ -212,8 +223,16 @@ class Simulation {
       return;
     }
     const Result& result = **client.end;
+    if (client.request.pooling) {
+      ASSERT_EQ(result.states, FakeStates(client.request.source, *client.request.pooling));
+      ++encoded_;
+      return;
+    }
     if (client.request.params.beam_search()) ++searches_finished_;
-    const auto expected = FakeGenerate(client.request, world_.eos_interval);
+    scored_ += client.request.scores();
+    const auto expected = client.request.scores()
+                              ? FakeScore(client.request)
+                              : FakeGenerate(client.request, world_.eos_interval);
     ASSERT_EQ(result.hypotheses.size(), expected.size());
     for (size_t row = 0; row < expected.size(); ++row) {
       std::vector<TokenId> want;
@@ -221,6 +240,7 @@ class Simulation {
       std::vector<TokenId> got;
       for (const GeneratedToken& token : result.hypotheses[row].tokens) got.push_back(token.token);
       ASSERT_EQ(got, want);
+      if (client.request.scores()) want.clear();
       CheckStreamed(client, static_cast<int32_t>(row), want);
       ASSERT_EQ(result.hypotheses[row].finish_reason, expected[row].finish_reason);
       ASSERT_FLOAT_EQ(result.hypotheses[row].score, expected[row].score);
@@ -337,12 +357,16 @@ class Simulation {
   int64_t last_admission_ = 0;
   int64_t searches_finished_ = 0;
   int64_t streamed_of_searches_ = 0;  // tokens
+  int64_t scored_ = 0;                // requests with a result
+  int64_t encoded_ = 0;               // likewise
 };
 
 TEST(SchedulerPropertyTest, RandomWorlds) {
   EngineStats total;
   int64_t searches = 0;
   int64_t streamed = 0;
+  int64_t scored = 0;
+  int64_t encoded = 0;
   for (uint32_t seed = 1; seed <= 2000; ++seed) {
     SCOPED_TRACE(::testing::Message() << "seed " << seed);
     Simulation simulation(seed);
@@ -356,6 +380,8 @@ TEST(SchedulerPropertyTest, RandomWorlds) {
     total.sources_reused += stats.sources_reused;
     searches += simulation.searches_finished();
     streamed += simulation.streamed_of_searches();
+    scored += simulation.scored();
+    encoded += simulation.encoded();
   }
   // The worlds are hard enough to mean something.
   EXPECT_GT(total.requests_finished, 10000u);
@@ -365,6 +391,8 @@ TEST(SchedulerPropertyTest, RandomWorlds) {
   EXPECT_GT(total.sources_reused, 1000u);
   EXPECT_GT(searches, 1000);
   EXPECT_GT(streamed, 1000);
+  EXPECT_GT(scored, 1000);
+  EXPECT_GT(encoded, 1000);
 }
 
 }  // namespace

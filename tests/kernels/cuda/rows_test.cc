@@ -1,5 +1,11 @@
 // GPU operations on single rows.
+#include <cmath>
+#include <limits>
+#include <vector>
+
 #include "kernels/cpu/reference.h"
+#include "kernels/cuda/pool.h"
+#include "kernels/cuda/select.h"
 #include "tests/kernels/cuda/gpu.h"
 #include "tests/kernels/support.h"
 
@@ -113,6 +119,65 @@ TEST_P(CudaRowsTest, GathersTheLastTokenOfEachRow) {
   op.out = actual.device;
   Execute(op, inputs);
   EXPECT_EQ(Read(actual), expected.values);
+}
+
+TEST_P(CudaRowsTest, PoolsRows) {
+  constexpr int64_t kRows = 40, kWidth = 200;
+  Tensor in = MakeTensor(kRows, kWidth, dtype(), 1);
+  const std::vector<TokenRange> ranges = {{0, 40}, {39, 40}, {3, 5}, {0, 1}};
+  std::vector<float> expected;
+  for (const TokenRange& range : ranges) {
+    for (int64_t i = 0; i < kWidth; ++i) {
+      double sum = 0.0;
+      for (int64_t row = range.begin; row < range.end; ++row) sum += in.values[row * kWidth + i];
+      expected.push_back(static_cast<float>(sum / (range.end - range.begin)));
+    }
+  }
+  float* const out = Upload(std::vector<float>(expected.size(), -7.0f));
+  Finish();  // the copies
+  PoolRows({.in = in.device,
+            .ranges = Upload(ranges),
+            .num_ranges = static_cast<int64_t>(ranges.size()),
+            .out = out},
+           device());
+  Finish();
+  ExpectNear(Download(out, static_cast<int64_t>(expected.size()), DataType::kFloat32), expected,
+             1e-5f);
+}
+
+// Logits as they come, and such as no model should make.
+TEST_P(CudaRowsTest, ScoresTokens) {
+  constexpr int64_t kRows = 5, kVocab = 1200;
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  Tensor logits = MakeTensor(kRows, kVocab, DataType::kFloat32, 1, Extent::kRows);
+  const std::vector<int32_t> tokens = {0, 1199, 600, 3, 4};
+  std::vector<float> expected;
+  for (int64_t row = 0; row < kRows; ++row) {
+    const float* const scores = logits.values.data() + row * kVocab;
+    double sum = 0.0;
+    for (int64_t i = 0; i < kVocab; ++i) sum += std::exp(double{scores[i]});
+    expected.push_back(static_cast<float>(scores[tokens[row]] - std::log(sum)));
+  }
+  float* const out = Upload(std::vector<float>(kRows, 7.0f));
+  TokenScoring scoring{
+      .logits = logits.device, .tokens = Upload(tokens), .num_rows = kRows, .logprobs = out};
+  Finish();  // the copies
+  ScoreTokens(scoring, device());
+  Finish();
+  ExpectNear(Download(out, kRows, DataType::kFloat32), expected, 1e-5f);
+
+  const float impossible[] = {-kInfinity, std::numeric_limits<float>::quiet_NaN()};
+  for (const float value : impossible) {
+    std::vector<float> row(kVocab, 0.0f);
+    row[3] = value;
+    scoring.logits = {Upload(row), DataType::kFloat32, kVocab, kVocab, Extent::kRows};
+    scoring.tokens = Upload(std::vector<int32_t>{3});
+    scoring.num_rows = 1;
+    Finish();
+    ScoreTokens(scoring, device());
+    Finish();
+    EXPECT_EQ(Download(out, 1, DataType::kFloat32)[0], -kInfinity);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, CudaRowsTest,
