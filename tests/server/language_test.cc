@@ -28,7 +28,7 @@ class Bytes final : public Tokenizer {
   std::unique_ptr<IncrementalDetokenizer> NewDetokenizer() const override {
     return fake_.NewDetokenizer();
   }
-  std::string Piece(TokenId id) const override { return fake_.Piece(id); }
+  std::string Piece(TokenId id) const override { return id < kFirstByte ? "" : fake_.Piece(id); }
   int32_t vocab_size() const override { return kVocabSize; }
 
  private:
