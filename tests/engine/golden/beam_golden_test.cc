@@ -160,7 +160,9 @@ TEST_P(BeamGoldenTest, InChangingBatches) {
     }
   }
   const EngineStats stats = engine_->Stats();
-  if (kOnCpu) EXPECT_GT(stats.preemptions, 0u);  // a GPU is at times too fast for it
+  if (kOnCpu) {  // a GPU is at times too fast for it
+    EXPECT_GT(stats.preemptions, 0u);
+  }
   EXPECT_EQ(stats.blocks_used, stats.blocks_cached);
 }
 
