@@ -118,6 +118,7 @@ std::vector<BeamCandidate> ChooseCandidates(
   });
   all.resize(std::min<size_t>(all.size(), params.beam_candidates()));
   std::vector<BeamCandidate> chosen;
+  chosen.reserve(all.size());
   for (const RankedCandidate& ranked : all) chosen.push_back(ranked.candidate);
   return chosen;
 }

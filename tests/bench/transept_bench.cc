@@ -102,7 +102,9 @@ config::EngineConfig ConfigFor(const Workload& workload, int batch) {
   config.max_queue = QueueFor(batch);
   config.max_source_tokens = workload.source_tokens;
   config.max_new_tokens = workload.new_tokens;
-  config.max_encoder_tokens = EncoderTokensFor(workload, batch);
+  // A search's rows at their longest have to fit into one step.
+  config.max_encoder_tokens =
+      std::max(EncoderTokensFor(workload, batch), workload.num_beams * (workload.new_tokens + 1));
   config.source_cache = false;
   const int64_t positions =
       (workload.source_tokens + workload.num_beams * (workload.new_tokens + 32)) * int64_t{batch};
