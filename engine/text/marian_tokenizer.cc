@@ -28,7 +28,7 @@ absl::StatusOr<std::vector<TokenId>> MarianTokenizer::Encode(std::string_view te
       const auto it = options_.codes.find(absl::string_view(code.data(), code.size()));
       ids.push_back(it == options_.codes.end() ? options_.unknown_id : it->second);
     }
-    const auto pieces = options_.pieces->Encode(part.text.substr(code.size()));
+    auto pieces = options_.pieces->Encode(part.text.substr(code.size()));
     if (!pieces.ok()) return pieces;
     ids.insert(ids.end(), pieces->begin(), pieces->end());
   }
