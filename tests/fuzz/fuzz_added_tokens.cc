@@ -1,6 +1,5 @@
 // Three lines of any bytes as tokenizer_config.json, special_tokens_map.json and added_tokens.json,
 // beside a small spiece.model; the first line also as the configuration of ByT5.
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -9,11 +8,13 @@
 
 #include "engine/text/byte_tokenizer.h"
 #include "engine/text/sentencepiece_tokenizer.h"
+#include "tests/fuzz/json_lines.h"
 #include "tests/fuzz/require_tokenizes.h"
 
 namespace {
 
-using transept::JsonDocument;
+using transept::ParseObject;
+using transept::TakeLine;
 
 constexpr int kNormal = 1, kUnknown = 2, kControl = 3;
 
@@ -27,21 +28,6 @@ std::string Piece(const std::string& text, int type) {
 std::string MakeModel() {
   return Piece("<pad>", kControl) + Piece("</s>", kControl) + Piece("<unk>", kUnknown) +
          Piece("▁", kNormal) + Piece("▁a", kNormal) + Piece("e", kNormal);
-}
-
-// Up to the next line feed, which JSON does not need.
-std::string_view TakeLine(std::string_view* rest) {
-  const std::string_view line = rest->substr(0, rest->find('\n'));
-  rest->remove_prefix(std::min(line.size() + 1, rest->size()));
-  return line;
-}
-
-// As a folder's files are read: an object, and an empty one where there is no file.
-absl::StatusOr<JsonDocument> ParseObject(std::string_view bytes, const std::string& name) {
-  auto json = JsonDocument::Parse(bytes.empty() ? "{}" : bytes, name);
-  if (!json.ok()) return json;
-  if (auto status = json->root().ExpectObject(); !status.ok()) return status;
-  return json;
 }
 
 }  // namespace

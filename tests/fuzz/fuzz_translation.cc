@@ -2,7 +2,6 @@
 // vocab.json, beside small SentencePiece models, for every class with languages.
 #include <stdlib.h>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <fstream>
@@ -13,11 +12,13 @@
 #include "engine/text/languages.h"
 #include "engine/text/translation_folder.h"
 #include "engine/types/require.h"
+#include "tests/fuzz/json_lines.h"
 #include "tests/fuzz/require_tokenizes.h"
 
 namespace {
 
-using transept::JsonDocument;
+using transept::ParseObject;
+using transept::TakeLine;
 
 constexpr int kNormal = 1, kUnknown = 2, kControl = 3;
 
@@ -43,21 +44,6 @@ std::string MakeFolder() {
     Write(path + "/" + name, model);
   }
   return path;
-}
-
-// Up to the next line feed, which JSON does not need.
-std::string_view TakeLine(std::string_view* rest) {
-  const std::string_view line = rest->substr(0, rest->find('\n'));
-  rest->remove_prefix(std::min(line.size() + 1, rest->size()));
-  return line;
-}
-
-// As a folder's files are read: an object, and an empty one where there is no file.
-absl::StatusOr<JsonDocument> ParseObject(std::string_view bytes, const std::string& name) {
-  auto json = JsonDocument::Parse(bytes.empty() ? "{}" : bytes, name);
-  if (!json.ok()) return json;
-  if (auto status = json->root().ExpectObject(); !status.ok()) return status;
-  return json;
 }
 
 void RequireLanguages(const transept::Tokenizer& tokenizer, std::string_view unknown) {

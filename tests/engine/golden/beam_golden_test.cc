@@ -15,6 +15,7 @@
 #include "engine/decode/options.h"
 #include "engine/engine.h"
 #include "tests/engine/golden/changing_load.h"
+#include "tests/engine/golden/golden_request.h"
 #include "tests/engine/golden/golden_variant.h"
 
 namespace transept {
@@ -43,24 +44,6 @@ class BeamGoldenTest : public ::testing::TestWithParam<std::string> {
     auto engine = Engine::Create(config_, *checkpoint_, nullptr);
     ASSERT_TRUE(engine.ok()) << engine.status();
     engine_ = *std::move(engine);
-  }
-
-  // Of a GoldenSearch or GoldenGeneration.
-  template <typename Golden>
-  Request RequestOf(const Golden& golden) {
-    const GenerationOptions* defaults[] = {&checkpoint_->generation()};
-    const auto params =
-        ResolveOptions(golden.options, defaults,
-                       {.model = &checkpoint_->spec(),
-                        .max_new_tokens = config_.max_new_tokens,
-                        .max_rows = config_.max_rows},
-                       {.target_prefix_length = static_cast<int32_t>(golden.prefix.size())});
-    EXPECT_TRUE(params.ok()) << params.status();
-    Request request;
-    request.source = golden.source;
-    request.target_prefix = golden.prefix;
-    if (params.ok()) request.params = *params;
-    return request;
   }
 
   void ExpectGolden(const GoldenSearch& search, const Job& job) {
@@ -117,7 +100,7 @@ TEST_P(BeamGoldenTest, Alone) {
   ASSERT_GE(golden_.searches.size(), 40u);
   size_t streamed = 0;
   for (const GoldenSearch& search : golden_.searches) {
-    Job job{.request = RequestOf(search)};
+    Job job{.request = RequestOf(search, *checkpoint_, config_)};
     Load(engine_.get(), {&job}, 0).Run(1);
     ExpectGolden(search, job);
     streamed += job.streamed.size();
@@ -129,10 +112,11 @@ TEST_P(BeamGoldenTest, InChangingBatches) {
   std::mt19937 random(29);
   for (uint32_t round = 0; round < 3; ++round) {
     std::vector<Job> jobs;
-    for (const GoldenSearch& search : golden_.searches) jobs.push_back({RequestOf(search)});
+    for (const GoldenSearch& search : golden_.searches)
+      jobs.push_back({RequestOf(search, *checkpoint_, config_)});
     // Neighbours: greedy rows, samples, drawn beams and searches of which some are cancelled.
     for (const GoldenGeneration& generation : golden_.generations) {
-      Job job{.request = RequestOf(generation)};
+      Job job{.request = RequestOf(generation, *checkpoint_, config_)};
       job.request.priority = random() % 2;
       if (random() % 2 == 0) {
         job.request.params.max_new_tokens = job.request.params.min_new_tokens = 120;

@@ -17,6 +17,7 @@
 #include "engine/decode/options.h"
 #include "engine/engine.h"
 #include "tests/engine/golden/changing_load.h"
+#include "tests/engine/golden/golden_request.h"
 #include "tests/engine/golden/golden_variant.h"
 
 namespace transept {
@@ -46,22 +47,6 @@ class GenerationGoldenTest : public ::testing::TestWithParam<std::tuple<std::str
     auto engine = Engine::Create(config_, *checkpoint_, nullptr);
     ASSERT_TRUE(engine.ok()) << engine.status();
     engine_ = *std::move(engine);
-  }
-
-  Request RequestOf(const GoldenGeneration& generation) {
-    const GenerationOptions* defaults[] = {&checkpoint_->generation()};
-    const auto params =
-        ResolveOptions(generation.options, defaults,
-                       {.model = &checkpoint_->spec(),
-                        .max_new_tokens = config_.max_new_tokens,
-                        .max_rows = config_.max_rows},
-                       {.target_prefix_length = static_cast<int32_t>(generation.prefix.size())});
-    EXPECT_TRUE(params.ok()) << params.status();
-    Request request;
-    request.source = generation.source;
-    request.target_prefix = generation.prefix;
-    if (params.ok()) request.params = *params;
-    return request;
   }
 
   absl::StatusOr<Result> RunAlone(Request request) {
@@ -135,7 +120,7 @@ TEST_P(GenerationGoldenTest, StepLogits) {
 
 TEST_P(GenerationGoldenTest, TokensAlone) {
   for (const GoldenGeneration& generation : golden_.generations) {
-    ExpectGolden(generation, RunAlone(RequestOf(generation)));
+    ExpectGolden(generation, RunAlone(RequestOf(generation, *checkpoint_, config_)));
   }
 }
 
@@ -144,7 +129,7 @@ TEST_P(GenerationGoldenTest, TokensInChangingBatches) {
   for (uint32_t round = 0; round < 3; ++round) {
     std::vector<Job> jobs;
     for (const GoldenGeneration& generation : golden_.generations) {
-      jobs.push_back({.request = RequestOf(generation)});
+      jobs.push_back({.request = RequestOf(generation, *checkpoint_, config_)});
     }
     // Neighbours of another kind: samples in several rows, half of them cancelled.
     const size_t golden_jobs = jobs.size();
