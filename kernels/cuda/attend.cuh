@@ -16,12 +16,12 @@ struct KeyValue {
   const T* value;
 };
 
-// Keys and their values as a lane holds them.
-template <typename Layout>
+// Keys and their values as a lane holds them, kCount of every group.
+template <typename Layout, int kCount = Layout::kSteps == 1 ? 4 : 2>
 struct KeyTile {
   using Packs = typename RunningSoftmax<Layout>::Packs;
-  static constexpr int kKeysAtOnce = Layout::kSteps == 1 ? 4 : 2;  // of one group
-  static constexpr int kKeys = kKeysAtOnce * Layout::kGroups;      // of a warp
+  static constexpr int kKeysAtOnce = kCount;                   // of one group
+  static constexpr int kKeys = kKeysAtOnce * Layout::kGroups;  // of a warp
 
   Packs keys[kKeysAtOnce];
   Packs values[kKeysAtOnce];
@@ -50,7 +50,6 @@ struct KeyTile {
 template <typename Layout>
 struct WarpAttention {
   using T = typename Layout::T;
-  using Tile = KeyTile<Layout>;
 
   float query[Layout::kElements] = {};
   RunningSoftmax<Layout> result;
@@ -58,35 +57,40 @@ struct WarpAttention {
   __device__ void LoadQuery(const T* from, int head_size, float scale) {
     Layout::ForEachPack(head_size, [&](int step, int column) {
       const auto pack = *reinterpret_cast<const Pack<T, Layout::kPack>*>(from + column);
+      float elements[Layout::kPack];
+      ToFloats(pack, elements);
 #pragma unroll
-      for (int i = 0; i < Layout::kPack; ++i) {
-        query[step * Layout::kPack + i] = ToFloat(pack.element[i]) * scale;
-      }
+      for (int i = 0; i < Layout::kPack; ++i) query[step * Layout::kPack + i] = elements[i] * scale;
     });
   }
 
   // Takes the keys [begin, end) in, which `tile` holds. bias(j): what to add to the score of key j.
-  template <typename Bias>
-  __device__ void Attend(const Tile& tile, int begin, int end, int head_size, Bias bias) {
-    float scores[Tile::kKeysAtOnce];
+  template <int kCount, typename Bias>
+  __device__ void Attend(const KeyTile<Layout, kCount>& tile, int begin, int end, int head_size,
+                         Bias bias) {
+    float scores[kCount];
 #pragma unroll
-    for (int k = 0; k < Tile::kKeysAtOnce; ++k) {
-      const int key = Tile::KeyOf(begin, k);
-      const float score = Dot(query, tile.keys[k], head_size);
-      scores[k] = key < end ? score + bias(key) : -INFINITY;
+    for (int k = 0; k < kCount; ++k) {  // on their way while the products are computed
+      const int key = tile.KeyOf(begin, k);
+      scores[k] = key < end ? bias(key) : -INFINITY;
+    }
+#pragma unroll
+    for (int k = 0; k < kCount; ++k) {
+      const float product = Dot(query, tile.keys[k], head_size);
+      if (tile.KeyOf(begin, k) < end) scores[k] += product;
     }
     result.Add(scores, tile.values, head_size);
   }
 
  private:
   __device__ static float Dot(const float (&query)[Layout::kElements],
-                              const typename Tile::Packs& key, int head_size) {
+                              const typename RunningSoftmax<Layout>::Packs& key, int head_size) {
     float sum = 0.0f;
     Layout::ForEachPack(head_size, [&](int step, int) {
+      float elements[Layout::kPack];
+      ToFloats(key[step], elements);
 #pragma unroll
-      for (int i = 0; i < Layout::kPack; ++i) {
-        sum += query[step * Layout::kPack + i] * ToFloat(key[step].element[i]);
-      }
+      for (int i = 0; i < Layout::kPack; ++i) sum += query[step * Layout::kPack + i] * elements[i];
     });
 #pragma unroll
     for (int distance = Layout::kLanes / 2; distance > 0; distance /= 2) {

@@ -5,31 +5,9 @@
 #include <cstdint>
 
 #include "kernels/cuda/attend.cuh"
+#include "kernels/cuda/key_split.cuh"
 
 namespace transept::kernels::cuda {
-
-// Where thread blocks that share a query's keys leave their parts.
-struct SplitKeys {
-  int splits = 1;
-  float* parts = nullptr;       // [queries, num_heads, splits, head_size + 2]
-  uint32_t* arrived = nullptr;  // [queries, num_heads], zero between launches
-};
-
-// The keys [begin, end) of part `split`, as even as whole tiles allow.
-struct KeySpan {
-  int begin;
-  int end;
-};
-__device__ inline KeySpan SpanOf(int num_keys, int split, int splits, int tile) {
-  const int tiles = (num_keys + tile - 1) / tile;
-  const int each = (tiles + splits - 1) / splits;
-  return {min(split * each * tile, num_keys), min((split + 1) * each * tile, num_keys)};
-}
-
-// A part is head_size sums, the largest score and the total, as in RunningSoftmax.
-__host__ __device__ inline int64_t PartSize(int head_size) {
-  return head_size + 2;
-}
 
 // Parts that lie `stride` floats apart.
 struct Parts {
@@ -61,22 +39,24 @@ __device__ Column MergeColumn(const Parts& parts, int count, int head_size, int 
   return merged;
 }
 
-// The result of one query: of the parts that the block's kWarps warps left in shared memory, and of
+// The result of one query: of the parts that kWarps adjacent warps left in shared memory, and of
 // all blocks that share the query's keys, the last of which writes it to `out` [head_size], zeros
-// when there was no key. `index` counts (query, head) pairs. All threads call it.
+// when there was no key. `index` counts (query, head) pairs. All threads of the warps call it; they
+// are the whole block where blocks share keys.
 template <typename T, int kWarps>
 __device__ void MergeWarps(const Parts& warps, int head_size, const SplitKeys& split, int64_t index,
                            T* out) {
+  const int thread = threadIdx.x % (32 * kWarps);
   const int64_t size = PartSize(head_size);
   const auto store = [&](int column, const Column& merged) {
     out[column] = FromFloat<T>(merged.total == 0.0f ? 0.0f : merged.sum / merged.total);
   };
   const Parts parts{split.parts + index * split.splits * size, size};
   float* const part = parts.first + blockIdx.z * size;
-  for (int column = threadIdx.x; column < head_size; column += 32 * kWarps) {
+  for (int column = thread; column < head_size; column += 32 * kWarps) {
     const Column merged =
         MergeColumn<T>(warps, kWarps, head_size, column, [](const float* p) { return *p; });
-    if (split.splits == 1) {
+    if (split.used == 1) {
       store(column, merged);
       continue;
     }
@@ -87,24 +67,44 @@ __device__ void MergeWarps(const Parts& warps, int head_size, const SplitKeys& s
     }
     __threadfence();
   }
-  if (split.splits == 1) return;
+  if (split.used == 1) return;
 
   __shared__ bool last;
   __syncthreads();
-  if (threadIdx.x == 0) {
-    last = atomicAdd(split.arrived + index, 1) == static_cast<uint32_t>(split.splits - 1);
+  if (thread == 0) {
+    last = atomicAdd(split.arrived + index, 1) == static_cast<uint32_t>(split.used - 1);
     if (last) split.arrived[index] = 0;
     __threadfence();
   }
   __syncthreads();
   if (!last) return;
-  for (int column = threadIdx.x; column < head_size; column += 32 * kWarps) {
-    store(column, MergeColumn<T>(parts, split.splits, head_size, column,
+  for (int column = thread; column < head_size; column += 32 * kWarps) {
+    store(column, MergeColumn<T>(parts, split.used, head_size, column,
                                  [](const float* p) { return __ldcg(p); }));
   }
 }
 
-// MergeWarps for the results that the lanes of each warp hold. `shared`: kWarps * PartSize floats.
+// The result of one query, all of whose keys this warp has met, to `out` [head_size]: zeros when
+// there was none.
+template <typename Layout>
+__device__ void FinishQuery(RunningSoftmax<Layout>& result, int head_size,
+                            typename Layout::T* out) {
+  using T = typename Layout::T;
+  result.MergeGroups();
+  if (Layout::Group() != 0) return;
+  const float factor = result.total == 0.0f ? 0.0f : 1.0f / result.total;
+  Layout::ForEachPack(head_size, [&](int step, int column) {
+    Pack<T, Layout::kPack> pack;
+#pragma unroll
+    for (int i = 0; i < Layout::kPack; ++i) {
+      pack.element[i] = FromFloat<T>(result.out[step * Layout::kPack + i] * factor);
+    }
+    *reinterpret_cast<Pack<T, Layout::kPack>*>(out + column) = pack;
+  });
+}
+
+// The same where the kWarps warps of the block share the keys, with each other and perhaps with
+// other blocks, as in MergeWarps. `shared`: kWarps * PartSize floats.
 template <typename Layout, int kWarps>
 __device__ void FinishQuery(RunningSoftmax<Layout>& result, int head_size, const SplitKeys& split,
                             int64_t index, float* shared, typename Layout::T* out) {

@@ -21,15 +21,15 @@ __global__ void __launch_bounds__(32 * kWarps)
   const int source = blockIdx.x;
   const int head = blockIdx.y;
   const int size = p.shape.head_size;
-  const int kv_head = head / (p.shape.num_heads / p.shape.num_kv_heads);
+  const int kv_head = p.sharing.Divide(head);
   const int begin = p.inputs.query_offsets[p.inputs.source_offsets[source]];
   const int end = p.inputs.query_offsets[p.inputs.source_offsets[source + 1]];
   const int32_t* table = p.inputs.cross_block_tables + source * p.inputs.cross_block_table_stride;
   const KeySpan span =
       SpanOf(p.inputs.cross_lengths[source], blockIdx.z, p.split.splits, kWarps * Tile::kKeys);
   const auto locate = [&](int j) -> KeyValue<T> {
-    const int64_t at =
-        p.pages.Offset(table[j / p.pages.block_size], j % p.pages.block_size, kv_head);
+    const int index = p.block_size.Divide(j);
+    const int64_t at = p.pages.Offset(table[index], j - index * p.block_size.value(), kv_head);
     return {p.pages.keys + at, p.pages.values + at};
   };
 

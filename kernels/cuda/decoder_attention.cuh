@@ -6,36 +6,9 @@
 #include "kernels/cuda/bias.h"
 #include "kernels/cuda/block_attention.cuh"
 #include "kernels/cuda/operations.h"
+#include "kernels/cuda/pages.cuh"
 
 namespace transept::kernels::cuda {
-
-// A paged cache with typed elements.
-template <typename T>
-struct Pages {
-  explicit Pages(const PagedKv& cache)
-      : keys(static_cast<T*>(cache.keys)),
-        values(static_cast<T*>(cache.values)),
-        block_size(cache.block_size),
-        num_kv_heads(cache.num_kv_heads),
-        head_size(cache.head_size) {}
-
-  __device__ Pages(void* keys, void* values, int block_size, int num_kv_heads, int head_size)
-      : keys(static_cast<T*>(keys)),
-        values(static_cast<T*>(values)),
-        block_size(block_size),
-        num_kv_heads(num_kv_heads),
-        head_size(head_size) {}
-
-  __device__ int64_t Offset(int block, int within, int head) const {
-    return ((static_cast<int64_t>(block) * num_kv_heads + head) * block_size + within) * head_size;
-  }
-
-  T* keys;
-  T* values;
-  int block_size;
-  int num_kv_heads;
-  int head_size;
-};
 
 // The parameters of the kernels. Strides and sizes in elements.
 template <typename T>
@@ -45,7 +18,9 @@ struct DecoderAttention {
   AttentionShape shape;
   BiasByDistance bias;
   SplitKeys split;
-  const T* query;  // self-attention: followed by the keys and values of the token
+  Divisor block_size;  // of the pages
+  Divisor sharing;     // heads that have the same keys
+  const T* query;      // self-attention: followed by the keys and values of the token
   int64_t query_stride;
   T* out;
   int64_t out_stride;
@@ -63,6 +38,7 @@ inline SplitKeys PlanSplits(Device& device, int64_t tokens, int64_t blocks,
   const size_t bytes = pairs * splits * (shape.head_size + 2) * sizeof(float);
   if (splits == 1 || pairs > Device::kCounters || bytes > Device::kWorkspaceBytes) return {};
   return {.splits = static_cast<int>(splits),
+          .used = static_cast<int>(splits),
           .parts = static_cast<float*>(device.workspace()),
           .arrived = device.counters()};
 }
@@ -75,6 +51,8 @@ DecoderAttention<T> ParametersOf(const Op& op, const Activations& query, const S
           .shape = op.shape,
           .bias = {},
           .split = split,
+          .block_size = Divisor(op.cache.block_size),
+          .sharing = Divisor(op.shape.num_heads / op.shape.num_kv_heads),
           .query = static_cast<const T*>(query.data),
           .query_stride = query.stride,
           .out = static_cast<T*>(op.out.data),

@@ -15,6 +15,7 @@ struct HeadLayout {
   static constexpr int kSteps = kStepCount;
   static constexpr int kElements = kPack * kSteps;  // of one lane
   static constexpr int kGroups = 32 / kLanes;       // keys that a warp loads at once
+  static constexpr int kMaxHeadSize = kElements * kLanes;
 
   // The place within the head of the first element of this lane's pack `step`.
   __device__ static int Column(int step) { return (step * kLanes + Lane() % kLanes) * kPack; }
@@ -28,6 +29,16 @@ struct HeadLayout {
     for (int step = 0; step < kSteps; ++step) {
       const int column = Column(step);
       if (column < head_size) fn(step, column);
+    }
+  }
+  // The same for every pack: those that lie beyond the head stand in for the first, so that there
+  // is nothing to decide.
+  template <typename Fn>
+  __device__ static void ForEveryPack(int head_size, Fn fn) {
+#pragma unroll
+    for (int step = 0; step < kSteps; ++step) {
+      const int column = Column(step);
+      fn(step, column < head_size ? column : 0);
     }
   }
 };

@@ -2,6 +2,9 @@
 // for softmax", 2018).
 #pragma once
 
+#include <cstring>
+#include <type_traits>
+
 #include "kernels/cuda/element.cuh"
 #include "kernels/cuda/head_layout.cuh"
 
@@ -11,6 +14,23 @@ template <typename T>
 __device__ inline float Exp(float x) {
   if constexpr (sizeof(T) == 4) return expf(x);
   return __expf(x);
+}
+
+// The elements of a pack, those of bfloat16 in an instruction each.
+template <typename T, int kCount>
+__device__ inline void ToFloats(const Pack<T, kCount>& pack, float (&elements)[kCount]) {
+  if constexpr (std::is_same_v<T, BFloat16> && kCount % 2 == 0) {
+#pragma unroll
+    for (int i = 0; i < kCount; i += 2) {
+      uint32_t pair;
+      memcpy(&pair, pack.element + i, sizeof(pair));
+      elements[i] = __uint_as_float(pair << 16);
+      elements[i + 1] = __uint_as_float(pair & 0xffff0000u);
+    }
+  } else {
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) elements[i] = ToFloat(pack.element[i]);
+  }
 }
 
 // One query's result over the keys that a group of lanes has met: each lane holds its elements of
@@ -38,9 +58,11 @@ struct RunningSoftmax {
       const float weight = Exp<T>(scores[k] - next);
       total += weight;
       Layout::ForEachPack(head_size, [&](int step, int) {
+        float elements[Layout::kPack];
+        ToFloats(values[k][step], elements);
 #pragma unroll
         for (int i = 0; i < Layout::kPack; ++i) {
-          out[step * Layout::kPack + i] += weight * ToFloat(values[k][step].element[i]);
+          out[step * Layout::kPack + i] += weight * elements[i];
         }
       });
     }

@@ -7,9 +7,15 @@
 namespace transept::kernels::cuda {
 namespace {
 
-// The row that query token `token` belongs to.
-__device__ int RowOf(const DecoderInputs& inputs, int token) {
-  if (inputs.num_tokens == inputs.num_rows) return token;
+constexpr int kWarps = 4;  // of a block
+
+// The row that a query token belongs to.
+struct Row {
+  int index;
+  int first_token;
+};
+__device__ Row RowOf(const DecoderInputs& inputs, int token) {
+  if (inputs.num_tokens == inputs.num_rows) return {token, token};
   int first = 0;
   int last = inputs.num_rows - 1;
   while (first < last) {
@@ -20,98 +26,164 @@ __device__ int RowOf(const DecoderInputs& inputs, int token) {
       last = middle - 1;
     }
   }
-  return first;
+  return {first, inputs.query_offsets[first]};
 }
 
-// Stores a token's K/V of one head in its slot.
-template <typename Layout, typename T>
-__device__ void WriteSlot(const Pages<T>& pages, int64_t slot, int head, const T* key,
-                          const T* value) {
-  const int64_t at = pages.Offset(slot / pages.block_size, slot % pages.block_size, head);
-  for (int i = threadIdx.x * Layout::kPack; i < pages.head_size; i += blockDim.x * Layout::kPack) {
-    using P = Pack<T, Layout::kPack>;
-    *reinterpret_cast<P*>(pages.keys + at + i) = *reinterpret_cast<const P*>(key + i);
-    *reinterpret_cast<P*>(pages.values + at + i) = *reinterpret_cast<const P*>(value + i);
+// Where the keys of a row's past lie.
+template <typename T>
+class Past {
+ public:
+  __device__ Past(const DecoderAttention<T>& p, int row, int kv_head)
+      : p_(p),
+        table_(p.inputs.block_tables + row * p.inputs.block_table_stride,
+               p.inputs.block_table_stride),
+        offsets_(p.pages, kv_head),
+        row_(row) {
+    const int slot = p.inputs.ancestry ? LoadInput(p.inputs.beam_slots + row) : -1;
+    if (slot >= 0) ancestry_ = p.inputs.ancestry + slot * p.inputs.ancestry_stride;
+  }
+
+  // All lanes of a warp call it together, each for keys of its own in ascending order.
+  template <int kCount>
+  __device__ void operator()(const int (&keys)[kCount], int64_t (&at)[kCount]) const {
+    int index[kCount];
+    int block[kCount];
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) index[i] = p_.block_size.Divide(keys[i]);
+    if (ancestry_ == nullptr) {
+      table_.LookUp(index, block);
+    } else {  // one kind of load after the other: each waits once for all keys
+      int writer[kCount];
+#pragma unroll
+      for (int i = 0; i < kCount; ++i) writer[i] = row_ + ancestry_[keys[i]];
+#pragma unroll
+      for (int i = 0; i < kCount; ++i) {
+        block[i] = p_.inputs.block_tables[writer[i] * p_.inputs.block_table_stride + index[i]];
+      }
+    }
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) {
+      at[i] = offsets_(block[i], keys[i] - index[i] * p_.block_size.value());
+    }
+  }
+
+ private:
+  const DecoderAttention<T>& p_;
+  BlockTable table_;
+  HeadOffsets offsets_;
+  const int8_t* ancestry_ = nullptr;  // null: the row wrote all of its past
+  int row_;
+};
+
+// Takes in the keys [begin, end) that the step's own tokens have, as kShare adjacent warps share
+// them in tiles of OwnTile. The first of them and the query are loaded together: nothing waits
+// twice.
+template <typename OwnTile, int kShare, typename Layout, typename Locate, typename Bias>
+__device__ void AttendOwn(WarpAttention<Layout>& attention, const typename Layout::T* query,
+                          const AttentionShape& shape, int begin, int end, Locate locate,
+                          Bias bias) {
+  const int size = shape.head_size;
+  const int own = begin + static_cast<int>(threadIdx.x) / 32 % kShare * OwnTile::kKeys;
+  OwnTile tile;
+  if (own < end) tile.Load(own, min(own + OwnTile::kKeys, end), size, locate);
+  attention.LoadQuery(query, size, shape.scale);
+  for (int first = own; first < end; first += kShare * OwnTile::kKeys) {
+    const int last = min(first + OwnTile::kKeys, end);
+    if (first > own) tile.Load(first, last, size, locate);
+    attention.Attend(tile, first, last, size, bias);
   }
 }
 
-// Grid: (query tokens, heads, splits). The K/V of the step's own tokens come from `query`, because
-// other blocks may not have stored them yet; the past from the pages.
-template <typename Layout, int kWarps>
-__global__ void __launch_bounds__(32 * kWarps)
+// Stores a token's K/V of one head at `at` in the pages, by kShare adjacent warps.
+template <typename Layout, int kShare, typename T>
+__device__ void Write(const Pages<T>& pages, int64_t at, const KeyValue<T>& from) {
+  using P = Pack<T, Layout::kPack>;
+  const int thread = threadIdx.x % (32 * kShare);
+  for (int i = thread * Layout::kPack; i < pages.head_size; i += 32 * kShare * Layout::kPack) {
+    *reinterpret_cast<P*>(pages.keys + at + i) = *reinterpret_cast<const P*>(from.key + i);
+    *reinterpret_cast<P*>(pages.values + at + i) = *reinterpret_cast<const P*>(from.value + i);
+  }
+}
+
+// kShare adjacent warps serve a query token and head: all of a block, and perhaps several blocks,
+// or one. Grid: (query tokens, heads * kShare / kWarps rounded up, splits). The K/V of the step's
+// own tokens come from `query`, because other blocks may not have stored them yet; the past from
+// the pages.
+template <typename Layout, int kShare>
+__global__ void __launch_bounds__(32 * kWarps, Layout::kSteps == 1 ? 4 : 1)
     SelfAttention(const DecoderAttention<typename Layout::T> p) {
+  static_assert(kShare == 1 || kShare == kWarps);
   using T = typename Layout::T;
   using Tile = KeyTile<Layout>;
+  using Stream = KeyStream<Layout, kShare, Past<T>>;
   extern __shared__ __align__(16) char shared[];
   LetSuccessorStart();
   const int token = blockIdx.x;
-  const int head = blockIdx.y;
+  const int warp = threadIdx.x / 32;
+  const int head = (static_cast<int>(blockIdx.y) * kWarps + warp) / kShare;
+  if (head >= p.shape.num_heads) return;
   const int size = p.shape.head_size;
-  const int sharing = p.shape.num_heads / p.shape.num_kv_heads;
-  const int kv_head = head / sharing;
-  const int row = RowOf(p.inputs, token);
-  const int first_token = p.inputs.query_offsets[row];
-  const int position = p.inputs.positions[token];
-  const int first_position = position - (token - first_token);
-  const int32_t* const table = p.inputs.block_tables;
-  const int beam_slot = p.inputs.ancestry ? p.inputs.beam_slots[row] : -1;
-  const int8_t* const ancestry = p.inputs.ancestry + beam_slot * p.inputs.ancestry_stride;
-  const auto in_pages = [&](int j) -> KeyValue<T> {
-    const int writer = row + (beam_slot < 0 ? 0 : ancestry[j]);
-    const int block = table[writer * p.inputs.block_table_stride + j / p.pages.block_size];
-    const int64_t at = p.pages.Offset(block, j % p.pages.block_size, kv_head);
-    return {p.pages.keys + at, p.pages.values + at};
-  };
-  KeyStream<Layout, kWarps, decltype(in_pages)> past(
-      shared, SpanOf(first_position, blockIdx.z, p.split.splits, kWarps * Tile::kKeys), size,
-      in_pages);
+  const int kv_head = p.sharing.Divide(head);
+  const int position = LoadInput(p.inputs.positions + token);
+  const int64_t slot = p.inputs.self_slots[token];
+  const Row row = RowOf(p.inputs, token);
+  const Past<T> in_pages(p, row.index, kv_head);
+  const int first_position = position - (token - row.first_token);
+  SplitKeys split = p.split;
+  split.used = PartsOf(first_position, split.splits, kShare * Tile::kKeys);
+  if (static_cast<int>(blockIdx.z) >= split.used) return;
+  Stream past(shared + warp * Stream::kBytes, p.pages,
+              SpanOf(first_position, blockIdx.z, split.splits, kShare * Tile::kKeys), in_pages);
   const HeadBias bias(p.bias, head);
   const auto bias_of = [&](int j) { return bias(j - position); };
 
-  const int64_t keys_column = static_cast<int64_t>(p.shape.num_heads + kv_head) * size;
-  const int64_t values_column = keys_column + static_cast<int64_t>(p.shape.num_kv_heads) * size;
+  const int64_t key_column = static_cast<int64_t>(p.shape.num_heads + kv_head) * size;
+  const int64_t value_column = key_column + static_cast<int64_t>(p.shape.num_kv_heads) * size;
   const auto in_step = [&](int j) -> KeyValue<T> {
-    const T* from = p.query + (first_token + j - first_position) * p.query_stride;
-    return {from + keys_column, from + values_column};
+    const T* from = p.query + (row.first_token + j - first_position) * p.query_stride;
+    return {from + key_column, from + value_column};
   };
+  const bool writes = blockIdx.z == 0 && head == kv_head * p.sharing.value();
+  const int64_t slot_at =
+      p.pages.Offset(slot / p.pages.block_size, slot % p.pages.block_size, kv_head);
+  const int64_t column = static_cast<int64_t>(head) * size;
   WaitForPredecessor();
-  const T* mine = p.query + token * p.query_stride;
-  // A warp's first own keys and the query are loaded together: nothing waits twice.
-  const int own = first_position + static_cast<int>(threadIdx.x) / 32 * Tile::kKeys;
+  const T* query = p.query + token * p.query_stride + column;
   const int end = blockIdx.z == 0 ? position + 1 : first_position;
-  Tile tile;
-  if (own < end) tile.Load(own, min(own + Tile::kKeys, end), size, in_step);
   WarpAttention<Layout> attention;
-  attention.LoadQuery(mine + static_cast<int64_t>(head) * size, size, p.shape.scale);
-  for (int first = own; first < end; first += kWarps * Tile::kKeys) {
-    const int last = min(first + Tile::kKeys, end);
-    if (first > own) tile.Load(first, last, size, in_step);
-    attention.Attend(tile, first, last, size, bias_of);
+  if (p.inputs.num_tokens == p.inputs.num_rows) {  // one key
+    AttendOwn<KeyTile<Layout, 1>, kShare>(attention, query, p.shape, first_position, end, in_step,
+                                          bias_of);
+  } else {
+    AttendOwn<Tile, kShare>(attention, query, p.shape, first_position, end, in_step, bias_of);
   }
+  if (writes) Write<Layout, kShare>(p.pages, slot_at, in_step(position));
   past.ForEach([&](const Tile& keys, int first, int last) {
-    attention.Attend(keys, first, last, size, bias_of);
+    attention.Attend(keys, first, last, Layout::kMaxHeadSize, bias_of);
   });
-  if (blockIdx.z == 0 && head % sharing == 0) {
-    WriteSlot<Layout>(p.pages, p.inputs.self_slots[token], kv_head, mine + keys_column,
-                      mine + values_column);
+  T* const out = p.out + token * p.out_stride + column;
+  if constexpr (kShare == 1) {
+    FinishQuery(attention.result, size, out);
+  } else {
+    FinishQuery<Layout, kShare>(attention.result, size, split,
+                                static_cast<int64_t>(token) * p.shape.num_heads + head,
+                                reinterpret_cast<float*>(shared), out);
   }
-  FinishQuery<Layout, kWarps>(attention.result, size, p.split,
-                              static_cast<int64_t>(token) * p.shape.num_heads + head,
-                              reinterpret_cast<float*>(shared),
-                              p.out + token * p.out_stride + static_cast<int64_t>(head) * size);
 }
 
 // A past of this many positions is not worth several blocks.
 constexpr int64_t kKeysEach = 1024;
 
-template <typename Layout, int kWarps>
+template <typename Layout, int kShare>
 void LaunchSelf(const DecoderAttention<typename Layout::T>& parameters, const SelfAttentionOp& op,
                 const Step& step, Device& device) {
-  const dim3 grid(step.num_tokens, op.shape.num_heads, parameters.split.splits);
-  // The ring of keys, and afterwards what the warps came to.
-  const size_t shared = std::max<size_t>(KeyStream<Layout, kWarps, int>::kBytes,
-                                         kWarps * PartSize(op.shape.head_size) * sizeof(float));
-  Launch(device, "self-attention", {grid, 32 * kWarps, shared}, SelfAttention<Layout, kWarps>,
+  using T = typename Layout::T;
+  const int groups = (op.shape.num_heads * kShare + kWarps - 1) / kWarps;
+  const dim3 grid(step.num_tokens, groups, parameters.split.splits);
+  // The rings of keys, and afterwards what the warps came to.
+  const size_t shared = std::max<size_t>(kWarps * KeyStream<Layout, kShare, Past<T>>::kBytes,
+                                         kShare * PartSize(op.shape.head_size) * sizeof(float));
+  Launch(device, "self-attention", {grid, 32 * kWarps, shared}, SelfAttention<Layout, kShare>,
          parameters);
 }
 
@@ -119,9 +191,9 @@ void LaunchSelf(const DecoderAttention<typename Layout::T>& parameters, const Se
 
 void Run(const SelfAttentionOp& op, const Step& step, Resources& resources) {
   Device& device = resources.device;
-  const int64_t blocks = step.num_tokens * op.shape.num_heads;
+  const int64_t pairs = step.num_tokens * op.shape.num_heads;
   const SplitKeys split =
-      PlanSplits(device, step.num_tokens, blocks, op.shape,
+      PlanSplits(device, step.num_tokens, pairs, op.shape,
                  step.decoder->block_table_stride * op.cache.block_size, kKeysEach);
   DispatchElement(op.cache.dtype, [&](auto element) {
     using T = decltype(element);
@@ -130,8 +202,8 @@ void Run(const SelfAttentionOp& op, const Step& step, Resources& resources) {
     DispatchHeadSize<T>(op.shape.head_size, op.kernel != AttentionKernel::kCudaScalar,
                         [&](auto layout) {
                           using Layout = decltype(layout);
-                          if (blocks <= 8 * device.multiprocessors()) {
-                            LaunchSelf<Layout, 4>(parameters, op, step, device);
+                          if (pairs <= 4 * device.multiprocessors()) {  // a block each, all at once
+                            LaunchSelf<Layout, kWarps>(parameters, op, step, device);
                           } else {  // a warp each: nothing to merge
                             LaunchSelf<Layout, 1>(parameters, op, step, device);
                           }

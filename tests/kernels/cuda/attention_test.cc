@@ -162,74 +162,146 @@ TEST_P(CudaDecoderAttentionTest, Self) {
   }
 }
 
-// Three beams whose pasts cross, as beam search leaves them.
-TEST_P(CudaDecoderAttentionTest, SelfReadsThroughTheAncestry) {
-  constexpr int32_t kPast = 37;
-  DecoderCase batch({{kPast, 1}, {kPast, 1}, {kPast, 1}, {4, 2}}, 16);
-  constexpr int64_t kStride = 50;
-  std::vector<int8_t> ancestry(4 * kStride);
-  const std::vector<int32_t> slots = {2, 0, 3, -1};
-  for (int32_t position = 0; position < kPast; ++position) {
-    const int32_t writers[] = {position < 20 ? 0 : 2, position % 3, position < 36 ? 0 : 1};
-    for (int row = 0; row < 3; ++row) {
-      ancestry[slots[row] * kStride + position] = static_cast<int8_t>(writers[row] - row);
-    }
+// More rows and heads than blocks of their own could run at once; one past longer than the others.
+TEST_P(CudaDecoderAttentionTest, SelfOfManyRows) {
+  for (const AttentionShape& shape : kShapes) {
+    const int32_t count = 4 * device().multiprocessors() / shape.num_heads + 1;
+    std::vector<DecoderCase::Row> rows;
+    for (int32_t row = 0; row < count; ++row) rows.push_back({row * 37 % 90, 1});
+    rows.back().past = 530;
+    DecoderCase one_token_each(rows, 16);
+    ExpectSelf(one_token_each, shape, 16);
+    rows[count / 2].queries = 21;
+    DecoderCase with_a_prefix(rows, 5);
+    ExpectSelf(with_a_prefix, shape, 5);
   }
-  batch.inputs.ancestry = ancestry.data();
-  batch.inputs.beam_slots = slots.data();
-  batch.inputs.ancestry_stride = kStride;
-  ExpectSelf(batch, {4, 2, 24, 1.0f}, 16);
 }
 
-TEST_P(CudaDecoderAttentionTest, Cross) {
+// Groups of three beams whose pasts cross, as beam search leaves them.
+struct Beams {
+  static constexpr int32_t kPast = 37;
+  static constexpr int64_t kStride = 50;
+
+  // Makes the first 3 * groups rows of `batch` beams; `slots`: one for each row.
+  Beams(int32_t groups, std::vector<int32_t> beam_slots, DecoderCase* batch)
+      : ancestry(beam_slots.size() * kStride), slots(std::move(beam_slots)) {
+    for (int32_t row = 0; row < 3 * groups; ++row) {
+      for (int32_t position = 0; position < kPast; ++position) {
+        const int32_t writers[] = {position < 20 ? 0 : 2, (position + row / 3) % 3,
+                                   position < 36 ? 0 : 1};
+        ancestry[slots[row] * kStride + position] = static_cast<int8_t>(writers[row % 3] - row % 3);
+      }
+    }
+    batch->inputs.ancestry = ancestry.data();
+    batch->inputs.beam_slots = slots.data();
+    batch->inputs.ancestry_stride = kStride;
+  }
+
+  std::vector<int8_t> ancestry;
+  std::vector<int32_t> slots;
+};
+
+TEST_P(CudaDecoderAttentionTest, SelfReadsThroughTheAncestry) {
+  constexpr int32_t kPast = Beams::kPast;
+  for (const int32_t queries : {1, 2}) {
+    DecoderCase batch({{kPast, 1}, {kPast, 1}, {kPast, 1}, {4, queries}}, 16);
+    const Beams beams(1, {2, 0, 3, -1}, &batch);
+    ExpectSelf(batch, {4, 2, 24, 1.0f}, 16);
+  }
+}
+
+TEST_P(CudaDecoderAttentionTest, SelfOfManyBeamsReadsThroughTheAncestry) {
+  const AttentionShape shape = {8, 8, 64, 1.0f};
+  const int32_t groups = 4 * device().multiprocessors() / (3 * shape.num_heads) + 1;
+  DecoderCase batch(std::vector<DecoderCase::Row>(3 * groups + 1, {Beams::kPast, 1}), 16);
+  std::vector<int32_t> slots(3 * groups + 1);
+  for (int32_t row = 0; row < 3 * groups; ++row) slots[row] = 3 * groups - 1 - row;
+  slots.back() = -1;
+  const Beams beams(groups, slots, &batch);
+  ExpectSelf(batch, shape, 16);
+}
+
+class CudaCrossAttentionTest : public CudaDecoderAttentionTest {
+ protected:
   struct Case {
     std::vector<int32_t> lengths;
     std::vector<int32_t> rows_of_source;
     std::vector<int32_t> queries_of_row;
   };
+
+  void ExpectCross(const Case& c, const AttentionShape& shape, int32_t block_size,
+                   const std::vector<AttentionKernel>& kernels) {
+    const std::vector<int32_t> source_offsets = cpu::OffsetsOf(c.rows_of_source);
+    const std::vector<int32_t> query_offsets = cpu::OffsetsOf(c.queries_of_row);
+    const cpu::BlockTables tables(c.lengths, block_size, 1, 5);
+    DecoderInputs inputs;
+    inputs.num_rows = static_cast<int32_t>(c.queries_of_row.size());
+    inputs.num_tokens = query_offsets.back();
+    inputs.query_offsets = query_offsets.data();
+    inputs.num_sources = static_cast<int32_t>(c.lengths.size());
+    inputs.source_offsets = source_offsets.data();
+    inputs.cross_block_tables = tables.blocks.data();
+    inputs.cross_block_table_stride = tables.stride;
+    inputs.cross_lengths = c.lengths.data();
+    Tensor query = MakeTensor(inputs.num_tokens, QueryWidth(shape), dtype(), 1);
+    Tensor expected = MakeTensor(inputs.num_tokens, QueryWidth(shape), DataType::kFloat32, 2);
+    BothPages pages = MakePages(tables.end_block, block_size, shape);
+    CrossAttentionOp op;
+    op.shape = shape;
+    op.cache = pages.host;
+    op.query = query.host();
+    op.out = expected.host();
+    cpu::reference::Run(op, cpu::Step(inputs));
+    for (const AttentionKernel kernel : kernels) {
+      SCOPED_TRACE(Describe(shape, kernel) + ", block size " + std::to_string(block_size));
+      const Tensor actual = MakeTensor(inputs.num_tokens, QueryWidth(shape), dtype(), 2);
+      op.kernel = kernel;
+      op.cache = pages.device;
+      op.query = query.device;
+      op.out = actual.device;
+      Execute(op, inputs);
+      ExpectNear(Read(actual), expected.values, tolerance());
+    }
+  }
+};
+
+TEST_P(CudaCrossAttentionTest, FewSources) {
   const Case cases[] = {
       {{1, 16, 0, 17, 100}, {1, 4, 2, 0, 3}, {1, 1, 1, 1, 1, 2, 1, 1, 30, 1}},
       {{250, 33}, {9, 17}, std::vector<int32_t>(26, 1)},
       {{513}, {1}, {1}},
+      {{600, 40, 1030}, {1, 2, 1}, {1, 1, 1, 1}},  // not all of several blocks have keys
       {{40, 1, 700, 0}, {1, 1, 1, 1}, {1, 1, 1, 1}},
-      {{70, 3, 16, 130, 64, 65, 1, 0, 90, 33},
-       std::vector<int32_t>(10, 1),
-       std::vector<int32_t>(10, 1)},  // more than there are multiprocessors, times 16 heads
   };
   for (const Case& c : cases) {
-    const std::vector<int32_t> source_offsets = cpu::OffsetsOf(c.rows_of_source);
-    const std::vector<int32_t> query_offsets = cpu::OffsetsOf(c.queries_of_row);
     for (const int32_t block_size : {16, 3}) {
-      const cpu::BlockTables tables(c.lengths, block_size, 1, 5);
-      DecoderInputs inputs;
-      inputs.num_rows = static_cast<int32_t>(c.queries_of_row.size());
-      inputs.num_tokens = query_offsets.back();
-      inputs.query_offsets = query_offsets.data();
-      inputs.num_sources = static_cast<int32_t>(c.lengths.size());
-      inputs.source_offsets = source_offsets.data();
-      inputs.cross_block_tables = tables.blocks.data();
-      inputs.cross_block_table_stride = tables.stride;
-      inputs.cross_lengths = c.lengths.data();
       for (const AttentionShape& shape : kShapes) {
-        Tensor query = MakeTensor(inputs.num_tokens, QueryWidth(shape), dtype(), 1);
-        Tensor expected = MakeTensor(inputs.num_tokens, QueryWidth(shape), DataType::kFloat32, 2);
-        BothPages pages = MakePages(tables.end_block, block_size, shape);
-        CrossAttentionOp op;
-        op.shape = shape;
-        op.cache = pages.host;
-        op.query = query.host();
-        op.out = expected.host();
-        cpu::reference::Run(op, cpu::Step(inputs));
-        for (const AttentionKernel kernel : KernelsFor(shape, dtype(), true)) {
-          SCOPED_TRACE(Describe(shape, kernel) + ", block size " + std::to_string(block_size));
-          const Tensor actual = MakeTensor(inputs.num_tokens, QueryWidth(shape), dtype(), 2);
-          op.kernel = kernel;
-          op.cache = pages.device;
-          op.query = query.device;
-          op.out = actual.device;
-          Execute(op, inputs);
-          ExpectNear(Read(actual), expected.values, tolerance());
+        ExpectCross(c, shape, block_size, KernelsFor(shape, dtype(), true));
+      }
+    }
+  }
+}
+
+// So many sources and heads to each multiprocessor that four, two, or one of a block's warps share
+// them. The first source is longer than a warp's lanes know the tiles of; the last have no rows.
+TEST_P(CudaCrossAttentionTest, ManySources) {
+  constexpr int32_t kLengths[] = {70, 3, 16, 130, 64, 17, 1, 0, 90, 33, 48, 111};
+  constexpr int32_t kRows[] = {1, 4, 1, 0, 2, 17, 1, 1, 9};
+  for (const int32_t pairs_each : {2, 6, 10}) {
+    for (const AttentionShape& shape : kShapes) {
+      if (KernelsFor(shape, dtype(), true).back() != AttentionKernel::kCudaTensor) continue;
+      const int32_t sources = pairs_each * device().multiprocessors() / shape.num_heads + 1;
+      for (const bool one_token_each : {true, false}) {
+        Case c;
+        for (int32_t source = 0; source < sources; ++source) {
+          const int32_t rows = source + 4 < sources ? kRows[source % 9] : 0;
+          c.lengths.push_back(source == 0 ? 2100 : kLengths[source % 12]);
+          c.rows_of_source.push_back(rows);
+          c.queries_of_row.insert(c.queries_of_row.end(), rows, 1);
         }
+        if (!one_token_each) c.queries_of_row[0] = 18;
+        SCOPED_TRACE(std::to_string(sources) + " sources");
+        ExpectCross(c, shape, one_token_each ? 16 : 3, {AttentionKernel::kCudaTensor});
       }
     }
   }
@@ -240,6 +312,10 @@ INSTANTIATE_TEST_SUITE_P(Types, CudaAttentionTest,
                                          DataType::kFloat16),
                          NameOf);
 INSTANTIATE_TEST_SUITE_P(Types, CudaDecoderAttentionTest,
+                         testing::Values(DataType::kFloat32, DataType::kBFloat16,
+                                         DataType::kFloat16),
+                         NameOf);
+INSTANTIATE_TEST_SUITE_P(Types, CudaCrossAttentionTest,
                          testing::Values(DataType::kFloat32, DataType::kBFloat16,
                                          DataType::kFloat16),
                          NameOf);
