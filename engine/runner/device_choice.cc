@@ -62,14 +62,15 @@ void Add(Processor processor, const DecodeParams& params, const RowPosition& pos
   }
 }
 
-// Whether a processor, and a log-softmax behind it, leave the same of logits as of the log-softmax
-// of these.
-bool TakesLogits(Processor processor) {
+// Whether a processor does the same to logits as to their log-probabilities, which are less by one
+// number for all tokens. Sums round otherwise, but not so that it counts where what is left is
+// normalised again. What is forced depends on neither.
+bool TakesLogits(Processor processor, bool renormalize) {
   switch (processor) {
     case Processor::kEncoderRepetitionPenalty:
     case Processor::kRepetitionPenalty:
     case Processor::kLengthDecay: return false;
-    case Processor::kSequenceBias:
+    case Processor::kSequenceBias: return renormalize;
     case Processor::kNoRepeatNgram:
     case Processor::kEncoderNoRepeatNgram:
     case Processor::kBadWords:
@@ -82,19 +83,20 @@ bool TakesLogits(Processor processor) {
   return false;
 }
 
-// In beam search the processors work on log-probabilities. To normalise before them is wasted where
-// it is done again behind them and changes nothing.
+// In beam search the processors work on log-probabilities. To normalise all of a row before them is
+// wasted on those that take logits, and on what a forced token undoes.
 void AddBeams(const RowPlan& row, const RowPosition& position, RowChoice* choice) {
   const DecodeParams& params = *row.params;
   choice->beams = params.num_beams;
   choice->beam_candidates = params.beam_candidates();
   choice->beam_score = row.beam_score;
   choice->top_tokens = 0;
+  choice->renormalize = params.renormalize_logits;
+  if (choice->forced_token >= 0) return;
   for (const LogitsProcessor& link : LogitsProcessors()) {
     if (!link.applies(params, position)) continue;
-    if (!params.renormalize_logits || !TakesLogits(link.id)) choice->on_log_probs = true;
+    if (!TakesLogits(link.id, choice->renormalize)) choice->on_log_probs = true;
   }
-  choice->renormalize = choice->on_log_probs && params.renormalize_logits;
 }
 
 }  // namespace

@@ -1,8 +1,11 @@
-// Three launches: processors that need log-probabilities, the best continuations of each part of a
-// row, and for each request the best of those, which become its rows.
+// Two launches: processors that need log-probabilities, and for each request the best of what its
+// rows' parts left, which become its rows.
 #include "kernels/cuda/beam_select.cuh"
 
+#include <algorithm>
+
 #include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/process_logits.cuh"
 
 namespace transept::kernels::cuda {
 namespace {
@@ -12,38 +15,57 @@ struct Parameters {
   ChoicePlan plan;
 };
 
-// Grid: (splits, rows).
-__global__ void __launch_bounds__(kSelectThreads, 2) ProcessLogProbs(const Parameters p) {
-  LetSuccessorStart();
-  WaitForPredecessor();
-  __shared__ uint32_t seen[kMaxPartWords];
-  const RowChoice& choice = p.choice.rows[blockIdx.y];
-  if (!choice.on_log_probs) return;
-  const RowPart part = PartOf(p.choice.logits);
-  Summary* const total = p.plan.totals + blockIdx.y;
-  const Summary before = *total;
+// The block's part of a row whose processors need log-probabilities.
+__device__ void ProcessPart(const Parameters& p, int64_t row, uint32_t* seen) {
+  const RowChoice& choice = CopyOf(p.choice.rows[row]);
+  const RowPart part = PartOf(p.choice.logits, row);
+  const Summary total = p.plan.parts.Total(row, static_cast<int>(gridDim.x));
+#pragma unroll 4
   for (int i = part.begin + threadIdx.x; i < part.end; i += kSelectThreads) {
-    part.scores[i] = before.LogProb(part.scores[i]);
+    part.scores[i] = total.LogProb(part.scores[i]);
   }
   __syncthreads();
   ProcessLogits(part, p.choice.slots, choice, seen);
-  if (!choice.renormalize || !p.plan.parts.ArrivesLast(Summarize(part))) return;
-  const Summary after = p.plan.parts.Total();
-  if (threadIdx.x == 0) *total = after;
+  RowBatch batch;
+  batch.Read(part, part.begin);
+  if (choice.renormalize) {
+    Summary mine;
+    batch.AddTo(&mine);
+    const Summary of_part = MergeBlock(mine);
+    if (threadIdx.x == 0) p.plan.processed.Leave(row, of_part);
+  }
+  LeaveBest(batch, row, choice.beam_candidates, p.plan);
 }
 
-// How a row's continuations score: what is worked out once for all of them.
+// Grid: (splits, rows or fewer). Blocks that find nothing to do leave at once, but for one: a
+// kernel must not end before the one in front of it.
+__global__ void __launch_bounds__(kSelectThreads, 2) ProcessLogProbs(const Parameters p) {
+  LetSuccessorStart();
+  __shared__ uint32_t seen[kMaxPartWords];
+  const RowChoice* const rows = p.choice.rows;
+  const auto num_rows = static_cast<int>(p.choice.num_rows), step = static_cast<int>(gridDim.y);
+  bool works = false;
+  for (int row = blockIdx.y + threadIdx.x * step; row < num_rows; row += kSelectThreads * step) {
+    works = works || rows[row].on_log_probs;
+  }
+  works = __syncthreads_or(works);
+  if (!works && (blockIdx.x > 0 || blockIdx.y > 0)) return;
+  WaitForPredecessor();
+  if (!works) return;
+  for (int row = blockIdx.y; row < num_rows; row += step) {
+    if (!rows[row].on_log_probs) continue;
+    ProcessPart(p, row, seen);
+    __syncthreads();
+  }
+}
+
+// How a row's continuations score: what is worked out once for all of them. Never lower for a
+// larger processed score.
 struct RowScores {
   Summary total;
   float log_sum;
   float before;  // the row's own score
   bool are_log_probs;
-
-  __device__ RowScores(const Parameters& p, int64_t row)
-      : total(p.plan.totals[row]),
-        log_sum(logf(total.sum)),
-        before(p.choice.slots.beam_scores[p.choice.rows[row].slot]),
-        are_log_probs(p.choice.rows[row].on_log_probs && !p.choice.rows[row].renormalize) {}
 
   __device__ float Of(float score) const {
     if (are_log_probs) return score + before;
@@ -52,32 +74,101 @@ struct RowScores {
   }
 };
 
-// Grid: (splits, rows).
-__global__ void __launch_bounds__(kSelectThreads, 4) SelectOfRows(const Parameters p) {
-  LetSuccessorStart();
-  WaitForPredecessor();
-  __shared__ BestKeysScratch scratch;
-  const RowChoice& choice = p.choice.rows[blockIdx.y];
-  if (choice.beams == 0) return;
-  const RowPart part = PartOf(p.choice.logits);
-  const RowScores scores(p, blockIdx.y);
-  const uint32_t first = choice.hypothesis * static_cast<uint32_t>(p.choice.logits.width);
-  const auto key = [&](int i) {
-    const int token = part.begin + i;
-    return KeyOf(scores.Of(__ldcg(part.scores + token)), first + token);
-  };
-  ScoredKey* const best =
-      p.plan.best + (int64_t{blockIdx.y} * gridDim.x + blockIdx.x) * kMaxContinuations;
-  EmitBest(part.end - part.begin, choice.beam_candidates, scratch, key,
-           [&](int rank, ScoredKey found) { best[rank] = found; });
+// By one warp.
+__device__ RowScores ScoresOf(const Parameters& p, int64_t row) {
+  const RowChoice& choice = p.choice.rows[row];
+  const bool forced = choice.forced_token >= 0;
+  const bool again = choice.on_log_probs && choice.renormalize;
+  const RowParts& parts = again ? p.plan.processed : p.plan.parts;
+  RowScores scores;
+  scores.total = parts.Total(row, static_cast<int>(p.plan.splits));
+  scores.log_sum = logf(scores.total.sum);
+  scores.before = p.choice.slots.beam_scores[choice.slot];
+  scores.are_log_probs = (choice.on_log_probs || forced) && !choice.renormalize;
+  return scores;
 }
 
-// A request's rows, as its next step finds them.
-struct NextRows {
+// What a request's block works with.
+struct Request {
+  BestKeysScratch keys;
+  RowScores rows[kMaxBeams];
+  int32_t slots[kMaxBeams];
+  int longest;        // most candidates of a part
+  unsigned go_on[2];  // by rank: whether the continuation is no EOS
+  // The rows as the next step finds them.
   int32_t parents[kMaxBeams];
   int32_t tokens[kMaxBeams];
   float scores[kMaxBeams];
 };
+static_assert(kMaxBeams <= kSelectWarps && kMaxContinuations <= 64);
+
+// `rows`: of the request, which begin at the block's. Parts are counted over all of them.
+__device__ void ReadRows(const Parameters& p, const RowChoice* rows, Request& request) {
+  const int beams = rows[0].beams;
+  const int warp = static_cast<int>(threadIdx.x / 32);
+  const int64_t first = blockIdx.x;
+  if (threadIdx.x == 0) request.longest = 0;
+  if (threadIdx.x < beams) request.slots[threadIdx.x] = rows[threadIdx.x].slot;
+  __syncthreads();
+  const int parts = beams * static_cast<int>(p.plan.splits);
+  const PartBest* const found = p.plan.found + first * p.plan.splits;
+  int longest = 0;
+  for (int i = threadIdx.x; i < parts; i += kSelectThreads) longest = max(longest, found[i].size);
+  longest = __reduce_max_sync(~0u, longest);
+  if (threadIdx.x % 32 == 0) atomicMax(&request.longest, longest);
+  if (warp < beams) {
+    const RowScores scores = ScoresOf(p, first + warp);
+    if (threadIdx.x % 32 == 0) request.rows[warp] = scores;
+  }
+  __syncthreads();
+}
+
+// Leaves the best keys, by the index hypothesis * vocabulary + token, of all that can continue the
+// request's rows in `request.keys`, and returns how many they are: all there are, or as many as it
+// chooses. Looks at the parts' candidates, and if one of the others might be among the best, at all
+// tokens.
+__device__ int FindContinuations(const Parameters& p, const RowChoice& choice, Request& request) {
+  const int splits = static_cast<int>(p.plan.splits);
+  const int parts = choice.beams * splits;
+  const int count = choice.beam_candidates;
+  const auto vocab = static_cast<int>(p.choice.logits.width);
+  const int64_t first_part = int64_t{blockIdx.x} * splits;
+  const PartBest* const found = p.plan.found + first_part;
+  const Candidate* const candidates = p.plan.candidates + first_part * p.plan.capacity;
+  const int longest = request.longest;
+  const auto key_of = [&](int row, float score, int token) {
+    return KeyOf(request.rows[row].Of(score), static_cast<uint32_t>(row) * vocab + token);
+  };
+  const int known = FindBest(parts * longest, count, request.keys, [&](int i) -> ScoredKey {
+    const int part = i / longest, at = i % longest;
+    const Candidate candidate = candidates[int64_t{part} * p.plan.capacity + at];
+    if (at >= found[part].size) return 0;
+    return key_of(part / splits, candidate.score, candidate.token);
+  });
+  const uint32_t last = known < count ? 0 : OrderOfKey(request.keys.best[count - 1]);
+  bool missed = false;
+  for (int part = threadIdx.x; part < parts; part += kSelectThreads) {
+    const uint32_t rest = OrderOf(request.rows[part / splits].Of(found[part].rest));
+    missed = missed || (rest > 0 && rest >= last);
+  }
+  if (!__syncthreads_or(missed)) return known;
+  const auto* const logits = static_cast<const float*>(p.choice.logits.data);
+  return FindBest(choice.beams * vocab, count, request.keys, [&](int i) {
+    const int row = i / vocab, token = i % vocab;
+    return key_of(row, logits[(int64_t{blockIdx.x} + row) * p.choice.logits.stride + token], token);
+  });
+}
+
+// The index of the `nth` token, from 0 on, that is impossible, given the `known` that are not.
+__device__ uint32_t ImpossibleIndex(const ScoredKey* best, int known, int nth) {
+  uint32_t index = nth;
+  for (;;) {
+    uint32_t next = nth;
+    for (int i = 0; i < known; ++i) next += IndexOf(best[i]) <= index;
+    if (next == index) return index;
+    index = next;
+  }
+}
 
 __device__ bool IsEos(const RowSlots& slots, int32_t slot, int32_t token) {
   const uint32_t* const words =
@@ -86,115 +177,100 @@ __device__ bool IsEos(const RowSlots& slots, int32_t slot, int32_t token) {
   return words[token / 32] >> (token % 32) & 1;
 }
 
-// What a request found.
-struct Found {
-  Continuation continuations[kMaxContinuations];
-  bool ends[kMaxContinuations];  // whether the token is an EOS
-};
-
-// The first continuations that do not end, by one thread. Were they fewer than the beams, rows that
-// nothing can continue would fill up.
-__device__ void PickRows(const RowChoice& choice, const Found& all, NextRows* next) {
-  const Continuation* const found = all.continuations;
-  int rows = 0;
-  for (int i = 0; i < choice.beam_candidates && rows < choice.beams; ++i) {
-    if (all.ends[i]) continue;
-    next->parents[rows] = found[i].hypothesis;
-    next->tokens[rows] = found[i].token;
-    next->scores[rows++] = found[i].score;
+// Reports the `known` continuations, and impossible ones behind them, and picks the next rows: the
+// first that do not end. Were they fewer than the beams, rows that nothing can continue fill up.
+__device__ void PickRows(const Parameters& p, const RowChoice& choice, int known,
+                         Request& request) {
+  const int rank = static_cast<int>(threadIdx.x), word = rank / 32;
+  Continuation found = {0, 0, -INFINITY};
+  bool goes_on = false;
+  if (rank < choice.beam_candidates) {
+    const ScoredKey* const best = request.keys.best;
+    const auto vocab = static_cast<uint32_t>(p.choice.logits.width);
+    uint32_t index =
+        rank < known ? IndexOf(best[rank]) : ImpossibleIndex(best, known, rank - known);
+    if (index >= choice.beams * vocab) index = 0;
+    found.hypothesis = static_cast<int32_t>(index / vocab);
+    found.token = static_cast<int32_t>(index % vocab);
+    if (rank < known) found.score = ScoreOf(OrderOfKey(best[rank]));
+    p.choice.continuations[choice.first_continuation + rank] = found;
+    goes_on = !IsEos(p.choice.slots, choice.slot, found.token);
   }
-  for (; rows < choice.beams; ++rows) {
-    next->parents[rows] = rows;
-    next->tokens[rows] = 0;
-    next->scores[rows] = -INFINITY;
+  const unsigned votes = __ballot_sync(~0u, goes_on);
+  if (word < 2 && rank % 32 == 0) request.go_on[word] = votes;
+  __syncthreads();
+  const int first = __popc(request.go_on[0]);
+  const int before = (word > 0 ? first : 0) + __popc(votes & ((1u << rank % 32) - 1));
+  if (goes_on && before < choice.beams) {
+    request.parents[before] = found.hypothesis;
+    request.tokens[before] = found.token;
+    request.scores[before] = found.score;
   }
+  if (rank < choice.beams && rank >= first + __popc(request.go_on[1])) {
+    request.parents[rank] = rank;
+    request.tokens[rank] = 0;
+    request.scores[rank] = -INFINITY;
+  }
+  __syncthreads();
 }
 
-// Gives the rows the pasts of those that they continue. `rows`: of the request. Whoever takes a
-// position reads all rows' entries before writing the first.
-__device__ void TakePasts(const RowSlots& slots, const RowChoice* rows, const NextRows& next) {
-  const int beams = rows[0].beams;
-  for (int position = threadIdx.x; position < rows[0].length; position += kSelectThreads) {
+// Gives the rows the pasts of those that they continue. Whoever takes a position reads all rows'
+// entries before writing the first.
+__device__ void TakePasts(const RowSlots& slots, const RowChoice& choice, const Request& request) {
+  for (int position = threadIdx.x; position < choice.length; position += kSelectThreads) {
     int32_t tokens[kMaxBeams];
     int writers[kMaxBeams];
 #pragma unroll
     for (int row = 0; row < kMaxBeams; ++row) {
-      if (row >= beams) continue;
-      const int parent = next.parents[row];
-      const int64_t from = rows[parent].slot * slots.history_stride + position;
+      if (row >= choice.beams) continue;
+      const int parent = request.parents[row];
+      const int64_t from = request.slots[parent] * slots.history_stride + position;
       tokens[row] = slots.history[from];
       writers[row] = parent + slots.ancestry[from];
     }
 #pragma unroll
     for (int row = 0; row < kMaxBeams; ++row) {
-      if (row >= beams) continue;
-      const int64_t to = rows[row].slot * slots.history_stride + position;
+      if (row >= choice.beams) continue;
+      const int64_t to = request.slots[row] * slots.history_stride + position;
       slots.history[to] = tokens[row];
       slots.ancestry[to] = static_cast<int8_t>(writers[row] - row);
     }
   }
 }
 
-// The best of a request's parts of rows. Each part's are in order: neighbours share a list, and the
-// groups of threads that EmitBest looks at should each see some from in front and some from behind.
-__device__ void FindBest(const Parameters& p, const RowChoice& choice, BestKeysScratch& scratch,
-                         Found* found) {
-  const ScoredKey* const best =
-      p.plan.best + int64_t{blockIdx.x} * p.plan.splits * kMaxContinuations;
-  const auto vocab = static_cast<uint32_t>(p.choice.logits.width);
-  const int count = choice.beam_candidates;
-  const int size = choice.beams * static_cast<int>(p.plan.splits) * count;
-  const int rounds = (size + kSelectThreads - 1) / kSelectThreads;
-  const auto key = [&](int i) -> ScoredKey {
-    constexpr int kShift = 37;
-    const int round = i / kSelectThreads;
-    const int at = round * kSelectThreads + (i + kShift * round) % kSelectThreads;
-    return at < size ? best[at / count * kMaxContinuations + at % count] : 0;
-  };
-  EmitBest(rounds * kSelectThreads, count, scratch, key, [&](int rank, ScoredKey key) {
-    const uint32_t index = key == 0 ? 0 : IndexOf(key);
-    const auto token = static_cast<int32_t>(index % vocab);
-    found->continuations[rank] = {static_cast<int32_t>(index / vocab), token, ScoreOfKey(key)};
-    found->ends[rank] = IsEos(p.choice.slots, choice.slot, token);
-  });
-}
-
-// Grid: rows. The block of a request's first row works for all of them.
+// Grid: rows. The block of a request's first row works for all of them; the others leave at once,
+// but for one.
 __global__ void __launch_bounds__(kSelectThreads) SelectOfRequests(const Parameters p) {
   LetSuccessorStart();
+  __shared__ Request request;
+  const RowChoice& choice = CopyOf(p.choice.rows[blockIdx.x]);
+  const bool works = choice.beams > 0 && choice.hypothesis == 0;
+  if (!works && blockIdx.x > 0) return;
   WaitForPredecessor();
-  __shared__ BestKeysScratch scratch;
-  __shared__ Found found;
-  __shared__ NextRows next;
-  const RowChoice* const rows = p.choice.rows + blockIdx.x;
-  const RowChoice& choice = rows[0];
-  if (choice.beams == 0 || choice.hypothesis > 0) return;
+  if (!works) return;
+  ReadRows(p, p.choice.rows + blockIdx.x, request);
+  const int known = FindContinuations(p, choice, request);
+  PickRows(p, choice, known, request);
   const RowSlots& slots = p.choice.slots;
-  FindBest(p, choice, scratch, &found);
-  if (threadIdx.x == 0) PickRows(choice, found, &next);
-  if (threadIdx.x < choice.beam_candidates) {
-    p.choice.continuations[choice.first_continuation + threadIdx.x] =
-        found.continuations[threadIdx.x];
-  }
-  __syncthreads();
-  TakePasts(slots, rows, next);
-  if (threadIdx.x < choice.beams) {
-    const int64_t slot = rows[threadIdx.x].slot;
-    slots.beam_scores[slot] = next.scores[threadIdx.x];
-    if (choice.length < slots.history_stride) {
-      slots.history[slot * slots.history_stride + choice.length] = next.tokens[threadIdx.x];
-    }
+  TakePasts(slots, choice, request);
+  if (threadIdx.x >= choice.beams) return;
+  const int64_t slot = request.slots[threadIdx.x];
+  slots.beam_scores[slot] = request.scores[threadIdx.x];
+  if (choice.length < slots.history_stride) {
+    slots.history[slot * slots.history_stride + choice.length] = request.tokens[threadIdx.x];
   }
 }
 
 }  // namespace
 
 void ChooseBeams(const TokenChoice& choice, const ChoicePlan& plan, Device& device) {
-  const dim3 parts(plan.splits, static_cast<unsigned>(choice.num_rows));
   const Parameters parameters{choice, plan};
+  const auto rows = static_cast<unsigned>(choice.num_rows);
+  // No more blocks than run at once: mostly they have nothing to do.
+  const unsigned at_once = 2 * device.multiprocessors() / plan.splits;
+  const dim3 parts(plan.splits, std::min(rows, std::max(at_once, 1u)));
   Launch(device, "processing beams", {parts, kSelectThreads}, ProcessLogProbs, parameters);
-  Launch(device, "the best of rows", {parts, kSelectThreads}, SelectOfRows, parameters);
-  Launch(device, "the best of requests", {dim3(parts.y), kSelectThreads}, SelectOfRequests,
+  Launch(device, "the best of requests", {dim3(rows), kSelectThreads}, SelectOfRequests,
          parameters);
 }
 

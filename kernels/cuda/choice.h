@@ -72,8 +72,9 @@ struct RowChoice {
   int32_t beam_candidates = 0;     // continuations that the rows choose together
   int32_t first_continuation = 0;  // where the request's go
   float beam_score = 0.0f;         // with tokens that the host knows: the row's score
-  // Whether the processors work on log-probabilities, else on logits; and whether what they leave
-  // is normalised again.
+  // Whether the processors need log-probabilities, which they never do with a forced token; and
+  // whether what they leave is normalised again. Those that do not need them work on logits: what
+  // is normalised is what they leave, or else what they found.
   bool on_log_probs = false;
   bool renormalize = false;
 };

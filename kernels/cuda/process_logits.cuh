@@ -11,6 +11,19 @@
 
 namespace transept::kernels::cuda {
 
+// A row's choice, copied by all of the block's threads. It is the step's input, so that this may be
+// done before the predecessor has ended.
+__device__ inline const RowChoice& CopyOf(const RowChoice& row) {
+  constexpr int kWords = sizeof(RowChoice) / sizeof(uint32_t);
+  __shared__ alignas(RowChoice) uint32_t words[kWords];
+  static_assert(alignof(RowChoice) % sizeof(uint32_t) == 0 && kWords <= 128);
+  if (threadIdx.x < kWords) {
+    words[threadIdx.x] = reinterpret_cast<const uint32_t*>(&row)[threadIdx.x];
+  }
+  __syncthreads();
+  return reinterpret_cast<const RowChoice&>(words);
+}
+
 // Calls visit(token) for each of the part's tokens in a set, by one thread each.
 template <typename Visit>
 __device__ void ForEach(int set, const RowPart& part, const RowSlots& slots, const RowChoice& row,
@@ -96,6 +109,13 @@ __device__ inline void ProcessFree(const RowPart& part, const RowSlots& slots, c
     BanNgrams(part, source, row.source_length, row.source_ngram_size, history, row);
   }
   if (row.banned_sequences > 0) BanSequences(part, slots.sequences[row.slot], history, row);
+}
+
+// Whether the chain changes anything.
+__device__ inline bool Processes(const RowChoice& row) {
+  return row.biased_sequences > 0 || row.source_penalty != 1.0f || row.repetition_penalty != 1.0f ||
+         row.no_repeat_ngram_size > 0 || row.source_ngram_size > 0 || row.banned_sequences > 0 ||
+         row.forced_token >= 0 || row.eos_raise != 0.0f || row.banned_sets != 0;
 }
 
 // Runs the chain over one part; all of the block's threads see the result. `seen` has kMaxPartWords

@@ -1,5 +1,5 @@
-// A row of scores in brief, summed up in parts by thread blocks of kSelectThreads threads. Grid:
-// (splits, rows).
+// A row of scores in brief, summed up in parts by thread blocks of kSelectThreads threads. Grids:
+// (splits, ...), rows by y.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -7,22 +7,11 @@
 #include <cstdint>
 
 #include "kernels/cuda/block_select.cuh"
-#include "kernels/cuda/process_logits.cuh"
+#include "kernels/cuda/row_batch.cuh"
+#include "kernels/cuda/row_part.cuh"
+#include "kernels/tensor.h"
 
 namespace transept::kernels::cuda {
-
-// Of a row, or a part of it.
-struct Summary {
-  float max = -INFINITY;
-  int32_t argmax = INT32_MAX;  // the lowest id with that score; none is behind all others
-  float sum = 0.0f;            // of exp(score - max)
-
-  __device__ float LogProb(float score) const {
-    if (max == INFINITY && score == max) return 0.0f;
-    if (isinf(max) || isnan(score)) return -INFINITY;
-    return score - max - logf(sum);
-  }
-};
 
 // Lane-wise, for reductions. Empty parts have max -infinity and sum 0.
 __device__ inline Summary Merge(const Summary& a, const Summary& b) {
@@ -33,37 +22,41 @@ __device__ inline Summary Merge(const Summary& a, const Summary& b) {
   return {top.max, top.argmax, top.sum + share};
 }
 
-__device__ inline Summary MergeWarp(Summary s) {
+// Over all lanes at once: a sum is rescaled but once.
+__device__ inline Summary MergeWarp(const Summary& mine) {
+  float max = mine.max;
 #pragma unroll
   for (int distance = 16; distance > 0; distance /= 2) {
-    const Summary other{__shfl_xor_sync(~0u, s.max, distance),
-                        __shfl_xor_sync(~0u, s.argmax, distance),
-                        __shfl_xor_sync(~0u, s.sum, distance)};
-    s = Merge(s, other);
+    max = fmaxf(max, __shfl_xor_sync(~0u, max, distance));
   }
-  return s;
+  const bool has_max = mine.max == max;
+  const int32_t argmax = __reduce_min_sync(~0u, has_max ? mine.argmax : INT32_MAX);
+  float sum = has_max ? mine.sum : mine.sum * expf(mine.max - max);
+#pragma unroll
+  for (int distance = 16; distance > 0; distance /= 2) {
+    sum += __shfl_xor_sync(~0u, sum, distance);
+  }
+  return {max, argmax, sum};
 }
 
-// In every thread of warp 0 the result of the block.
-__device__ inline Summary MergeBlock(Summary s) {
+// In every thread of warp 0 the result of the block, whose threads get in step between two calls.
+__device__ inline Summary MergeBlock(const Summary& mine) {
   __shared__ Summary warps[kSelectWarps];
-  s = MergeWarp(s);
-  if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = s;
+  const Summary of_warp = MergeWarp(mine);
+  if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = of_warp;
   __syncthreads();
   return MergeWarp(threadIdx.x < kSelectWarps ? warps[threadIdx.x] : Summary{});
 }
 
-__device__ inline Summary Summarize(const RowPart& part) {
+// MergeBlock of a part, whose last batch is left in `batch`.
+__device__ inline Summary Summarize(const RowPart& part, RowBatch& batch) {
   Summary mine;
-  for (int i = part.begin + threadIdx.x; i < part.end; i += kSelectThreads) {
-    if (part.scores[i] > mine.max) {
-      mine.max = part.scores[i];
-      mine.argmax = i;
-    }
-  }
-  for (int i = part.begin + threadIdx.x; i < part.end; i += kSelectThreads) {
-    if (part.scores[i] > -INFINITY) mine.sum += expf(part.scores[i] - mine.max);
-  }
+  int begin = part.begin;
+  do {
+    batch.Read(part, begin);
+    batch.AddTo(&mine);
+    begin += kBatch;
+  } while (begin < part.end);
   return MergeBlock(mine);
 }
 
@@ -72,16 +65,21 @@ struct RowParts {
   Summary* parts;     // [rows, splits]
   uint32_t* arrived;  // [rows], zero between launches
 
+  // By one thread: the summary of the block's part of a row.
+  __device__ void Leave(int64_t row, const Summary& mine) const {
+    Summary* const part = parts + row * gridDim.x + blockIdx.x;
+    __stcg(&part->max, mine.max);
+    __stcg(&part->argmax, mine.argmax);
+    __stcg(&part->sum, mine.sum);
+  }
+
   // Leaves a part's summary to the block that is the last of its row to do so, and returns whether
   // that is this one.
   __device__ bool ArrivesLast(const Summary& mine) const {
     __shared__ bool last;
     if (threadIdx.x == 0) {
       const int64_t row = blockIdx.y;
-      Summary* part = parts + row * gridDim.x + blockIdx.x;
-      __stcg(&part->max, mine.max);
-      __stcg(&part->argmax, mine.argmax);
-      __stcg(&part->sum, mine.sum);
+      Leave(row, mine);
       __threadfence();
       last = atomicAdd(arrived + row, 1) == gridDim.x - 1;
       if (last) arrived[row] = 0;
@@ -91,24 +89,26 @@ struct RowParts {
     return last;
   }
 
-  // In every thread, by the block that was last.
-  __device__ Summary Total() const {
+  // In every thread of a warp, once all of the row's parts are left: by the block that was last, or
+  // in a later kernel.
+  __device__ Summary Total(int64_t row, int splits) const {
     Summary total;
-    const int splits = static_cast<int>(gridDim.x);
+#pragma unroll 4
     for (int i = threadIdx.x % 32; i < splits; i += 32) {
-      const Summary* part = parts + int64_t{blockIdx.y} * splits + i;
+      const Summary* part = parts + row * splits + i;
       total = Merge(total, {__ldcg(&part->max), __ldcg(&part->argmax), __ldcg(&part->sum)});
     }
     return MergeWarp(total);
   }
 };
 
-// The part of a row that a block works on.
-__device__ inline RowPart PartOf(const Activations& scores) {
+// The part of a row that a block works on. Parts begin at multiples of 32; the last may be empty.
+__device__ inline RowPart PartOf(const Activations& scores, int64_t row) {
   const int width = static_cast<int>(scores.width);
-  const int each = (width + gridDim.x - 1) / gridDim.x;
+  const int splits = static_cast<int>(gridDim.x);
+  const int each = ((width + splits - 1) / splits + 31) / 32 * 32;
   RowPart part;
-  part.scores = static_cast<float*>(scores.data) + blockIdx.y * scores.stride;
+  part.scores = static_cast<float*>(scores.data) + row * scores.stride;
   part.begin = min(static_cast<int>(blockIdx.x) * each, width);
   part.end = min(part.begin + each, width);
   return part;

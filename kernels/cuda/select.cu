@@ -5,6 +5,7 @@
 #include "kernels/cuda/beam_select.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/process_logits.cuh"
+#include "kernels/cuda/row_batch.cuh"
 #include "kernels/cuda/row_summary.cuh"
 #include "kernels/cuda/sample.cuh"
 
@@ -12,6 +13,7 @@ namespace transept::kernels::cuda {
 namespace {
 
 constexpr int kFeedThreads = 256;
+constexpr int kChooseBlocks = 2;  // of Choose on a multiprocessor at a time
 
 // Grid: rows by warps.
 __global__ void __launch_bounds__(kFeedThreads) Feed(const TokenFeed feed) {
@@ -54,9 +56,9 @@ __device__ void ReportTop(const float* scores, int vocab, int count, const Summa
 }
 
 // By the row's last block, once its scores are processed: a whole row of them.
-__device__ void Finish(const TokenChoice& c, const Summary& total, SelectScratch& scratch) {
+__device__ void Finish(const TokenChoice& c, const RowChoice& choice, const Summary& total,
+                       SelectScratch& scratch) {
   const int64_t row = blockIdx.y;
-  const RowChoice& choice = c.rows[row];
   const float* scores = static_cast<const float*>(c.logits.data) + row * c.logits.stride;
   const int vocab = static_cast<int>(c.logits.width);
   if (choice.top_tokens > 0) {
@@ -76,50 +78,78 @@ __device__ void Finish(const TokenChoice& c, const Summary& total, SelectScratch
 }
 
 // Grid: (splits, rows). Each block processes and sums up a part of a row; the last one to end
-// chooses. A plain greedy row costs that one pass. Rows in beam search are only summed up.
-__global__ void __launch_bounds__(kSelectThreads, 2) Choose(const Parameters p) {
+// chooses. A plain greedy row costs that one pass. A part of a row in beam search leaves its best,
+// and is held in registers.
+__global__ void __launch_bounds__(kSelectThreads, kChooseBlocks) Choose(const Parameters p) {
   LetSuccessorStart();
-  WaitForPredecessor();
   // The parts' processing and the row's selection take turns in this memory.
   __shared__ union {
     uint32_t seen[kMaxPartWords];
     SelectScratch selection;
   } shared;
   const TokenChoice& c = p.choice;
-  const RowChoice& choice = c.rows[blockIdx.y];
-  const RowPart part = PartOf(c.logits);
-  if (!choice.on_log_probs) ProcessLogits(part, c.slots, choice, shared.seen);
-  if (!p.plan.parts.ArrivesLast(Summarize(part))) return;
-  const Summary total = p.plan.parts.Total();
+  const RowChoice& choice = CopyOf(c.rows[blockIdx.y]);
+  const RowPart part = PartOf(c.logits, blockIdx.y);
+  const bool processes = Processes(choice) && !choice.on_log_probs;
+  // Whether the scores are normalised as they are processed, and not before.
+  const bool first = choice.beams == 0 || choice.renormalize || choice.forced_token >= 0;
+  WaitForPredecessor();
+  if (processes && first) ProcessLogits(part, c.slots, choice, shared.seen);
+  RowBatch batch;
+  const Summary mine = Summarize(part, batch);
   if (choice.beams == 0) {
-    Finish(c, total, shared.selection);
-  } else if (threadIdx.x == 0) {
-    p.plan.totals[blockIdx.y] = total;
+    if (!p.plan.parts.ArrivesLast(mine)) return;
+    const Summary total = p.plan.parts.Total(blockIdx.y, static_cast<int>(gridDim.x));
+    Finish(c, choice, total, shared.selection);
+    return;
   }
+  if (threadIdx.x == 0) p.plan.parts.Leave(blockIdx.y, mine);
+  if (choice.on_log_probs) return;
+  if (processes && !first) {
+    ProcessLogits(part, c.slots, choice, shared.seen);
+    batch.Read(part, part.begin);
+  }
+  LeaveBest(batch, blockIdx.y, choice.beam_candidates, p.plan);
 }
 
-// Beam search reads a row several times: parts of this size stay in the second-level cache.
-constexpr int64_t kCachedPart = 1 << 14;
+// How many blocks share a row: as many as are done with all rows soonest.
+int64_t SplitsOf(const TokenChoice& choice, const Device& device) {
+  // What else a block does takes about as long as to read so many scores.
+  constexpr int64_t kOverhead = 8192;
+  constexpr int64_t kLeastPart = 2048, kLeastBeamPart = 4096;
+  const int64_t width = choice.logits.width;
+  const bool beams = choice.continuations != nullptr;
+  const auto parts_of = [&](int64_t size) { return (width + size - 1) / size; };
+  const int64_t fewest = parts_of(beams ? kBatch : kMaxPart);
+  const int64_t most = std::max(fewest, parts_of(beams ? kLeastBeamPart : kLeastPart));
+  const int64_t at_once = int64_t{kChooseBlocks} * device.multiprocessors();
+  const auto time = [&](int64_t splits) {
+    const int64_t waves = (choice.num_rows * splits + at_once - 1) / at_once;
+    return waves * (kOverhead + (width + splits - 1) / splits);
+  };
+  int64_t best = fewest;
+  for (int64_t splits = fewest + 1; splits <= most; ++splits) {
+    if (time(splits) < time(best)) best = splits;
+  }
+  return best;
+}
 
 ChoicePlan PlanChoice(const TokenChoice& choice, Device& device) {
-  const int64_t rows = std::max<int64_t>(choice.num_rows, 1);
-  const auto parts_of = [&](int64_t size) { return (choice.logits.width + size - 1) / size; };
-  const bool beams = choice.continuations != nullptr;
-  const int64_t best_bytes = beams ? kMaxContinuations * sizeof(ScoredKey) : 0;
-  const int64_t room = Device::kWorkspaceBytes / rows - sizeof(Summary);
-  const int64_t fewest = parts_of(kMaxPart);
-  int64_t splits = std::clamp<int64_t>(2 * device.multiprocessors() / rows, fewest,
-                                       std::max<int64_t>(fewest, 32));
-  if (beams) splits = std::max(splits, parts_of(kCachedPart));
-  splits =
-      std::max(fewest, std::min<int64_t>(splits, room / (best_bytes + int64_t{sizeof(Summary)})));
-
+  constexpr int64_t kMostCandidates = 256;  // of a part: far more than are expected
+  const int64_t splits = SplitsOf(choice, device);
+  const int64_t parts = std::max<int64_t>(choice.num_rows, 1) * splits;
+  auto* const summaries = static_cast<Summary*>(device.workspace());
   ChoicePlan plan{.splits = static_cast<unsigned>(splits)};
-  auto* const best = static_cast<ScoredKey*>(device.workspace());
-  if (beams) plan.best = best;
-  plan.parts = {reinterpret_cast<Summary*>(best + rows * splits * best_bytes / sizeof(ScoredKey)),
-                device.counters()};
-  plan.totals = plan.parts.parts + rows * splits;
+  plan.parts = {summaries, device.counters()};
+  if (choice.continuations == nullptr) return plan;
+  plan.processed = {summaries + parts, nullptr};
+  constexpr int64_t kFixed = 2 * sizeof(Summary) + sizeof(PartBest);
+  static_assert(2 * sizeof(Summary) % alignof(PartBest) == 0 && sizeof(Candidate) == 8);
+  plan.found = reinterpret_cast<PartBest*>(summaries + 2 * parts);
+  plan.candidates = reinterpret_cast<Candidate*>(plan.found + parts);
+  const int64_t room = static_cast<int64_t>(Device::kWorkspaceBytes) / parts - kFixed;
+  plan.capacity =
+      static_cast<int>(std::min(kMostCandidates, room / static_cast<int64_t>(sizeof(Candidate))));
   return plan;
 }
 
@@ -132,7 +162,8 @@ __global__ void __launch_bounds__(kSelectThreads) Score(const TokenScoring scori
       static_cast<float*>(scoring.logits.data) + int64_t{blockIdx.x} * scoring.logits.stride;
   row.begin = 0;
   row.end = static_cast<int>(scoring.logits.width);
-  const Summary total = Summarize(row);
+  RowBatch batch;
+  const Summary total = Summarize(row, batch);
   if (threadIdx.x > 0) return;
   scoring.logprobs[blockIdx.x] = total.LogProb(row.scores[scoring.tokens[blockIdx.x]]);
 }

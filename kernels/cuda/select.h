@@ -40,8 +40,9 @@ struct TokenFeed {
 // the score that it says.
 void FeedTokens(const TokenFeed& feed, Device& device);
 
-// For each row of float32 `logits`, which become scratch: runs the logits processors, chooses a
-// token as engine/decode's ChooseToken does, and appends it to the row's history.
+// For each row of float32 `logits`, which become scratch, lie at a multiple of 16 bytes and have a
+// stride that is a multiple of 4: runs the logits processors, chooses a token as engine/decode's
+// ChooseToken does, and appends it to the row's history.
 //
 // The same token as there, for equal logits, unless a sampled row's uniform number lies within 1e-5
 // of where two tokens' shares of the probability meet, or a filter's bound that close to a token's:
@@ -65,7 +66,8 @@ struct TokenChoice {
 };
 void ChooseTokens(const TokenChoice& choice, Device& device);
 
-// For each row of float32 `logits`: the natural log-probability of a token of its own.
+// For each row of float32 `logits`, which lie like those of TokenChoice: the natural
+// log-probability of a token of its own.
 struct TokenScoring {
   Activations logits;
   const int32_t* tokens = nullptr;  // [num_rows]

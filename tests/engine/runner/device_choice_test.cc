@@ -191,22 +191,30 @@ TEST_F(DeviceChoice, BeamsChooseTogether) {
   EXPECT_THAT(TokensOf(params_, {}, TokenSet::kEos), ElementsAre(1, 2));
 }
 
-// One log-softmax does for two, where nothing between them tells the difference.
 TEST_F(DeviceChoice, BeamsAreProcessedAsLogProbabilitiesWhereThatMatters) {
   params_.num_beams = 2;
-  params_.renormalize_logits = true;
-  EXPECT_FALSE(At(4).on_log_probs);
   params_.suppress_tokens = {5};
-  EXPECT_FALSE(At(4).on_log_probs);
-  params_.renormalize_logits = false;
-  EXPECT_TRUE(At(4).on_log_probs);
-  EXPECT_FALSE(At(4).renormalize);
-  params_.renormalize_logits = true;
-  params_.repetition_penalty = 1.5f;
-  EXPECT_TRUE(At(4).on_log_probs);
-  EXPECT_TRUE(At(4).renormalize);
+  for (const bool renormalize : {false, true}) {
+    params_.renormalize_logits = renormalize;
+    params_.repetition_penalty = 1.0f;
+    EXPECT_FALSE(At(4).on_log_probs);
+    EXPECT_EQ(At(4).renormalize, renormalize);
+    params_.repetition_penalty = 1.5f;
+    EXPECT_TRUE(At(4).on_log_probs);
+    EXPECT_EQ(At(4).renormalize, renormalize);
+  }
   params_.num_beams = 1;
   EXPECT_FALSE(At(4).on_log_probs);
+  EXPECT_FALSE(At(4).renormalize);
+}
+
+TEST_F(DeviceChoice, ForcedTokensNeedNoLogProbabilities) {
+  params_.num_beams = 2;
+  params_.repetition_penalty = 1.5f;
+  params_.forced_bos_token = 6;
+  prompt_length_ = 1;
+  EXPECT_TRUE(At(4).on_log_probs);
+  EXPECT_FALSE(At(1).on_log_probs);
 }
 
 TEST_F(DeviceChoice, LogitsDoForSequencesButNotForWhatScalesScores) {
@@ -215,6 +223,10 @@ TEST_F(DeviceChoice, LogitsDoForSequencesButNotForWhatScalesScores) {
   params_.sequence_bias = {{{5}, 1.0f}};
   params_.bad_words = {{6}};
   params_.encoder_no_repeat_ngram_size = 2;
+  EXPECT_FALSE(At(4).on_log_probs);
+  params_.renormalize_logits = false;  // now a bias must round as the CPU's does
+  EXPECT_TRUE(At(4).on_log_probs);
+  params_.sequence_bias.clear();
   EXPECT_FALSE(At(4).on_log_probs);
   params_.length_decay = {.start_index = 1, .decay_factor = 1.5f};
   EXPECT_TRUE(At(4).on_log_probs);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <random>
 #include <string>
 
@@ -56,8 +57,9 @@ void GpuChoiceTest::SetUp() {
 std::vector<GeneratedToken> GpuChoiceTest::ChooseOnGpu(const std::vector<Case>& cases) {
   const auto rows = static_cast<int64_t>(cases.size());
   const auto vocab = static_cast<int64_t>(cases[0].logits.size());
-  const int64_t stride = vocab + 3;
-  std::vector<float> logits(rows * stride);
+  const int64_t stride = (vocab + 7) / 4 * 4;
+  // What lies behind a row would be chosen, were it looked at.
+  std::vector<float> logits(rows * stride, std::numeric_limits<float>::infinity());
   std::vector<int32_t> ids, positions, offsets = {0};
   std::vector<RowChoice> choices;
   TokenSets sets(device_.get(), rows, vocab);

@@ -23,8 +23,9 @@ constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr struct {
   int64_t vocab;
   int rows;
-} kShapes[] = {{1, 2},    {17, 1},    {17, 300},    {97, 40},    {2048, 9},
-               {5003, 7}, {32128, 1}, {32128, 140}, {250112, 1}, {250112, 5}};
+} kShapes[] = {{1, 2},     {17, 1},      {17, 300},    {97, 40},    {2048, 9},
+               {5003, 7},  {32128, 1},   {32128, 140}, {250112, 1}, {250112, 5},
+               {58101, 3}, {58101, 150}, {256206, 2}};
 
 TEST_F(GpuChoiceTest, Greedy) {
   for (const auto& [vocab, rows] : kShapes) {

@@ -1,0 +1,236 @@
+#include "tests/engine/runner/gpu_beams_fixture.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "engine/decode/beam_choice.h"
+#include "engine/decode/sampler.h"
+#include "engine/runner/device_choice.h"
+#include "engine/runner/device_rows.h"
+#include "engine/runner/row_rules.h"
+#include "engine/runner/token_sets.h"
+#include "kernels/cuda/select.h"
+#include "tests/engine/runner/shared_memory.h"
+
+namespace transept {
+namespace {
+
+using kernels::cuda::RowChoice;
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr int32_t kMaxLength = 600;
+constexpr int32_t kMaxSource = 30;
+
+void Advance(const std::vector<BeamCandidate>& candidates, Search* search) {
+  const std::vector<Beam> before = search->beams;
+  const std::vector<int32_t> next = NextBeams(search->params, candidates);
+  ASSERT_EQ(next.size(), before.size());
+  for (size_t i = 0; i < next.size(); ++i) {
+    const BeamCandidate& candidate = candidates[next[i]];
+    Beam& beam = search->beams[i];
+    beam = before[candidate.hypothesis];
+    beam.history.push_back(candidate.token);
+    beam.writers.push_back(static_cast<int32_t>(i));  // once it is fed
+    beam.score = candidate.score;
+  }
+}
+
+void ExpectScore(float actual, float expected) {
+  if (std::isinf(expected)) {
+    EXPECT_EQ(actual, expected);
+  } else {
+    EXPECT_NEAR(actual, expected, 1e-5 * std::max(1.0f, std::abs(expected)));
+  }
+}
+
+}  // namespace
+
+Search MakeSearch(int32_t beams, const std::vector<TokenId>& prompt) {
+  Search search;
+  search.params.num_beams = beams;
+  search.params.eos_tokens = {1};
+  search.params.max_new_tokens = 100;
+  search.prompt_length = static_cast<int32_t>(prompt.size());
+  for (int32_t row = 0; row < beams; ++row) {
+    search.beams.push_back({prompt, std::vector<int32_t>(prompt.size(), row), row ? -1e9f : 0.0f});
+  }
+  return search;
+}
+
+// The rows' state on the GPU; slots run against the order of rows.
+struct GpuBeamsTest::State {
+  State(kernels::cuda::Device* device, int64_t rows, int64_t vocab)
+      : sets(device, rows, vocab),
+        rules(device, rows, kMaxSource),
+        history(std::vector<int32_t>(rows * kMaxLength, -7)),
+        ancestry(std::vector<int8_t>(rows * kMaxLength, 99)),
+        scores(rows) {}
+
+  kernels::cuda::RowSlots slots() {
+    kernels::cuda::RowSlots slots{.history = history.data(),
+                                  .history_stride = kMaxLength,
+                                  .ancestry = ancestry.data(),
+                                  .beam_scores = scores.data(),
+                                  .token_sets = sets.masks(),
+                                  .set_words = sets.words()};
+    rules.AddTo(&slots);
+    return slots;
+  }
+
+  TokenSets sets;
+  RowRules rules;
+  Shared<int32_t> history;
+  Shared<int8_t> ancestry;
+  Shared<float> scores;
+};
+
+void GpuBeamsTest::SetUp() {
+  std::string error;
+  device_ = kernels::cuda::Device::Open(&error);
+  ASSERT_NE(device_, nullptr) << error;
+}
+
+void GpuBeamsTest::ExpectCpuSteps(std::vector<Search> searches, int64_t vocab, int steps,
+                                  const Logits& logits) {
+  int64_t rows = 0;
+  for (const Search& search : searches) rows += search.beams.size();
+  State state(device_.get(), rows, vocab);
+  for (int step = 0; step < steps; ++step) {
+    SCOPED_TRACE(testing::Message() << "step " << step << ", vocabulary " << vocab);
+    std::vector<std::vector<float>> scores;
+    for (int64_t row = 0; row < rows; ++row) scores.push_back(logits(step, row));
+    StepResult chosen = Choose(searches, scores, step == 0, &state);
+    ExpectCpuStep(&searches, scores, chosen);
+    ExpectState(searches, &state);
+    if (HasFailure()) return;
+  }
+}
+
+StepResult GpuBeamsTest::Choose(const std::vector<Search>& searches,
+                                const std::vector<std::vector<float>>& scores, bool starts,
+                                State* state) {
+  const auto rows = static_cast<int64_t>(scores.size());
+  const auto vocab = static_cast<int64_t>(scores[0].size());
+  const int64_t stride = (vocab + 7) / 4 * 4;
+  Shared<float> logits(std::vector<float>(rows * stride, kInfinity));  // also behind the rows
+  std::vector<int32_t> ids, positions, offsets = {0};
+  std::vector<RowChoice> choices;
+  int32_t continuations = 0;
+  for (const Search& search : searches) {
+    for (size_t beam = 0; beam < search.beams.size(); ++beam) {
+      const auto row = static_cast<int64_t>(choices.size());
+      std::copy(scores[row].begin(), scores[row].end(), logits.data() + row * stride);
+      RowPlan plan;
+      plan.slot = static_cast<int32_t>(rows - 1 - row);
+      plan.hypothesis = static_cast<int32_t>(beam);
+      plan.params = &search.params;
+      plan.prompt_length = search.prompt_length;
+      const std::vector<TokenId>& history = search.beams[beam].history;
+      if (starts) plan.tokens = history;
+      if (!starts) plan.first_position = static_cast<int32_t>(history.size()) - 1;
+      plan.beam_score = starts ? search.beams[beam].score : 12345.0f;
+      for (size_t i = plan.first_position; i < history.size(); ++i) {
+        ids.push_back(starts ? history[i] : -1);
+        positions.push_back(static_cast<int32_t>(i));
+      }
+      offsets.push_back(static_cast<int32_t>(ids.size()));
+      choices.push_back(ChoiceOf(plan, {.length = static_cast<int32_t>(search.source.size())}));
+      choices.back().first_continuation = continuations;
+      if (!starts) continue;
+      state->sets.Send(plan.slot, search.params, search.source);
+      state->rules.Send(plan.slot, search.params, search.source);
+    }
+    if (search.params.beam_search()) continuations += search.params.beam_candidates();
+  }
+  Shared<int32_t> device_ids(ids), device_positions(positions), device_offsets(offsets);
+  Shared<RowChoice> device_choices(choices);
+  DeviceRows results(device_.get(), rows, 1);
+  kernels::cuda::FeedTokens({.token_ids = device_ids.data(),
+                             .positions = device_positions.data(),
+                             .query_offsets = device_offsets.data(),
+                             .rows = device_choices.data(),
+                             .num_rows = rows,
+                             .slots = state->slots()},
+                            *device_);
+  kernels::cuda::ChooseTokens(
+      {.logits = {logits.data(), kernels::DataType::kFloat32, vocab, stride},
+       .rows = device_choices.data(),
+       .num_rows = rows,
+       .slots = state->slots(),
+       .chosen = results.choices().chosen,
+       .top = results.choices().top,
+       .continuations = results.choices().continuations},
+      *device_);
+  StepChoices fetched(device_.get(), rows);
+  fetched.Fetch(results.choices(), choices);
+  device_->Check(cudaStreamSynchronize(device_->stream()), "a test");
+  EXPECT_TRUE(device_->ok()) << device_->error();
+  StepResult result;
+  fetched.Report(&result);
+  return result;
+}
+
+void GpuBeamsTest::ExpectCpuStep(std::vector<Search>* searches,
+                                 std::vector<std::vector<float>> scores, const StepResult& actual) {
+  size_t row = 0, group = 0;
+  for (Search& search : *searches) {
+    if (!search.params.beam_search()) {
+      Beam& beam = search.beams[0];
+      const GeneratedToken expected = ChooseToken(
+          search.params,
+          {.history = beam.history, .source = search.source, .prompt_length = search.prompt_length},
+          absl::MakeSpan(scores[row]));
+      EXPECT_EQ(actual.rows[row].token, expected.token) << "row " << row;
+      beam.history.push_back(expected.token);
+      ++row;
+      continue;
+    }
+    std::vector<std::vector<RankedCandidate>> best;
+    for (size_t i = 0; i < search.beams.size(); ++i, ++row) {
+      best.push_back(BestContinuations(search.params,
+                                       {.history = search.beams[i].history,
+                                        .source = search.source,
+                                        .prompt_length = search.prompt_length,
+                                        .hypothesis = static_cast<int32_t>(i)},
+                                       search.beams[i].score, absl::MakeSpan(scores[row])));
+    }
+    const std::vector<BeamCandidate> expected = ChooseCandidates(search.params, best);
+    ASSERT_LT(group, actual.beams.size());
+    const std::vector<BeamCandidate>& found = actual.beams[group];
+    ASSERT_EQ(found.size(), expected.size());
+    for (size_t i = 0; i < expected.size(); ++i) {
+      SCOPED_TRACE(testing::Message() << "search " << group << ", candidate " << i);
+      EXPECT_EQ(found[i].hypothesis, expected[i].hypothesis);
+      EXPECT_EQ(found[i].token, expected[i].token);
+      ExpectScore(found[i].score, expected[i].score);
+    }
+    Advance(expected, &search);
+    ++group;
+  }
+  EXPECT_EQ(actual.beams.size(), group);
+}
+
+void GpuBeamsTest::ExpectState(const std::vector<Search>& searches, State* state) {
+  int64_t slot = 0;
+  for (const Search& search : searches) slot += search.beams.size();
+  for (size_t s = 0; s < searches.size(); ++s) {
+    for (size_t i = 0; i < searches[s].beams.size(); ++i) {
+      SCOPED_TRACE(testing::Message() << "search " << s << ", row " << i);
+      const Beam& beam = searches[s].beams[i];
+      --slot;
+      const int32_t* const history = state->history.data() + slot * kMaxLength;
+      EXPECT_EQ(std::vector<TokenId>(history, history + beam.history.size()), beam.history);
+      EXPECT_EQ(history[beam.history.size()], -7);
+      if (!searches[s].params.beam_search()) continue;
+      ExpectScore(state->scores[slot], beam.score);
+      const int8_t* const ancestry = state->ancestry.data() + slot * kMaxLength;
+      for (size_t p = 0; p + 1 < beam.history.size(); ++p) {
+        EXPECT_EQ(static_cast<int32_t>(i) + ancestry[p], beam.writers[p]) << "position " << p;
+      }
+    }
+  }
+}
+
+}  // namespace transept
