@@ -8,6 +8,10 @@
 
 namespace transept::kernels {
 
+// To how many rows, or elements, weights are padded: libraries have fast kernels for multiples
+// alone.
+inline constexpr int64_t kPadding = 16;
+
 // A weight matrix as checkpoints store it: row-major [rows, cols], one row an output feature, so
 // that a linear layer computes y = x * Wᵀ. `data` may have any DataType.
 struct Matrix {
@@ -15,6 +19,7 @@ struct Matrix {
   DataType dtype = DataType::kFloat32;
   int64_t rows = 0;
   int64_t cols = 0;
+  bool padded = false;  // rows of zeros follow up to the next multiple of kPadding
   // With kInt8: an element is its number, in [-127, 127], times its row's scale.
   const float* scales = nullptr;  // [rows]
   const int32_t* sums = nullptr;  // [rows] the sum of a row's numbers
@@ -24,7 +29,12 @@ struct Matrix {
 struct Vector {
   const float* data = nullptr;  // [size]
   int64_t size = 0;
+  bool padded = false;  // zeros follow up to the next multiple of kPadding
 };
+
+constexpr int64_t Padded(int64_t count) {
+  return (count + kPadding - 1) / kPadding * kPadding;
+}
 
 // How many rows an activation buffer has in this step.
 enum class Extent : uint8_t {
@@ -42,11 +52,13 @@ struct Activations {
   Extent extent = Extent::kTokens;
 };
 
-// The stride to give a buffer of float32 rows of this width. Rows that lie a multiple of 4 KiB
-// apart compete for the same lines of a processor's first-level cache, and kernels read several at
-// once.
+// The stride to give a buffer of rows of this width. Every row begins at a multiple of 32 elements:
+// libraries have fast kernels for that alone, whatever the width. Rows of float32 that lie a
+// multiple of 4 KiB apart compete for the same lines of a processor's first-level cache, and
+// kernels read several at once.
 constexpr int64_t StrideFor(int64_t width) {
-  return width % 1024 == 0 ? width + 16 : width;
+  const int64_t whole = (width + 31) / 32 * 32;
+  return whole % 1024 == 0 ? whole + 32 : whole;
 }
 
 // The paged K/V cache of one decoder layer. Keys and values are each

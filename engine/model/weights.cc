@@ -110,10 +110,10 @@ class Loader {
     if (name.empty()) return {};
     int64_t size = 1;
     for (const int64_t dimension : shape) size *= dimension;
-    void* data = Allocate(size * sizeof(float));
+    void* data = Allocate(kernels::Padded(size) * sizeof(float));
     Copy(name, shape, DataType::kFloat32, data);
     if (!status_.ok()) return {};
-    return {.data = static_cast<float*>(data), .size = size};
+    return {.data = static_cast<float*>(data), .size = size, .padded = true};
   }
 
  private:
@@ -122,14 +122,14 @@ class Loader {
     int64_t rows = 0;
     for (const Part& part : parts) rows += part.rows;
     const size_t row_bytes = cols * kernels::SizeOf(dtype_);
-    char* data = static_cast<char*>(Allocate(rows * row_bytes));
+    char* data = static_cast<char*>(Allocate(kernels::Padded(rows) * row_bytes));
     char* next = data;
     for (const Part& part : parts) {
       Copy(part.name, {part.rows, cols}, dtype_, next);
       next += part.rows * row_bytes;
     }
     if (!status_.ok()) return {};
-    return {.data = data, .dtype = dtype_, .rows = rows, .cols = cols};
+    return {.data = data, .dtype = dtype_, .rows = rows, .cols = cols, .padded = true};
   }
 
   Matrix StackInt8(const std::vector<Part>& parts, int64_t cols) {
@@ -188,14 +188,14 @@ class Loader {
   Vector StackBiases(const std::vector<Part>& parts) {
     int64_t size = 0;
     for (const Part& part : parts) size += part.rows;
-    float* data = static_cast<float*>(Allocate(size * sizeof(float)));
+    float* data = static_cast<float*>(Allocate(kernels::Padded(size) * sizeof(float)));
     float* next = data;
     for (const Part& part : parts) {
       Copy(BiasName(part.name), {part.rows}, DataType::kFloat32, next);
       next += part.rows;
     }
     if (!status_.ok()) return {};
-    return {.data = data, .size = size};
+    return {.data = data, .size = size, .padded = true};
   }
 
   void* Sinusoids(PositionKind kind, int64_t rows, int64_t cols) {

@@ -141,7 +141,8 @@ void CudaRunner::RecordGraph(size_t rows, bool beams) {
   const StepPlan nothing;
   device_inputs_.BeginStep();
   inputs_.BuildDecoder(nothing, {}, {}, PaddingFor(rows));
-  const DeviceDecoderInputs inputs = device_inputs_.Send(inputs_.decoder(), SendRows(nothing, {}));
+  const DeviceDecoderInputs inputs =
+      device_inputs_.Send(inputs_.decoder(), SendRows(nothing, {}), /*replays=*/false);
   RunDecoder(inputs, beams);  // once as it is: what libraries load on first use can't be recorded
   device_.Check(cudaStreamSynchronize(device_.stream()), "the first decoder step");
   kernels::cuda::Graph graph(&device_, [&] { RunDecoder(inputs, beams); });
@@ -258,11 +259,12 @@ absl::Status CudaRunner::Decode(const StepPlan& plan, InFlight* step) {
       inputs_.BuildDecoder(plan, range, {}, PaddingFor(graph->first));
       Require(HasShape(inputs_.decoder(), PaddingFor(graph->first)),
               "a step is larger than the graphs were made for");
-      device_inputs_.Send(inputs_.decoder(), SendRows(plan, range));
+      device_inputs_.Send(inputs_.decoder(), SendRows(plan, range), /*replays=*/true);
       graph->second.Replay();
     } else {
       inputs_.BuildDecoder(plan, range, {});
-      RunDecoder(device_inputs_.Send(inputs_.decoder(), SendRows(plan, range)), beams);
+      RunDecoder(device_inputs_.Send(inputs_.decoder(), SendRows(plan, range), /*replays=*/false),
+                 beams);
     }
     step->choices.Fetch(device_rows_.choices(), absl::MakeConstSpan(rows_).first(rows.size()));
     scores_.Score(plan, range);

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "engine/types/require.h"
+#include "kernels/cuda/transfer.h"
 
 namespace transept {
 
@@ -38,11 +39,14 @@ const T* DeviceInputs::Put(const T* host, int64_t count) {
   return reinterpret_cast<const T*>(device_data_ + at);
 }
 
-void DeviceInputs::Copy() {
-  if (device_.ok()) {
-    device_.Check(cudaMemcpyAsync(device_data_, host_ + step_ * step_bytes_ + run_begin_, used_,
-                                  cudaMemcpyHostToDevice, device_.stream()),
-                  "sending a step's inputs");
+void DeviceInputs::Copy(bool replays) {
+  const char* const from = host_ + step_ * step_bytes_ + run_begin_;
+  if (replays) {
+    kernels::cuda::RunTransfers({{device_data_, from, used_}, {}, {}}, device_);
+  } else if (device_.ok()) {
+    device_.Check(
+        cudaMemcpyAsync(device_data_, from, used_, cudaMemcpyHostToDevice, device_.stream()),
+        "sending a step's inputs");
   }
   run_begin_ += used_;
   used_ = 0;
@@ -59,7 +63,8 @@ kernels::EncoderInputs DeviceInputs::Send(const kernels::EncoderInputs& host) {
 }
 
 DeviceDecoderInputs DeviceInputs::Send(const kernels::DecoderInputs& host,
-                                       absl::Span<const kernels::cuda::RowChoice> rows) {
+                                       absl::Span<const kernels::cuda::RowChoice> rows,
+                                       bool replays) {
   DeviceDecoderInputs sent;
   kernels::DecoderInputs& inputs = sent.inputs;
   inputs = host;
@@ -75,7 +80,7 @@ DeviceDecoderInputs DeviceInputs::Send(const kernels::DecoderInputs& host,
   inputs.cross_lengths = Put(host.cross_lengths, host.num_sources);
   sent.token_ids = const_cast<int32_t*>(inputs.token_ids);
   sent.rows = Put(rows.data(), rows.size());
-  Copy();
+  Copy(replays);
   return sent;
 }
 

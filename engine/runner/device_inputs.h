@@ -26,10 +26,10 @@ struct DeviceScoredTokens {
   const int32_t* targets = nullptr;
 };
 
-// Packs arrays into pinned host memory and sends them as one copy on the device's stream. Equal
-// shapes land in equal places, so that a recorded graph finds them. Host memory is used in turn by
-// two steps: before the next but one begins, the copies of this one must have ended. Not
-// thread-safe.
+// Packs arrays into pinned host memory and sends them as one copy on the device's stream, of the
+// copy engine or, in front of a graph, of a kernel, which is faster. Equal shapes land in equal
+// places, so that a recorded graph finds them. Host memory is used in turn by two steps: before the
+// next but one begins, the copies of this one must have ended. Not thread-safe.
 class DeviceInputs {
  public:
   // Room for one run's arrays of `bytes` bytes, and for `runs` runs a step. `device` must outlive
@@ -45,15 +45,16 @@ class DeviceInputs {
 
   // Where the arrays of a run will be, valid for the launches until the next Send.
   kernels::EncoderInputs Send(const kernels::EncoderInputs& host);
+  // `replays`: a graph follows, which starts when all that is in front of it has ended.
   DeviceDecoderInputs Send(const kernels::DecoderInputs& host,
-                           absl::Span<const kernels::cuda::RowChoice> rows);
+                           absl::Span<const kernels::cuda::RowChoice> rows, bool replays);
   DeviceScoredTokens Send(const ScoredTokens& host);
   const kernels::TokenRange* Send(absl::Span<const kernels::TokenRange> host);
 
  private:
   template <typename T>
   const T* Put(const T* host, int64_t count);
-  void Copy();
+  void Copy(bool replays = false);
 
   kernels::cuda::Device& device_;
   const size_t bytes_;  // of one run

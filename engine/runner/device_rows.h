@@ -60,7 +60,7 @@ class StepChoices {
 
  private:
   kernels::cuda::Device& device_;
-  std::vector<int32_t> top_tokens_;     // alternatives to report, of each row
+  std::vector<int32_t> top_tokens_;     // alternatives to report, of each row not in beam search
   std::vector<int32_t> continuations_;  // to report, of each request in beam search
   int64_t num_continuations_ = 0;       // of them all
   DeviceChoices host_;

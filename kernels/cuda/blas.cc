@@ -27,7 +27,7 @@ class Description {
     const cublasOperation_t transposed = CUBLAS_OP_T;
     cublasLtMatmulDescSetAttribute(operation_, CUBLASLT_MATMUL_DESC_TRANSA, &transposed,
                                    sizeof(transposed));
-    if (p.bias.data || p.relu) SetEpilogue(p);
+    if (p.bias || p.relu) SetEpilogue(p);
     cublasLtMatrixLayoutCreate(&weight_, TypeOf(p.weight.dtype), p.weight.cols, p.weight.rows,
                                p.weight.cols);
     cublasLtMatrixLayoutCreate(&in_, TypeOf(p.in.dtype), p.weight.cols, rows, p.in.stride);
@@ -49,13 +49,13 @@ class Description {
 
  private:
   void SetEpilogue(const Product& p) {
-    const cublasLtEpilogue_t epilogue = !p.bias.data ? CUBLASLT_EPILOGUE_RELU
-                                        : p.relu     ? CUBLASLT_EPILOGUE_RELU_BIAS
-                                                     : CUBLASLT_EPILOGUE_BIAS;
+    const cublasLtEpilogue_t epilogue = !p.bias  ? CUBLASLT_EPILOGUE_RELU
+                                        : p.relu ? CUBLASLT_EPILOGUE_RELU_BIAS
+                                                 : CUBLASLT_EPILOGUE_BIAS;
     cublasLtMatmulDescSetAttribute(operation_, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue,
                                    sizeof(epilogue));
-    cublasLtMatmulDescSetAttribute(operation_, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &p.bias.data,
-                                   sizeof(p.bias.data));
+    cublasLtMatmulDescSetAttribute(operation_, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &p.bias,
+                                   sizeof(p.bias));
   }
 
   cublasLtMatmulDesc_t operation_ = nullptr;
@@ -67,8 +67,8 @@ class Description {
 // The largest power of two, at most 256, that divides the addresses of all operands.
 uint32_t AlignmentOf(const Product& p) {
   const auto address = [](const void* data) { return reinterpret_cast<uintptr_t>(data); };
-  const uintptr_t all = address(p.weight.data) | address(p.in.data) | address(p.out.data) |
-                        address(p.bias.data) | 256;
+  const uintptr_t all =
+      address(p.weight.data) | address(p.in.data) | address(p.out.data) | address(p.bias) | 256;
   return static_cast<uint32_t>(all & -all);
 }
 
@@ -160,8 +160,13 @@ bool Blas::Choose(const Product& product, cublasLtMatmulAlgo_t* algorithm) {
   return device_.ok();
 }
 
-void Blas::Run(const Product& p) {
-  if (p.rows == 0 || !device_.ok()) return;
+void Blas::Run(const Product& product) {
+  if (product.rows == 0 || !device_.ok()) return;
+  Product p = product;
+  const int64_t padded = Padded(p.weight.rows);
+  if (p.weight.padded && (p.bias == nullptr || p.bias_padded) && padded <= p.out.stride) {
+    p.weight.rows = padded;
+  }
   const Key key{.rows = BucketOf(p.rows),
                 .in = p.weight.cols,
                 .out = p.weight.rows,
@@ -169,7 +174,7 @@ void Blas::Run(const Product& p) {
                 .out_stride = p.out.stride,
                 .type = p.weight.dtype,
                 .out_type = p.out.dtype,
-                .bias = p.bias.data != nullptr,
+                .bias = p.bias != nullptr,
                 .relu = p.relu,
                 .add_to_out = p.add_to_out,
                 .alignment = AlignmentOf(p)};

@@ -10,12 +10,14 @@
 namespace transept::kernels::cuda {
 
 // out = in * weightᵀ + bias for `rows` rows, or that added to `out`; then, with `relu`, what is
-// negative becomes 0. Sums in float32; float32 operands are not rounded to TF32.
+// negative becomes 0. Sums in float32; float32 operands are not rounded to TF32. A padded weight,
+// and bias, is taken with its padding if the rows of `out` have room for the result: zeros.
 struct Product {
   Matrix weight;
   Activations in;
   Activations out;
-  Vector bias;  // absent unless `out` is float32
+  const void* bias = nullptr;  // [weight.rows] of the type of `out`; null = none
+  bool bias_padded = false;    // as Vector::padded
   bool relu = false;
   bool add_to_out = false;
   int64_t rows = 0;

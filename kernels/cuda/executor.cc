@@ -6,17 +6,36 @@ namespace transept::kernels::cuda {
 
 Executor::Executor(Device* device)
     : resources_{.device = *device, .blas = Blas(device), .biases = BiasTables(device)} {
-  device->Check(cudaMalloc(&resources_.squares, kMaxSkinnyRows * kMaxParts * sizeof(float)),
-                "allocating sums of squares");
+  for (RowSums*& sums : resources_.sums) {
+    device->Check(cudaMalloc(&sums, kMaxSkinnyRows * kMaxParts * sizeof(RowSums)),
+                  "allocating the sums of norms");
+  }
 }
 
 Executor::~Executor() {
-  cudaFree(resources_.squares);
+  for (RowSums* sums : resources_.sums) cudaFree(sums);
 }
+
+namespace {
+
+// From 17 rows on reading the input again and again takes longer than norms and gates of their own
+// where it is wide.
+int64_t FewRowsOf(const std::vector<PlannedOperation>& operations) {
+  constexpr int64_t kWide = 2048;
+  constexpr int64_t kOneTile = 16;
+  for (const PlannedOperation& planned : operations) {
+    if (planned.absorbed && std::get<NormOp>(*planned.operation).in.width >= kWide) return kOneTile;
+  }
+  return kMaxSkinnyRows;
+}
+
+}  // namespace
 
 void Executor::Prepare(const Program& program) {
   Plan& plan = plans_[&program];
   plan.operations = PlanFusion(program);
+  plan.few_rows = FewRowsOf(plan.operations);
+  plan.constants = std::make_unique<PlanConstants>(&plan.operations, &resources_.device);
   for (const Operation& operation : program.operations) {
     std::visit(
         [&](const auto& op) {
@@ -39,14 +58,18 @@ void Executor::Run(const Program& program, const DecoderInputs& inputs) {
 }
 
 void Executor::Run(const Program& program, const Step& step) {
-  const bool fused = step.num_tokens <= kMaxSkinnyRows;
-  for (const PlannedOperation& planned : plans_.at(&program).operations) {
+  const Plan& plan = plans_.at(&program);
+  const bool fused = step.num_tokens <= plan.few_rows;
+  resources_.few_rows = plan.few_rows;
+  for (const PlannedOperation& planned : plan.operations) {
     if (fused && planned.absorbed) continue;
     if (observer_) observer_->Begin(*planned.operation);
     const NormNeighbours norms = fused ? planned.norms : NormNeighbours{};
     std::visit(
         [&](const auto& op) {
-          if constexpr (requires { cuda::Run(op, step, resources_, norms); }) {
+          if constexpr (requires { cuda::Run(op, step, resources_, norms, planned.half_bias); }) {
+            cuda::Run(op, step, resources_, norms, planned.half_bias);
+          } else if constexpr (requires { cuda::Run(op, step, resources_, norms); }) {
             cuda::Run(op, step, resources_, norms);
           } else {
             cuda::Run(op, step, resources_);

@@ -9,6 +9,7 @@
 #include "kernels/cuda/fusion.h"
 #include "kernels/cuda/operations.h"
 #include "kernels/cuda/persistent.h"
+#include "kernels/cuda/plan_constants.h"
 #include "kernels/inputs.h"
 #include "kernels/observer.h"
 #include "kernels/operation.h"
@@ -50,13 +51,16 @@ class Executor {
   void set_observer(Observer* observer) { observer_ = observer; }
 
  private:
+  struct Plan {
+    std::vector<PlannedOperation> operations;
+    int64_t few_rows = 0;                           // most tokens of a step with split norms
+    std::unique_ptr<PlanConstants> constants;       // of the operations
+    std::unique_ptr<PersistentDecoder> persistent;  // null where there is none
+  };
+
   void Run(const Program& program, const Step& step);
 
   Resources resources_;
-  struct Plan {
-    std::vector<PlannedOperation> operations;
-    std::unique_ptr<PersistentDecoder> persistent;  // null where there is none
-  };
   std::map<const Program*, Plan> plans_;
   Observer* observer_ = nullptr;
 };

@@ -11,17 +11,46 @@ bool CanLeave(const Operation& operation, const Activations& stream) {
     return embed->out.data == stream.data && embed->table.dtype == DataType::kBFloat16;
   }
   const auto* linear = std::get_if<LinearOp>(&operation);
-  return linear && linear->out.data == stream.data && SkinnySupports(SkinnyOf(*linear, 1)) &&
-         linear->weight.rows <= 8 * kMaxParts;
+  return linear && linear->out.data == stream.data && SkinnySupports(ProductOf(*linear, 1)) &&
+         linear->weight.rows <= kMaxSplitWidth;
 }
 
 // Whether `operation` can do the second half of a norm that leaves `normed`.
 bool CanFinish(const Operation& operation, const Activations& normed) {
   if (const auto* linear = std::get_if<LinearOp>(&operation)) {
-    return linear->in.data == normed.data && SkinnySupports(SkinnyOf(*linear, 1));
+    return linear->in.data == normed.data && SkinnySupports(ProductOf(*linear, 1));
   }
   const auto* gated = std::get_if<GatedLinearOp>(&operation);
-  return gated && gated->in.data == normed.data && SkinnySupports(SkinnyOf(*gated, 1));
+  return gated && gated->in.data == normed.data && SkinnySupports(ProductOf(*gated, 1));
+}
+
+bool IsAttention(const Operation& operation) {
+  return std::holds_alternative<SelfAttentionOp>(operation) ||
+         std::holds_alternative<CrossAttentionOp>(operation);
+}
+
+// The linear layer from `first` on that adds to `stream`, if products of few rows serve it and
+// nobody in front of it reads the stream; else the plan's size.
+size_t FindAdder(const std::vector<PlannedOperation>& plan, size_t first,
+                 const Activations& stream) {
+  for (size_t i = first; i < plan.size(); ++i) {
+    const auto* linear = std::get_if<LinearOp>(plan[i].operation);
+    if (linear && linear->residual.data == stream.data) {
+      return SkinnySupports(ProductOf(*linear, 1)) ? i : plan.size();
+    }
+    const bool passes = IsAttention(*plan[i].operation) ||
+                        (linear && linear->in.data != stream.data) ||
+                        std::holds_alternative<GatedLinearOp>(*plan[i].operation);
+    if (!passes) break;
+  }
+  return plan.size();
+}
+
+// Whether a norm is of a kind that can be split at all.
+bool CanSplit(const NormOp& norm) {
+  return norm.kind != NormKind::kNone && norm.out.dtype == DataType::kBFloat16 &&
+         norm.in.extent == Extent::kTokens &&
+         (norm.stream.data == nullptr || norm.stream.data == norm.in.data);
 }
 
 }  // namespace
@@ -29,18 +58,26 @@ bool CanFinish(const Operation& operation, const Activations& normed) {
 std::vector<PlannedOperation> PlanFusion(const Program& program) {
   std::vector<PlannedOperation> plan(program.operations.size());
   for (size_t i = 0; i < plan.size(); ++i) plan[i].operation = &program.operations[i];
+  int8_t slot = 0;
   for (size_t i = 1; i + 1 < plan.size(); ++i) {
     const auto* norm = std::get_if<NormOp>(plan[i].operation);
-    if (norm == nullptr || norm->kind != NormKind::kRms || norm->out.dtype != DataType::kBFloat16 ||
-        norm->in.extent != Extent::kTokens || norm->stream.data != nullptr ||
-        plan[i - 1].norms.before != nullptr ||  // there is room for the sums of one norm
-        !CanLeave(*plan[i - 1].operation, norm->in) ||
-        !CanFinish(*plan[i + 1].operation, norm->out)) {
+    if (norm == nullptr || !CanSplit(*norm) || !CanLeave(*plan[i - 1].operation, norm->in) ||
+        !CanFinish(*plan[i + 1].operation, norm->out) ||
+        plan[i - 1].norms.before != nullptr) {  // it still reads what the norm's first half writes
       continue;
+    }
+    if (norm->stream.data != nullptr) {
+      const size_t adder = FindAdder(plan, i + 2, norm->stream);
+      if (adder == plan.size()) continue;
+      plan[adder].norms.residual = norm;
+      plan[adder].norms.residual_slot = slot;
     }
     plan[i].absorbed = true;
     plan[i - 1].norms.after = norm;
+    plan[i - 1].norms.after_slot = slot;
     plan[i + 1].norms.before = norm;
+    plan[i + 1].norms.before_slot = slot;
+    slot = 1 - slot;
   }
   return plan;
 }

@@ -1,5 +1,7 @@
-// Linear layers: the kernel of few rows where it serves, cuBLASLt and a pass over its result
-// elsewhere.
+// Linear layers: the kernel of few rows where it serves, cuBLASLt and perhaps a pass over its
+// result elsewhere.
+#include <type_traits>
+
 #include "kernels/cuda/activation.cuh"
 #include "kernels/cuda/element.cuh"
 #include "kernels/cuda/launch.cuh"
@@ -11,16 +13,27 @@ namespace {
 
 constexpr int kThreads = 256;
 
-// Grid: (rows, columns / kThreads). out = activation(out + bias).
-template <typename T>
+// Grid: (rows, columns / (kThreads * kPack)). out = activation(out + bias).
+template <typename T, int kPack>
 __global__ void __launch_bounds__(kThreads) FinishLinear(const LinearOp op) {
+  using P = Pack<T, kPack>;
+  const int64_t column = (static_cast<int64_t>(blockIdx.y) * kThreads + threadIdx.x) * kPack;
+  const bool inside = column < op.out.width;
   LetSuccessorStart();
+  float bias[kPack] = {};
+#pragma unroll
+  for (int i = 0; i < kPack; ++i) {
+    if (inside && op.bias.data) bias[i] = op.bias.data[column + i];
+  }
   WaitForPredecessor();
-  const int64_t column = static_cast<int64_t>(blockIdx.y) * kThreads + threadIdx.x;
-  if (column >= op.out.width) return;
-  T* out = static_cast<T*>(op.out.data) + blockIdx.x * op.out.stride + column;
-  const float bias = op.bias.data ? op.bias.data[column] : 0.0f;
-  *out = FromFloat<T>(Activate(op.activation, Saturated(*out) + bias));
+  if (!inside) return;
+  T* const out = static_cast<T*>(op.out.data) + blockIdx.x * op.out.stride + column;
+  P pack = *reinterpret_cast<const P*>(out);
+#pragma unroll
+  for (int i = 0; i < kPack; ++i) {
+    pack.element[i] = FromFloat<T>(Activate(op.activation, Saturated(pack.element[i]) + bias[i]));
+  }
+  *reinterpret_cast<P*>(out) = pack;
 }
 
 // Grid: (rows, columns / (kThreads * kPack)). The scratch is [rows, 2 * width]: gates, then up
@@ -47,13 +60,24 @@ __global__ void __launch_bounds__(kThreads) FinishGated(const GatedLinearOp op) 
 
 // Whether cuBLASLt gives the same as a pass over its result. It takes biases of its result's type
 // only, and leaves infinity where float16 must saturate; its GELU is the one with tanh alone.
-bool ProductFinishes(const LinearOp& op) {
+bool ProductFinishes(const LinearOp& op, const void* half_bias) {
   if (op.activation == ActivationFunction::kNone && op.bias.data == nullptr) return true;
   if (op.activation != ActivationFunction::kNone && op.activation != ActivationFunction::kRelu) {
     return false;
   }
   return op.out.dtype == DataType::kFloat32 ||
-         (op.out.dtype == DataType::kBFloat16 && op.bias.data == nullptr);
+         (op.out.dtype == DataType::kBFloat16 && (op.bias.data == nullptr || half_bias));
+}
+
+// Calls fn with the number of elements to take at once, as a type.
+template <typename T, typename Fn>
+void DispatchPack(const Activations& out, Fn fn) {
+  constexpr int kPack = kWidest<T>;
+  if (out.width % kPack == 0 && out.stride % kPack == 0) {
+    fn(std::integral_constant<int, kPack>{});
+  } else {
+    fn(std::integral_constant<int, 1>{});
+  }
 }
 
 dim3 GridFor(int64_t rows, int64_t width) {
@@ -61,22 +85,34 @@ dim3 GridFor(int64_t rows, int64_t width) {
               static_cast<unsigned>((width + kThreads - 1) / kThreads));
 }
 
+// Of so many features cuBLASLt's kernels are the faster ones however few rows there are.
+constexpr int64_t kManyFeatures = 24576;
+
 // Takes over the halves of the norms around a product of few rows, and runs it.
-void RunSkinny(SkinnyProduct product, const NormNeighbours& norms, Resources& resources) {
-  product.norm_before = Split(norms.before, resources.squares, resources.parts);
+void RunFew(FusedProduct product, const NormNeighbours& norms, Resources& resources) {
+  const auto split = [&](const NormOp* norm, int slot) {
+    if (norm == nullptr) return SplitNorm{};
+    return SplitOf(*norm, resources.sums[slot], resources.parts[slot]);
+  };
+  product.norm_before = split(norms.before, norms.before_slot);
+  product.norm_residual = split(norms.residual, norms.residual_slot);
+  product.folded = norms.folded;
   if (norms.after) {
-    resources.parts = PartsOf(product, resources.device);
-    product.norm_after = Split(norms.after, resources.squares, resources.parts);
+    resources.parts[norms.after_slot] = SkinnyParts(product, resources.device);
+    product.norm_after = split(norms.after, norms.after_slot);
   }
-  Run(product, resources.device);
+  RunSkinny(product, resources.device);
 }
 
 }  // namespace
 
-void Run(const LinearOp& op, const Step& step, Resources& resources, const NormNeighbours& norms) {
+void Run(const LinearOp& op, const Step& step, Resources& resources, const NormNeighbours& norms,
+         const void* half_bias) {
   const int64_t rows = step.Rows(op.in.extent);
-  const SkinnyProduct skinny = SkinnyOf(op, rows);
-  if (SkinnySupports(skinny)) return RunSkinny(skinny, norms, resources);
+  const FusedProduct few = ProductOf(op, rows);
+  if (rows <= resources.few_rows && op.weight.rows < kManyFeatures && SkinnySupports(few)) {
+    return RunFew(few, norms, resources);
+  }
 
   // The product adds its residual, which is `out` in every model and follows no activation; the
   // rest is done in place.
@@ -92,35 +128,35 @@ void Run(const LinearOp& op, const Step& step, Resources& resources, const NormN
                   .out = op.out,
                   .add_to_out = op.residual.data != nullptr,
                   .rows = rows};
-  const bool finished = ProductFinishes(op);
+  const bool finished = ProductFinishes(op, half_bias);
   if (finished) {
-    product.bias = op.bias;
+    product.bias = op.out.dtype == DataType::kFloat32 ? op.bias.data : half_bias;
+    product.bias_padded = op.bias.padded;
     product.relu = op.activation == ActivationFunction::kRelu;
   }
   resources.blas.Run(product);
   if (finished) return;
   DispatchElement(op.out.dtype, [&](auto element) {
-    Launch(resources.device, "finishing a linear layer", {GridFor(rows, op.out.width), kThreads},
-           FinishLinear<decltype(element)>, op);
+    using T = decltype(element);
+    DispatchPack<T>(op.out, [&](auto pack) {
+      Launch(resources.device, "finishing a linear layer",
+             {GridFor(rows, op.out.width / pack), kThreads}, FinishLinear<T, pack>, op);
+    });
   });
 }
 
 void Run(const GatedLinearOp& op, const Step& step, Resources& resources,
          const NormNeighbours& norms) {
   const int64_t rows = step.Rows(op.in.extent);
-  const SkinnyProduct skinny = SkinnyOf(op, rows);
-  if (SkinnySupports(skinny)) return RunSkinny(skinny, norms, resources);
+  const FusedProduct few = ProductOf(op, rows);
+  if (rows <= resources.few_rows && SkinnySupports(few)) return RunFew(few, norms, resources);
   resources.blas.Run({.weight = op.weight, .in = op.in, .out = op.scratch, .rows = rows});
   DispatchElement(op.out.dtype, [&](auto element) {
     using T = decltype(element);
-    constexpr int kPack = kWidest<T>;
-    if (op.out.width % kPack == 0) {
-      Launch(resources.device, "gating", {GridFor(rows, op.out.width / kPack), kThreads},
-             FinishGated<T, kPack>, op);
-    } else {
-      Launch(resources.device, "gating", {GridFor(rows, op.out.width), kThreads}, FinishGated<T, 1>,
-             op);
-    }
+    DispatchPack<T>(op.out, [&](auto pack) {
+      Launch(resources.device, "gating", {GridFor(rows, op.out.width / pack), kThreads},
+             FinishGated<T, pack>, op);
+    });
   });
 }
 

@@ -5,6 +5,7 @@
 #include "kernels/cuda/bias_tables.h"
 #include "kernels/cuda/blas.h"
 #include "kernels/cuda/device.h"
+#include "kernels/cuda/split_norm.h"
 #include "kernels/inputs.h"
 #include "kernels/operation.h"
 
@@ -35,28 +36,24 @@ struct Step {
   const int32_t* positions;
 };
 
-// The norms that an operation's neighbours are, and that it takes over a half of (skinny.h).
-struct NormNeighbours {
-  const NormOp* before = nullptr;
-  const NormOp* after = nullptr;
-};
-
 struct Resources {
   Device& device;
   Blas blas;
+  // Most rows of a product that is computed with all that is around it (fused_product.h).
+  int64_t few_rows = 0;
   BiasTables biases;
-  // Of the split norm that was written last.
-  float* squares = nullptr;  // [kMaxSkinnyRows, parts]
-  int32_t parts = 0;
+  // Of the two split norms that were written last.
+  RowSums* sums[2] = {};  // [kMaxSkinnyRows, parts]
+  int32_t parts[2] = {};
 };
 
-void Run(const EmbedOp& op, const Step& step, Resources& resources,
-         const NormNeighbours& norms = {});
-void Run(const NormOp& op, const Step& step, Resources& resources);
-void Run(const LinearOp& op, const Step& step, Resources& resources,
-         const NormNeighbours& norms = {});
+// `half_bias`: PlannedOperation's.
+void Run(const LinearOp& op, const Step& step, Resources& resources, const NormNeighbours& norms,
+         const void* half_bias);
+void Run(const EmbedOp& op, const Step& step, Resources& resources, const NormNeighbours& norms);
 void Run(const GatedLinearOp& op, const Step& step, Resources& resources,
-         const NormNeighbours& norms = {});
+         const NormNeighbours& norms);
+void Run(const NormOp& op, const Step& step, Resources& resources);
 void Run(const EncoderAttentionOp& op, const Step& step, Resources& resources);
 void Run(const SelfAttentionOp& op, const Step& step, Resources& resources);
 void Run(const CrossAttentionOp& op, const Step& step, Resources& resources);

@@ -1,125 +1,31 @@
-// What a block of a product of few rows (skinny.cu) computes, and what it loads before it needs it.
+// What a block of a product of few rows makes of the sums that its warps came to.
 #pragma once
 
-#include "kernels/cuda/skinny.h"
+#include "kernels/cuda/activation.cuh"
+#include "kernels/cuda/element.cuh"
+#include "kernels/cuda/product_prefetch.cuh"
 
 namespace transept::kernels::cuda {
-
-inline constexpr int kChunk = 32;  // columns of two products
-
-// How a kernel is cut: rows in tiles of 16, strips of a block, groups that its warps split them
-// into, warps of a group, which share the depth, and chunks that a warp loads at once.
-template <int kTileCount, int kStripCount, int kGroupCount, int kDepthWarpCount, int kDepthCount>
-struct Cut {
-  static constexpr int kTiles = kTileCount;
-  static constexpr int kStrips = kStripCount;
-  static constexpr int kWarpStrips = kStripCount / kGroupCount;
-  static constexpr int kDepthWarps = kDepthWarpCount;
-  static constexpr int kDepth = kDepthCount;
-  static constexpr int kWarps = kGroupCount * kDepthWarps;
-  static constexpr int kThreads = 32 * kWarps;
-  static constexpr int kPlaces = kStrips * kTiles * 128;  // results of a block
-  static constexpr int kSharedBytes = kDepthWarps * kPlaces * sizeof(float);
-  // Blocks that must fit on a multiprocessor: registers are spared for it.
-  static constexpr int kBlocks = kWarps == 16 ? 1 : kStrips == 4 ? 2 : 3;
-  // Whether the next chunks are loaded while these are multiplied.
-  static constexpr bool kPrefetches = kDepth < 4 && kDepth * kWarpStrips < 6;
-};
-
-template <typename T>
-struct SkinnyParameters {
-  const T* weight;
-  int64_t out_features;  // rows of the weight
-  int64_t depth;
-  const float* bias;
-  ActivationFunction activation;
-  int64_t up_offset;  // gated: rows from a gate's to its up projection's; 0 = not gated
-  const T* in;
-  int64_t in_stride;
-  const float* residual;
-  int64_t residual_stride;
-  void* out;
-  int64_t out_stride;
-  bool out_float32;
-  int rows;
-  SplitNorm before;
-  SplitNorm after;
-};
-
-// The first weight row of strip `strip` of this block.
-template <int kStrips>
-__device__ inline int64_t FirstFeature(int strip, int64_t up_offset) {
-  if (up_offset == 0) return (static_cast<int64_t>(blockIdx.x) * kStrips + strip) * 8;
-  constexpr int kHalf = kStrips > 1 ? kStrips / 2 : 1;
-  const int64_t gate = (static_cast<int64_t>(blockIdx.x) * kHalf + strip % kHalf) * 8;
-  return strip < kHalf ? gate : gate + up_offset;
-}
-
-// What the norm in front still owes every row: loaded early, summed up late.
-template <typename C>
-class NormScales {
- public:
-  template <typename T>
-  __device__ void Load(const SkinnyParameters<T>& p) {
-#pragma unroll
-    for (int r = 0; r < kRows; ++r) {
-#pragma unroll
-      for (int i = 0; i < kEach; ++i) squares_[r][i] = Part(p, r, i);
-    }
-  }
-
-  // Leaves the scale of every row in `scales`.
-  template <typename T>
-  __device__ void Finish(const SkinnyParameters<T>& p, float (&scales)[16 * C::kTiles]) const {
-#pragma unroll
-    for (int r = 0; r < kRows; ++r) {
-      float sum = 0.0f;
-#pragma unroll
-      for (int i = 0; i < kEach; ++i) sum += squares_[r][i];
-      for (int i = kEach; 32 * i < p.before.parts; ++i) sum += Part(p, r, i);
-#pragma unroll
-      for (int distance = 16; distance > 0; distance /= 2) {
-        sum += __shfl_xor_sync(~0u, sum, distance);
-      }
-      if (threadIdx.x % 32 == 0 && Row(r) < p.rows) {
-        scales[Row(r)] = rsqrtf(sum / p.before.width + p.before.eps) * p.before.output_scale;
-      }
-    }
-  }
-
- private:
-  static constexpr int kRows = 16 * C::kTiles / C::kWarps;  // of a warp
-  static constexpr int kEach = C::kTiles > 1 ? 2 : 4;  // parts of a row that a lane loads early
-
-  __device__ static int Row(int r) {
-    return threadIdx.x / 32 + r * C::kWarps;
-  }
-  template <typename T>
-  __device__ static float Part(const SkinnyParameters<T>& p, int r, int i) {
-    const int part = threadIdx.x % 32 + 32 * i;
-    const bool inside = Row(r) < p.rows && part < p.before.parts;
-    return inside ? __ldcg(p.before.squares + Row(r) * p.before.parts + part) : 0.0f;
-  }
-
-  float squares_[kRows][kEach];
-};
 
 // Where a thread's results go: result `place` is [strip][tile][4 * lane + index within the lane's
 // fragment].
 template <typename C>
 struct Place {
   int row;
+  int own;  // the feature, counted within the block
   int64_t feature;
 
   __device__ Place(int place, int64_t up_offset) {
     const int lane = place % 128 / 4;
     row = 16 * (place / 128 % C::kTiles) + lane / 4 + place % 4 / 2 * 8;
-    feature =
-        FirstFeature<C::kStrips>(place / (C::kTiles * 128), up_offset) + lane % 4 * 2 + place % 2;
+    const int strip = place / (C::kTiles * 128);
+    const int column = lane % 4 * 2 + place % 2;
+    own = 8 * strip + column;
+    feature = FirstFeature<C::kStrips>(strip, up_offset) + column;
   }
   template <typename T>
-  __device__ bool Inside(const SkinnyParameters<T>& p) const {
-    return row < p.rows && feature < (p.up_offset ? p.up_offset : p.out_features);
+  __device__ bool Inside(const ProductParameters<T>& p) const {
+    return row < p.rows && feature < p.features();
   }
 };
 
@@ -130,7 +36,7 @@ struct Residuals {
   float value[kCount];
 
   template <typename T>
-  __device__ void Load(const SkinnyParameters<T>& p) {
+  __device__ void Load(const ProductParameters<T>& p) {
 #pragma unroll
     for (int i = 0; i < kCount; ++i) {
       const int place = threadIdx.x + i * C::kThreads;
@@ -140,5 +46,85 @@ struct Residuals {
     }
   }
 };
+
+// Writes a result, and its share of the norm behind.
+template <typename T>
+__device__ void Store(const ProductParameters<T>& p, int row, int64_t feature, float value,
+                      float after) {
+  const int64_t at = row * p.out_stride + feature;
+  if (p.out_float32) {
+    static_cast<float*>(p.out)[at] = value;
+  } else {
+    static_cast<T*>(p.out)[at] = FromFloat<T>(value);
+  }
+  if (p.after.weight) {
+    static_cast<T*>(p.after.scaled)[row * p.after.scaled_stride + feature] =
+        FromFloat<T>(value * after);
+  }
+}
+
+// What the sum of a product is with the norm in front of it and the bias.
+__device__ inline float Normed(const RowScale& before, float sum,
+                               const FeatureConstants& constants) {
+  return (sum - before.mean * constants.column) * before.scale + constants.bias;
+}
+
+// Adds the warps' sums up and writes the block's results. Afterwards the first warp's places hold
+// the results.
+template <typename C, typename T>
+__device__ void Finish(const ProductParameters<T>& p, float (*sums)[C::kPlaces],
+                       const RowScale* scales, const FeatureConstants* constants,
+                       const Residuals<C>& residuals) {
+  const auto sum_at = [&](int place) {
+    float sum = 0.0f;
+#pragma unroll
+    for (int warp = 0; warp < C::kDepthWarps; ++warp) sum += sums[warp][place];
+    return sum;
+  };
+  const int places = p.up_offset ? C::kPlaces / 2 : C::kPlaces;
+#pragma unroll
+  for (int i = 0; i < Residuals<C>::kCount; ++i) {
+    const int place = threadIdx.x + i * C::kThreads;
+    if (place >= places) break;
+    const Place<C> at(place, p.up_offset);
+    float value = 0.0f;
+    if (at.Inside(p)) {
+      const RowScale before = p.before.weight ? scales[at.row] : kNoScale;
+      const FeatureConstants& mine = constants[at.own];
+      value = Normed(before, sum_at(place), mine);
+      value = Activate(p.activation, value);
+      if (p.up_offset) {
+        value *= Normed(before, sum_at(place + places), constants[at.own + 4 * C::kStrips]);
+      }
+      float residual = residuals.value[i];
+      if (p.of_residual.weight) {
+        const RowScale& scale = scales[at.row];
+        residual =
+            (residual - scale.mean) * scale.scale * mine.residual_weight + mine.residual_bias;
+      }
+      value += residual;
+      Store(p, at.row, at.feature, value, mine.after);
+    }
+    sums[0][place] = value;  // read by this thread alone until now
+  }
+}
+
+// This block's part of each row's sums.
+template <typename C, typename T>
+__device__ void StoreSums(const ProductParameters<T>& p, const float* results) {
+  for (int row = threadIdx.x; row < p.rows; row += C::kThreads) {
+    RowSums sums;
+    for (int strip = 0; strip < C::kStrips; ++strip) {
+      for (int column = 0; column < 8; ++column) {
+        const int lane = row % 8 * 4 + column / 2;
+        const float value = results[(strip * C::kTiles + row / 16) * 128 + lane * 4 +
+                                    row % 16 / 8 * 2 + column % 2];
+        sums.sum += value;
+        sums.squares += value * value;
+      }
+    }
+    p.after.sums[row * PartStride(p.after.parts) + blockIdx.x] = sums;
+  }
+}
 
 }  // namespace transept::kernels::cuda

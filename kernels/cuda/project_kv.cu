@@ -100,6 +100,7 @@ void Run(const ProjectCrossKvOp& op, const Step& step, Resources& resources) {
     Matrix weight = op.weight;
     weight.data = static_cast<const char*>(op.weight.data) + layers.first * layer_bytes;
     weight.rows = layers.count * rows;
+    weight.padded = false;
     Activations out = op.scratch;
     out.width = out.stride = weight.rows;
     resources.blas.Run({.weight = weight, .in = op.in, .out = out, .rows = step.num_tokens});

@@ -2,7 +2,7 @@
 #include "kernels/cuda/element.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/operations.h"
-#include "kernels/cuda/skinny.h"
+#include "kernels/cuda/split_norm.h"
 
 namespace transept::kernels::cuda {
 namespace {
@@ -23,32 +23,45 @@ __device__ float BlockSum(float value) {
   return sum;
 }
 
-// Grid: tokens.
-template <typename T>
+// Grid: tokens. Takes kPack elements at once, all of whose loads are under way together.
+template <typename T, int kPack>
 __global__ void __launch_bounds__(kThreads)
     EmbedRow(const EmbedOp op, const int32_t* token_ids, const int32_t* positions,
              const SplitNorm norm) {
   LetSuccessorStart();
   WaitForPredecessor();
+  using Floats = Pack<float, kPack>;
+  using P = Pack<T, kPack>;
   const int64_t token = blockIdx.x;
   const int64_t width = op.out.width;
   const T* row = static_cast<const T*>(op.table.data) + token_ids[token] * width;
   const float* position = static_cast<const float*>(op.positions.data);
   if (position) position += (positions[token] + op.position_offset) * width;
   float* out = static_cast<float*>(op.out.data) + token * op.out.stride;
-  float squares = 0.0f;
-  for (int64_t i = threadIdx.x; i < width; i += kThreads) {
-    const float value = ToFloat(row[i]) * op.scale + (position ? position[i] : 0.0f);
-    out[i] = value;
-    squares += value * value;
+  RowSums sums;
+  for (int64_t i = threadIdx.x * kPack; i < width; i += kThreads * kPack) {
+    const P element = *reinterpret_cast<const P*>(row + i);
+    const Floats at = position ? *reinterpret_cast<const Floats*>(position + i) : Floats{};
+    const Floats weight =
+        norm.weight ? *reinterpret_cast<const Floats*>(norm.weight + i) : Floats{};
+    Floats value;
+    P scaled;
+#pragma unroll
+    for (int j = 0; j < kPack; ++j) {
+      value.element[j] = ToFloat(element.element[j]) * op.scale + at.element[j];
+      sums.sum += value.element[j];
+      sums.squares += value.element[j] * value.element[j];
+      scaled.element[j] = FromFloat<T>(value.element[j] * weight.element[j]);
+    }
+    *reinterpret_cast<Floats*>(out + i) = value;
     if (norm.weight) {
-      static_cast<T*>(norm.scaled)[token * norm.scaled_stride + i] =
-          FromFloat<T>(value * norm.weight[i]);
+      T* const to = static_cast<T*>(norm.scaled) + token * norm.scaled_stride + i;
+      *reinterpret_cast<P*>(to) = scaled;
     }
   }
   if (norm.weight == nullptr) return;
-  squares = BlockSum(squares);
-  if (threadIdx.x == 0) norm.squares[token] = squares;
+  sums = {BlockSum(sums.sum), BlockSum(sums.squares)};
+  if (threadIdx.x == 0) norm.sums[token * PartStride(norm.parts)] = sums;
 }
 
 // Calls fn(column, values) for the packs of a row that this thread treats.
@@ -78,9 +91,74 @@ struct NormedRow {
   float* stream;
 };
 
-// Grid: rows. Reads its row from memory and then from cache; `in` may be `out` or the stream.
-template <typename T, int kPack>
+// What a thread holds of a row: every kThreads-th pack, kPacks at most.
+template <int kPack, int kPacks>
+struct RowPacks {
+  Pack<float, kPack> packs[kPacks];
+
+  __device__ static int64_t Column(int i) {
+    return (static_cast<int64_t>(i) * kThreads + threadIdx.x) * kPack;
+  }
+  // Null data, and what is beyond the width, reads as zeros.
+  __device__ void Load(const float* row, int64_t width) {
+#pragma unroll
+    for (int i = 0; i < kPacks; ++i) {
+      const int64_t at = Column(i);
+      packs[i] = row && at < width ? *reinterpret_cast<const Pack<float, kPack>*>(row + at)
+                                   : Pack<float, kPack>{};
+    }
+  }
+  // The sum of term(x) over the row's elements, in every thread of the block.
+  template <typename Term>
+  __device__ float Sum(int64_t width, Term term) const {
+    float sum = 0.0f;
+#pragma unroll
+    for (int i = 0; i < kPacks; ++i) {
+#pragma unroll
+      for (int j = 0; j < kPack; ++j) {
+        if (Column(i) < width) sum += term(packs[i].element[j]);
+      }
+    }
+    return BlockSum(sum);
+  }
+};
+
+// Grid: rows of kThreads * kPack * kPacks elements at most. The norm's weights, which come from
+// memory, are on their way before the row is there. `in` may be `out` or the stream.
+template <typename T, int kPack, int kPacks>
 __global__ void __launch_bounds__(kThreads) NormRow(const NormOp op) {
+  using Row = RowPacks<kPack, kPacks>;
+  LetSuccessorStart();
+  const int64_t width = op.in.width;
+  Row weight, bias, x;
+  weight.Load(op.weight.data, width);
+  bias.Load(op.bias.data, width);
+  WaitForPredecessor();
+  x.Load(static_cast<const float*>(op.in.data) + blockIdx.x * op.in.stride, width);
+  float mean = 0.0f;
+  if (op.kind == NormKind::kLayer) {
+    mean = x.Sum(width, [](float value) { return value; }) / width;
+  }
+  const float squares =
+      x.Sum(width, [mean](float value) { return (value - mean) * (value - mean); });
+  const float scale = rsqrtf(squares / width + op.eps);
+  const NormedRow<T, kPack> out(op, blockIdx.x);
+#pragma unroll
+  for (int i = 0; i < kPacks; ++i) {
+    if (Row::Column(i) >= width) break;
+    Pack<float, kPack> y = x.packs[i];
+#pragma unroll
+    for (int j = 0; j < kPack; ++j) {
+      const float normed = (y.element[j] - mean) * scale * weight.packs[i].element[j];
+      y.element[j] = (normed + bias.packs[i].element[j]) * op.output_scale;
+    }
+    out.Write(Row::Column(i), y);
+  }
+}
+
+// The same for rows of any width, which it reads several times, and for no norm at all.
+template <typename T, int kPack>
+__global__ void __launch_bounds__(kThreads) NormLongRow(const NormOp op) {
   using P = Pack<float, kPack>;
   LetSuccessorStart();
   WaitForPredecessor();
@@ -117,12 +195,15 @@ __global__ void __launch_bounds__(kThreads) NormRow(const NormOp op) {
   });
 }
 
+bool IsAligned(const void* data) {
+  return reinterpret_cast<uintptr_t>(data) % 16 == 0;
+}
+
 // Whether everything that a norm reads and writes can be taken four at a time.
 bool InFours(const NormOp& op) {
-  const auto even = [](const void* data) { return reinterpret_cast<uintptr_t>(data) % 16 == 0; };
   return op.in.width % 4 == 0 && op.in.stride % 4 == 0 && op.out.stride % 4 == 0 &&
-         op.stream.stride % 4 == 0 && even(op.in.data) && even(op.out.data) &&
-         even(op.stream.data) && even(op.weight.data) && even(op.bias.data);
+         op.stream.stride % 4 == 0 && IsAligned(op.in.data) && IsAligned(op.out.data) &&
+         IsAligned(op.stream.data) && IsAligned(op.weight.data) && IsAligned(op.bias.data);
 }
 
 // Grid: rows.
@@ -143,19 +224,33 @@ dim3 Blocks(int64_t count) {
 }  // namespace
 
 void Run(const EmbedOp& op, const Step& step, Resources& resources, const NormNeighbours& norms) {
-  if (norms.after) resources.parts = 1;
-  const SplitNorm norm = Split(norms.after, resources.squares, 1);
+  SplitNorm norm;
+  if (norms.after) {
+    norm = SplitOf(*norms.after, resources.sums[norms.after_slot], 1);
+    resources.parts[norms.after_slot] = 1;
+  }
+  const bool in_fours = op.out.width % 4 == 0 && op.out.stride % 4 == 0 &&
+                        norm.scaled_stride % 4 == 0 && IsAligned(op.table.data) &&
+                        IsAligned(op.positions.data) && IsAligned(op.out.data) &&
+                        IsAligned(norm.weight) && IsAligned(norm.scaled);
   DispatchElement(op.table.dtype, [&](auto element) {
+    using T = decltype(element);
     Launch(resources.device, "embedding", {Blocks(step.num_tokens), kThreads},
-           EmbedRow<decltype(element)>, op, step.token_ids, step.positions, norm);
+           in_fours ? EmbedRow<T, 4> : EmbedRow<T, 1>, op, step.token_ids, step.positions, norm);
   });
 }
 
 void Run(const NormOp& op, const Step& step, Resources& resources) {
+  const LaunchShape shape{Blocks(step.Rows(op.in.extent)), kThreads};
   DispatchElement(op.out.dtype, [&](auto element) {
     using T = decltype(element);
-    Launch(resources.device, "norm", {Blocks(step.Rows(op.in.extent)), kThreads},
-           InFours(op) ? NormRow<T, 4> : NormRow<T, 1>, op);
+    const auto launch = [&](auto* kernel) { Launch(resources.device, "norm", shape, kernel, op); };
+    const int64_t fours = (op.in.width + 4 * kThreads - 1) / (4 * kThreads);
+    if (op.kind == NormKind::kNone || !InFours(op) || fours > 4) {
+      launch(InFours(op) ? NormLongRow<T, 4> : NormLongRow<T, 1>);
+    } else {
+      launch(fours == 1 ? NormRow<T, 4, 1> : fours == 2 ? NormRow<T, 4, 2> : NormRow<T, 4, 4>);
+    }
   });
 }
 

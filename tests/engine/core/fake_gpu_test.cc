@@ -104,10 +104,10 @@ TEST_F(GpuMemory, WhatDoesNotFitEndsWithTheSizes) {
   expect(1024, config, "K/V blocks");
   config.kv_cache_mib = 0;
   config.max_new_tokens = 100'000;
-  expect(574, config, "(max_source_tokens) and a target of 100064 needs 25032");
+  expect(620, config, "(max_source_tokens) and a target of 100064 needs 25032");
   config.max_new_tokens = 64;
   config.max_encoder_tokens = 1'000'000;
-  expect(576, config, "no memory for the buffers of 1000000 encoder tokens");
+  expect(620, config, "no memory for the buffers of 1000000 encoder tokens");
 }
 
 TEST_F(GpuMemory, NoGpuIsSaidInOneLine) {
@@ -192,12 +192,13 @@ std::vector<Request> MixedRequests() {
   return requests;
 }
 
+// One that is refused, because the device was lost by then, ends with that.
 std::vector<std::shared_ptr<CollectingSink>> SubmitAll(Engine* engine) {
   std::vector<std::shared_ptr<CollectingSink>> sinks;
   for (const Request& request : MixedRequests()) {
     sinks.push_back(std::make_shared<CollectingSink>());
     const auto id = engine->Submit(request, sinks.back());
-    EXPECT_TRUE(id.ok()) << id.status();
+    if (!id.ok()) sinks.back()->OnFinish(id.status());
   }
   return sinks;
 }

@@ -23,7 +23,9 @@ constexpr Shape kShapes[] = {{64, 32},   {72, 96},    {1000, 256}, {512, 2816},
                              {9000, 64}, {17000, 32}, {24, 40}};
 // Those for which a kernel of few rows is cut otherwise on a GPU of some 130 multiprocessors; the
 // row counts at which it changes.
-constexpr Shape kWideShapes[] = {{2112, 1056}, {6144, 1056}, {10240, 1056}, {36000, 64}};
+constexpr Shape kWideShapes[] = {{2112, 1056}, {6144, 1056}, {10240, 1056}, {36000, 64},
+                                 {2112, 96},   {3072, 96},   {4096, 96},    {5632, 96},
+                                 {200, 2048},  {200, 4096}};
 constexpr int32_t kFewRows[] = {1, 16, 17, 32};
 
 // A step of so many tokens; nothing else of it is read.

@@ -68,15 +68,52 @@ TEST_P(PlanFusionTest, LeavesANormOfWhatNobodyInFrontWrites) {
   EXPECT_FALSE(SplitsTheNorm());
 }
 
-TEST_P(PlanFusionTest, LeavesLayerNorms) {
+TEST_P(PlanFusionTest, SplitsLayerNorms) {
   norm().kind = NormKind::kLayer;
+  EXPECT_EQ(SplitsTheNorm(), GetParam() == DataType::kBFloat16);
+}
+
+TEST_P(PlanFusionTest, LeavesConversions) {
+  norm().kind = NormKind::kNone;
   EXPECT_FALSE(SplitsTheNorm());
 }
 
-// What such a norm leaves is needed whole.
-TEST_P(PlanFusionTest, LeavesNormsThatReplaceTheStream) {
+// What such a norm leaves is needed whole, unless a linear layer behind it does the same once more.
+TEST_P(PlanFusionTest, SplitsNormsThatReplaceTheStreamWhereALayerAddsToIt) {
   norm().stream = hidden_;
   EXPECT_FALSE(SplitsTheNorm());
+  LinearOp adder = MakeLinear(out_, hidden_);
+  adder.residual = hidden_;
+  program_.operations.push_back(adder);
+  const std::vector<PlannedOperation> plan = PlanFusion(program_);
+  EXPECT_EQ(plan[1].absorbed, GetParam() == DataType::kBFloat16);
+  EXPECT_EQ(plan[3].norms.residual, plan[1].absorbed ? &norm() : nullptr);
+}
+
+TEST_P(PlanFusionTest, LeavesNormsWhoseStreamIsReadBeforeALayerAddsToIt) {
+  norm().stream = hidden_;
+  program_.operations.push_back(MakeLinear(hidden_, out_));
+  LinearOp adder = MakeLinear(out_, hidden_);
+  adder.residual = hidden_;
+  program_.operations.push_back(adder);
+  for (const PlannedOperation& planned : PlanFusion(program_)) EXPECT_FALSE(planned.absorbed);
+}
+
+// The sums of a norm whose stream is still to be worked out stay while the next norm's are written.
+TEST_P(PlanFusionTest, NormsTakeTurnsWithTheirSums) {
+  norm().stream = hidden_;
+  LinearOp adder = MakeLinear(out_, hidden_);
+  adder.residual = hidden_;
+  program_.operations.push_back(adder);
+  program_.operations.push_back(norm());
+  program_.operations.push_back(MakeLinear(normed_, out_));
+  program_.operations.push_back(adder);
+  const std::vector<PlannedOperation> plan = PlanFusion(program_);
+  if (GetParam() != DataType::kBFloat16) return;
+  ASSERT_TRUE(plan[1].absorbed && plan[4].absorbed);
+  EXPECT_EQ(plan[0].norms.after_slot, plan[3].norms.residual_slot);
+  EXPECT_NE(plan[3].norms.residual_slot, plan[3].norms.after_slot);
+  EXPECT_EQ(plan[3].norms.after_slot, plan[6].norms.residual_slot);
 }
 
 // A norm at either end has no neighbour to share with.
