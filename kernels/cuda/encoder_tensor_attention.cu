@@ -104,8 +104,16 @@ struct WarpTile {
       }
       next = fmaxf(next, __shfl_xor_sync(~0u, next, 1));
       next = fmaxf(next, __shfl_xor_sync(~0u, next, 2));
-      const float correction = Exp2(largest[half] - next);
-      largest[half] = next;
+      if (__any_sync(~0u, next > largest[half])) {  // seldom, after the first tiles
+        const float correction = Exp2(largest[half] - next);
+        largest[half] = next;
+        total[half] *= correction;
+#pragma unroll
+        for (int n = 0; n < kHead / 8; ++n) {
+          out[n][2 * half] *= correction;
+          out[n][2 * half + 1] *= correction;
+        }
+      }
       float sum = 0.0f;
 #pragma unroll
       for (int n = 0; n < kKeyTiles; ++n) {
@@ -115,12 +123,7 @@ struct WarpTile {
           sum += scores[n][i];
         }
       }
-      total[half] = total[half] * correction + sum;
-#pragma unroll
-      for (int n = 0; n < kHead / 8; ++n) {
-        out[n][2 * half] *= correction;
-        out[n][2 * half + 1] *= correction;
-      }
+      total[half] += sum;
     }
   }
 
@@ -143,24 +146,36 @@ struct WarpTile {
   }
 };
 
-// The bias of one head, in units of log 2 like everything that goes into the softmax here.
+// The bias of one head, in units of log 2 like everything that goes into the softmax here. What
+// lies beyond the reach has the outermost values, which a margin repeats: no tile that reaches it
+// partly reads outside.
 struct TileBias {
-  const float* values;  // shared memory [2 * reach + 1]
+  static constexpr int kMargin = kTile + 16;
+
+  const float* values;  // shared memory [Size(reach)], by distance + reach + kMargin
   int reach;            // -1 = no bias
+
+  __host__ __device__ static int Size(int reach) { return 2 * (reach + kMargin) + 1; }
+
+  // Fills `shared` by all threads of a block. `from` [2 * reach + 1]: by distance + reach.
+  __device__ static void Load(const float* from, int reach, float* shared) {
+    for (int i = threadIdx.x; i < Size(reach); i += kThreads) {
+      shared[i] = from[min(max(i - kMargin, 0), 2 * reach)] * kLog2E;
+    }
+  }
 
   // Scores of a warp's queries from `query` on and kTile keys from `key` on: score * scale + bias.
   __device__ void Add(float (&scores)[kKeyTiles][4], float scale, int query, int key) const {
     const int nearest_left = key + kTile - 1 - query;  // largest distance
     const int nearest_right = key - (query + 15);      // smallest distance
     if (reach < 0 || nearest_left <= -reach || nearest_right >= reach) {
-      const float all = reach < 0 ? 0.0f : nearest_left <= -reach ? values[0] : values[2 * reach];
+      const float all = reach < 0 ? 0.0f : values[nearest_left <= -reach ? 0 : Size(reach) - 1];
       ForEach(scores, [&](float score, int, int) { return score * scale + all; });
       return;
     }
-    ForEach(scores, [&](float score, int row, int column) {
-      const int distance = key + column - (query + row);
-      return score * scale + values[min(max(distance, -reach), reach) + reach];
-    });
+    const float* const at = values + key - query + reach + kMargin;
+    ForEach(scores,
+            [&](float score, int row, int column) { return score * scale + at[column - row]; });
   }
 
   // Keys from `count` on become impossible.
@@ -205,9 +220,7 @@ __global__ void __launch_bounds__(kThreads) TensorAttention(const Parameters<T> 
   const T* const keys = source + all_queries + kv_column;
   const T* const values = keys + all_keys;
   const int reach = p.bias.values ? p.bias.reach : -1;
-  for (int i = threadIdx.x; i <= 2 * reach; i += kThreads) {
-    bias[i] = p.bias.values[head * (2 * reach + 1) + i] * kLog2E;
-  }
+  if (reach >= 0) TileBias::Load(p.bias.values + head * (2 * reach + 1), reach, bias);
 
   WaitForPredecessor();
   tiles.query.Load(source + first * p.qkv_stride + static_cast<int64_t>(head) * size, p.qkv_stride,
@@ -262,7 +275,7 @@ __global__ void __launch_bounds__(kThreads) TensorAttention(const Parameters<T> 
 template <int kHead>
 size_t SharedBytes(const BiasByDistance& bias) {
   return sizeof(SharedTiles<BFloat16, kHead>) +
-         (bias.values ? 2 * bias.reach + 1 : 0) * sizeof(float);
+         (bias.values ? TileBias::Size(bias.reach) : 0) * sizeof(float);
 }
 
 template <typename T, int kHead>

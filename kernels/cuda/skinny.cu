@@ -148,37 +148,44 @@ __global__ void __launch_bounds__(C::kThreads, C::kBlocks)
 // Calls fn with the Cut for a product of up to 16 rows. `each`: strips for every multiprocessor.
 // One block for each takes them all, with 16 warps, so that everybody is at work from beginning to
 // end; and a warp loads as much at once as makes the depth a whole number of loads, up to what
-// registers hold. All were measured on an H200 (tests/bench/gpu_products_bench.cc).
+// registers hold. `paired`: there is one strip for most multiprocessors, so that half of them do
+// with two each, and on the others the next kernel's blocks begin to load. All were measured on an
+// H200, by tests/bench/gpu_products_bench.cc and in whole decoder steps.
 template <typename Fn>
-auto DispatchOneTile(int64_t each, bool gated, int64_t depth, Fn fn) {
+auto DispatchOneTile(int64_t each, bool gated, bool paired, int64_t depth, Fn fn) {
   if (each > 6) return fn(Cut<1, 10, 2, 8, 1>{});
   if (each > 4) return depth <= 1024 ? fn(Cut<1, 6, 2, 8, 4>{}) : fn(Cut<1, 6, 1, 16, 1>{});
   if (each == 4 || (each == 3 && gated)) return fn(Cut<1, 4, 2, 8, 4>{});
   if (each == 3) return fn(Cut<1, 3, 1, 16, 2>{});
-  if (each == 2 || gated)
-    return depth <= 1024 ? fn(Cut<1, 2, 1, 16, 2>{}) : fn(Cut<1, 2, 1, 16, 4>{});
-  if (depth <= 1024) return fn(Cut<1, 1, 1, 16, 2>{});
+  if (depth <= 1024) {
+    return each == 2 || gated || paired ? fn(Cut<1, 2, 1, 16, 2>{}) : fn(Cut<1, 1, 1, 16, 2>{});
+  }
+  if (each == 2 || gated) return fn(Cut<1, 2, 1, 16, 4>{});
   return depth > 2048 && depth <= 3072 ? fn(Cut<1, 1, 1, 16, 6>{}) : fn(Cut<1, 1, 1, 16, 4>{});
 }
 
 // The same for up to 32 rows, where reading the input again and again is what costs.
 template <typename Fn>
-auto DispatchTwoTiles(int64_t each, bool gated, int64_t depth, Fn fn) {
+auto DispatchTwoTiles(int64_t each, bool gated, bool paired, int64_t depth, Fn fn) {
   if (each > 6) return fn(Cut<2, 10, 2, 8, 1>{});
   if (each > 4) return fn(Cut<2, 6, 2, 8, 2>{});
   if (each == 4 || (each == 3 && gated)) return fn(Cut<2, 4, 2, 8, 2>{});
   if (each == 3) return fn(Cut<2, 3, 1, 16, 2>{});
-  if (each == 2 || gated)
-    return depth <= 1024 ? fn(Cut<2, 2, 2, 8, 2>{}) : fn(Cut<2, 2, 1, 16, 2>{});
-  return depth <= 1024 ? fn(Cut<2, 1, 1, 16, 2>{}) : fn(Cut<2, 1, 1, 16, 4>{});
+  if (depth <= 1024) {
+    if (each == 2 || gated) return fn(Cut<2, 2, 2, 8, 2>{});
+    return paired ? fn(Cut<2, 2, 2, 8, 4>{}) : fn(Cut<2, 1, 1, 16, 2>{});
+  }
+  return each == 2 || gated ? fn(Cut<2, 2, 1, 16, 2>{}) : fn(Cut<2, 1, 1, 16, 4>{});
 }
 
 template <typename Fn>
 auto DispatchCut(const FusedProduct& product, const Device& device, Fn fn) {
   const int64_t strips = (product.weight.rows + 7) / 8;
   const int64_t each = (strips + device.multiprocessors() - 1) / device.multiprocessors();
-  if (product.rows > 16) return DispatchTwoTiles(each, product.gated, product.weight.cols, fn);
-  return DispatchOneTile(each, product.gated, product.weight.cols, fn);
+  const bool paired = each == 1 && 2 * strips > device.multiprocessors();
+  const int64_t depth = product.weight.cols;
+  if (product.rows > 16) return DispatchTwoTiles(each, product.gated, paired, depth, fn);
+  return DispatchOneTile(each, product.gated, paired, depth, fn);
 }
 
 template <typename T>

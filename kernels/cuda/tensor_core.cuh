@@ -47,6 +47,10 @@ __device__ inline void LoadMatricesTransposed(uint32_t (&r)[4], const void* row)
 // Two elements in one register, the first in the low half.
 template <typename T>
 __device__ inline uint32_t PackPair(float low, float high) {
+  if constexpr (std::is_same_v<T, BFloat16>) {  // one instruction for both
+    const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
+    return reinterpret_cast<const uint32_t&>(pair);
+  }
   const Pack<T, 2> pair{{FromFloat<T>(low), FromFloat<T>(high)}};
   return reinterpret_cast<const uint32_t&>(pair);
 }
