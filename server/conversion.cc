@@ -12,16 +12,6 @@
 namespace transept::server {
 namespace {
 
-absl::Status Unsupported(std::string_view option) {
-  return FieldError(absl::StrCat("options.", absl::string_view(option.data(), option.size())),
-                    "this version of the server does not support the option");
-}
-
-absl::Status CheckSupported(const v1::GenerationOptions& options) {
-  if (options.has_bad_words()) return Unsupported("bad_words");
-  return absl::OkStatus();
-}
-
 absl::StatusOr<std::optional<EarlyStopping>> FromProto(v1::EarlyStopping value) {
   switch (value) {
     case v1::EARLY_STOPPING_UNSPECIFIED: return std::nullopt;
@@ -116,7 +106,6 @@ void SetAlternatives(const GeneratedToken& token, Message* message) {
 }  // namespace
 
 absl::StatusOr<GenerationOptions> FromProto(const v1::GenerationOptions& in) {
-  if (absl::Status status = CheckSupported(in); !status.ok()) return status;
   const auto early_stopping = FromProto(in.early_stopping());
   if (!early_stopping.ok()) return early_stopping.status();
   GenerationOptions out;

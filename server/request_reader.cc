@@ -144,6 +144,32 @@ absl::Status CheckOutput(const v1::GenerateRequest& request) {
   return absl::OkStatus();
 }
 
+// The ids of the texts that must not be generated, each as it stands behind a space and as it
+// stands behind anything else, if these differ.
+absl::StatusOr<std::vector<std::vector<TokenId>>> ReadBadWords(const v1::GenerationOptions& options,
+                                                               const Model& model) {
+  std::vector<std::vector<TokenId>> words;
+  if (!options.has_bad_words()) return words;
+  if (absl::Status status = CheckHasTokenizer("options.bad_words", model); !status.ok()) {
+    return status;
+  }
+  for (int i = 0; i < options.bad_words().values_size(); ++i) {
+    const std::string& text = options.bad_words().values(i);
+    const size_t before = words.size();
+    for (const std::string& spelled : {text, " " + text}) {
+      auto ids = text.empty() ? std::vector<TokenId>() : model.tokenizer->EncodeInside(spelled);
+      if (!ids.ok()) return ids.status();
+      if (!ids->empty() && (words.size() == before || words.back() != *ids)) {
+        words.push_back(*std::move(ids));
+      }
+    }
+    if (words.size() == before) {
+      return FieldError(absl::StrCat("options.bad_words[", i, "]"), "has no token");
+    }
+  }
+  return words;
+}
+
 absl::StatusOr<DecodeParams> ReadOptions(const v1::GenerateRequest& request, const Model& model,
                                          int32_t target_prefix_length,
                                          std::optional<TokenId> first_token) {
@@ -154,6 +180,9 @@ absl::StatusOr<DecodeParams> ReadOptions(const v1::GenerateRequest& request, con
                                                             &model.checkpoint_defaults};
   OptionContext context;
   context.target_prefix_length = target_prefix_length;
+  auto bad_words = ReadBadWords(request.options(), model);
+  if (!bad_words.ok()) return bad_words.status();
+  context.bad_words = *std::move(bad_words);
   if (!options->seed.has_value()) {
     std::random_device random;
     context.seed = uint64_t{random()} << 32 | random();

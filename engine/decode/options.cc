@@ -316,16 +316,18 @@ void Resolver::ResolveSequences() {
     CheckTokens(name, tokens);
     total += tokens.size();
     Require(total <= kMaxSequenceTokens, name, total,
-            "the number of tokens in all of bad_words_ids and sequence_bias, at most ",
+            "the number of tokens in all of bad_words_ids, bad_words and sequence_bias, at most ",
             kMaxSequenceTokens);
     return status_.ok();
   };
-  for (std::vector<TokenId>& word : words.value) {
-    if (!count("bad_words_ids", word)) return;
+  const auto ban = [&](std::string_view name, const std::vector<TokenId>& word) {
+    if (!count(name, word)) return;
     const std::vector<TokenId>& eos = params_.eos_tokens;
-    if (word.size() == 1 && std::find(eos.begin(), eos.end(), word[0]) != eos.end()) continue;
-    params_.bad_words.push_back(std::move(word));
-  }
+    if (word.size() == 1 && std::find(eos.begin(), eos.end(), word[0]) != eos.end()) return;
+    params_.bad_words.push_back(word);
+  };
+  for (const std::vector<TokenId>& word : words.value) ban("bad_words_ids", word);
+  for (const std::vector<TokenId>& word : context_.bad_words) ban("bad_words", word);
   std::map<std::vector<TokenId>, size_t> places;
   for (SequenceBias& sequence : biases.value) {
     if (!count("sequence_bias", sequence.tokens)) return;

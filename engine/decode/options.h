@@ -25,6 +25,8 @@ struct OptionLimits {
 struct OptionContext {
   int32_t target_prefix_length = 0;  // without the decoder start token
   uint64_t seed = 0;                 // for sampling without a seed of its own: a random number
+  // The request's bad_words as ids; banned beside whatever bad_words_ids come to.
+  std::vector<std::vector<TokenId>> bad_words = {};
 };
 
 // Merges the layers field by field: `request`, then `defaults` in order (the server's

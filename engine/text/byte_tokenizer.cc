@@ -103,6 +103,12 @@ ByteTokenizer::ByteTokenizer(const std::vector<AddedToken>& added_tokens, bool c
       vocab_size_(VocabularySize(added_tokens)) {}
 
 absl::StatusOr<std::vector<TokenId>> ByteTokenizer::Encode(std::string_view text) const {
+  auto ids = EncodeInside(text);
+  if (ids.ok() && (ids->empty() || ids->back() != kEos)) ids->push_back(kEos);
+  return ids;
+}
+
+absl::StatusOr<std::vector<TokenId>> ByteTokenizer::EncodeInside(std::string_view text) const {
   const std::string valid = ReplaceInvalidUtf8(text);
   std::vector<TokenId> ids;
   ids.reserve(valid.size() + 1);
@@ -113,7 +119,6 @@ absl::StatusOr<std::vector<TokenId>> ByteTokenizer::Encode(std::string_view text
     }
     for (const char c : part.text) ids.push_back(kFirstByte + static_cast<unsigned char>(c));
   }
-  if (ids.empty() || ids.back() != kEos) ids.push_back(kEos);
   return ids;
 }
 

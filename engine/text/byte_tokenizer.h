@@ -22,6 +22,7 @@ class ByteTokenizer final : public Tokenizer {
 
   // EOS follows unless the text ends with it.
   absl::StatusOr<std::vector<TokenId>> Encode(std::string_view text) const override;
+  absl::StatusOr<std::vector<TokenId>> EncodeInside(std::string_view text) const override;
   // Bytes that do not make up UTF-8 are dropped.
   std::unique_ptr<IncrementalDetokenizer> NewDetokenizer() const override;
   std::string Piece(TokenId id) const override;

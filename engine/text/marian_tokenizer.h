@@ -25,6 +25,10 @@ class MarianTokenizer final : public Tokenizer {
 
   // A code that is none of the vocabulary's is one unknown token.
   absl::StatusOr<std::vector<TokenId>> Encode(std::string_view text) const override;
+  // Codes stand in sources alone.
+  absl::StatusOr<std::vector<TokenId>> EncodeInside(std::string_view text) const override {
+    return options_.pieces->EncodeInside(text);
+  }
   std::unique_ptr<IncrementalDetokenizer> NewDetokenizer() const override {
     return options_.pieces->NewDetokenizer();
   }

@@ -88,8 +88,16 @@ SubwordTokenizer::SubwordTokenizer(SubwordTokenizerOptions options)
       vocab_size_(LargestId(*model_, added_tokens_, {&prefix_tokens_, &suffix_tokens_}) + 1) {}
 
 absl::StatusOr<std::vector<TokenId>> SubwordTokenizer::Encode(std::string_view text) const {
+  auto ids = EncodeInside(text);
+  if (!ids.ok()) return ids;
+  ids->insert(ids->begin(), prefix_tokens_.begin(), prefix_tokens_.end());
+  ids->insert(ids->end(), suffix_tokens_.begin(), suffix_tokens_.end());
+  return ids;
+}
+
+absl::StatusOr<std::vector<TokenId>> SubwordTokenizer::EncodeInside(std::string_view text) const {
   const std::string valid = ReplaceInvalidUtf8(text);
-  std::vector<TokenId> ids = prefix_tokens_;
+  std::vector<TokenId> ids;
   const std::unique_ptr<WordEncoder> encoder = model_->NewEncoder();
   for (const AddedTokenSplitter::Part& raw : raw_splitter_.Split(valid)) {
     if (raw.id >= 0) {
@@ -107,7 +115,6 @@ absl::StatusOr<std::vector<TokenId>> SubwordTokenizer::Encode(std::string_view t
       at_start = false;
     }
   }
-  ids.insert(ids.end(), suffix_tokens_.begin(), suffix_tokens_.end());
   return ids;
 }
 

@@ -70,6 +70,7 @@ class SubwordTokenizer final : public Tokenizer {
   explicit SubwordTokenizer(SubwordTokenizerOptions options);
 
   absl::StatusOr<std::vector<TokenId>> Encode(std::string_view text) const override;
+  absl::StatusOr<std::vector<TokenId>> EncodeInside(std::string_view text) const override;
   std::unique_ptr<IncrementalDetokenizer> NewDetokenizer() const override;
   std::string Piece(TokenId id) const override;
   int32_t vocab_size() const override { return vocab_size_; }

@@ -53,6 +53,10 @@ class Tokenizer {
   // stand at the end.
   virtual absl::StatusOr<std::vector<TokenId>> EncodeTarget(std::string_view text) const;
 
+  // The ids of a text within the output: nothing is put around it (transformers'
+  // add_special_tokens=False).
+  virtual absl::StatusOr<std::vector<TokenId>> EncodeInside(std::string_view text) const = 0;
+
   // Null for a tokenizer that takes no language. Lives as long as the tokenizer.
   virtual const Languages* languages() const { return nullptr; }
 

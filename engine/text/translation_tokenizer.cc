@@ -42,6 +42,11 @@ absl::StatusOr<std::vector<TokenId>> TranslationTokenizer::EncodeTarget(
   return target().Encode(text);
 }
 
+absl::StatusOr<std::vector<TokenId>> TranslationTokenizer::EncodeInside(
+    std::string_view text) const {
+  return target().EncodeInside(text);
+}
+
 const Languages* TranslationTokenizer::languages() const {
   return options_.languages ? &*options_.languages : nullptr;
 }

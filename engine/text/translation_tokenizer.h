@@ -28,6 +28,7 @@ class TranslationTokenizer final : public Tokenizer {
   absl::StatusOr<std::vector<TokenId>> EncodeSource(std::string_view text,
                                                     const LanguagePair& languages) const override;
   absl::StatusOr<std::vector<TokenId>> EncodeTarget(std::string_view text) const override;
+  absl::StatusOr<std::vector<TokenId>> EncodeInside(std::string_view text) const override;
   const Languages* languages() const override;
   std::unique_ptr<IncrementalDetokenizer> NewDetokenizer() const override;
   std::string Piece(TokenId id) const override;

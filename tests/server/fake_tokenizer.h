@@ -29,6 +29,10 @@ class FakeTokenizer final : public Tokenizer {
     return ids;
   }
 
+  absl::StatusOr<std::vector<TokenId>> EncodeInside(std::string_view text) const override {
+    return Ids(text);
+  }
+
   std::unique_ptr<IncrementalDetokenizer> NewDetokenizer() const override {
     return std::make_unique<Detokenizer>();
   }

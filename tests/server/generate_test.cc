@@ -95,6 +95,8 @@ TEST_F(GenerateTest, HandsTheRequestOver) {
   options->set_temperature(0.5f);
   options->set_seed(99);
   options->mutable_stop_sequences()->add_values("stop");
+  options->mutable_bad_words_ids()->add_values()->add_ids(30);
+  options->mutable_bad_words()->add_values("no");
   context_.set_deadline(std::chrono::system_clock::now() + std::chrono::hours(1));
   CallInBackground(request);
   const RequestId id = engine_->Next();
@@ -108,6 +110,9 @@ TEST_F(GenerateTest, HandsTheRequestOver) {
   EXPECT_EQ(got.params.temperature, 0.5f);
   EXPECT_EQ(got.params.seed, 99u);
   EXPECT_THAT(got.params.stop_sequences, ElementsAre("stop"));
+  EXPECT_THAT(got.params.bad_words,
+              ElementsAre(ElementsAre(30), ElementsAreArray(FakeTokenizer::Ids("no")),
+                          ElementsAreArray(FakeTokenizer::Ids(" no"))));
   EXPECT_EQ(got.params.max_new_tokens, 40);  // the server's default beats the checkpoint's
   EXPECT_EQ(got.params.top_k, 7);            // the checkpoint's
   ASSERT_TRUE(got.deadline.has_value());

@@ -25,6 +25,9 @@ class Bytes final : public Tokenizer {
   absl::StatusOr<std::vector<TokenId>> Encode(std::string_view text) const override {
     return FakeTokenizer::Ids(text);
   }
+  absl::StatusOr<std::vector<TokenId>> EncodeInside(std::string_view text) const override {
+    return FakeTokenizer::Ids(text);
+  }
   std::unique_ptr<IncrementalDetokenizer> NewDetokenizer() const override {
     return fake_.NewDetokenizer();
   }

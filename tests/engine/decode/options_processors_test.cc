@@ -23,6 +23,15 @@ TEST_F(ResolveOptionsTest, BadWordsNeverComeButTheEndMay) {
   EXPECT_TRUE(MustResolve().bad_words.empty());
 }
 
+TEST_F(ResolveOptionsTest, BadWordsOfTextsComeBesideThoseOfIds) {
+  checkpoint_.bad_words_ids = {{{6}}};
+  context_.bad_words = {{7, 8}, {9}};
+  EXPECT_THAT(MustResolve().bad_words,
+              ElementsAre(ElementsAre(6), ElementsAre(7, 8), ElementsAre(9)));
+  context_.bad_words = std::vector<std::vector<TokenId>>(1024, {7, 8});
+  ExpectError("options.bad_words", "2049", "at most 2048");
+}
+
 TEST_F(ResolveOptionsTest, OfEqualSequencesTheLastBiasCounts) {
   request_.sequence_bias = {{{{5}, 1.0f}, {{5, 6}, 2.0f}, {{5}, -3.0f}}};
   EXPECT_THAT(MustResolve().sequence_bias,

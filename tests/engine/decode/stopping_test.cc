@@ -21,6 +21,9 @@ class LetterTokenizer : public Tokenizer {
     for (char c : text) ids.push_back(c - 'a');
     return ids;
   }
+  absl::StatusOr<std::vector<TokenId>> EncodeInside(std::string_view text) const override {
+    return Encode(text);
+  }
   std::unique_ptr<IncrementalDetokenizer> NewDetokenizer() const override {
     return std::make_unique<Detokenizer>();
   }

@@ -35,6 +35,9 @@ class LetterTokenizer final : public Tokenizer {
   absl::StatusOr<std::vector<TokenId>> Encode(std::string_view) const override {
     return absl::UnimplementedError("not needed");
   }
+  absl::StatusOr<std::vector<TokenId>> EncodeInside(std::string_view) const override {
+    return absl::UnimplementedError("not needed");
+  }
   std::unique_ptr<IncrementalDetokenizer> NewDetokenizer() const override {
     return std::make_unique<Detokenizer>();
   }

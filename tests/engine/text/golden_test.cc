@@ -50,6 +50,27 @@ TEST_P(GoldenTest, Encode) {
   }
 }
 
+// What is put around a text is what an empty one gets; ByT5 puts no second EOS behind one.
+TEST_P(GoldenTest, EncodeInsideIsEncodeWithoutWhatIsPutAround) {
+  const JsonDocument texts = Read(kFolder + "texts.json");
+  const std::vector<TokenId> around = *tokenizer_->Encode("");
+  EXPECT_TRUE(tokenizer_->EncodeInside("")->empty());
+  for (size_t i = 0; i < texts.root().size(); ++i) {
+    const std::vector<TokenId> ids = Ids(golden_["ids"][i]);
+    const std::vector<TokenId> inside = *tokenizer_->EncodeInside(*texts.root()[i].AsString());
+    const bool ends_itself =
+        ids == inside && ids.size() > 0 && around == std::vector(1, ids.back());
+    if (ends_itself) continue;
+    ASSERT_EQ(ids.size(), inside.size() + around.size()) << "text " << i;
+    size_t front = 0;
+    while (front < around.size() && ids[front] == around[front]) ++front;
+    const bool found =
+        std::search(ids.begin(), ids.end(), inside.begin(), inside.end()) - ids.begin() <=
+        static_cast<std::ptrdiff_t>(front);
+    EXPECT_TRUE(found) << "text " << i;
+  }
+}
+
 TEST_P(GoldenTest, DecodeOfEncoded) {
   for (size_t i = 0; i < golden_["ids"].size(); ++i) {
     EXPECT_EQ(tokenizer_->Decode(Ids(golden_["ids"][i])), *golden_["decoded"][i].AsString())
