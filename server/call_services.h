@@ -8,6 +8,7 @@ namespace transept::server {
 
 class ModelRegistry;
 class RequestIds;
+class Seeds;
 class WorkerPool;
 
 // All of it outlives the calls.
@@ -15,6 +16,7 @@ struct CallServices {
   const ModelRegistry* models = nullptr;
   WorkerPool* pool = nullptr;
   RequestIds* request_ids = nullptr;
+  Seeds* seeds = nullptr;
   int32_t max_outbox_tokens = 0;               // of one stream
   std::chrono::milliseconds stalled_stream{};  // limit of reading a stream after its last token
 };

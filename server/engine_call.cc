@@ -1,6 +1,7 @@
 #include "server/engine_call.h"
 
 #include <chrono>
+#include <type_traits>
 #include <utility>
 
 #include <grpcpp/server_context.h>
@@ -8,6 +9,7 @@
 #include "engine/types/errors.h"
 #include "server/request_ids.h"
 #include "server/request_reader.h"
+#include "server/seeds.h"
 #include "server/status_mapping.h"
 #include "server/wire.h"
 #include "server/worker_pool.h"
@@ -29,6 +31,16 @@ std::optional<TimePoint> DeadlineOf(const grpc::CallbackServerContext& context) 
   if (left.tv_sec > kLongestSeconds) return std::nullopt;
   if (left.tv_sec < 0) return Clock::now();
   return Clock::now() + std::chrono::seconds(left.tv_sec) + std::chrono::nanoseconds(left.tv_nsec);
+}
+
+template <typename Message>
+absl::StatusOr<Request> ReadMessage(const Message& message, const Model& model,
+                                    const CallServices& services) {
+  if constexpr (std::is_same_v<Message, v1::GenerateRequest>) {
+    return ReadRequest(message, model, services.seeds->Next());
+  } else {
+    return ReadRequest(message, model);
+  }
 }
 
 }  // namespace
@@ -90,7 +102,7 @@ absl::StatusOr<Request> EngineCall<Message>::Read() {
   if (deadline.has_value() && *deadline <= Clock::now()) {
     return absl::DeadlineExceededError("the deadline passed before the request was read");
   }
-  absl::StatusOr<Request> request = ReadRequest(message_, *model_);
+  absl::StatusOr<Request> request = ReadMessage(message_, *model_, services_);
   if (!request.ok()) return request;
   request->deadline = deadline;
   Prepare(message_, *request);

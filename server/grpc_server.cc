@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <random>
 #include <utility>
 
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
@@ -17,6 +18,7 @@
 #include "server/keep_awake.h"
 #include "server/model_registry.h"
 #include "server/request_ids.h"
+#include "server/seeds.h"
 #include "server/service.h"
 #include "server/worker_pool.h"
 
@@ -67,13 +69,19 @@ std::string BoundAddress(const std::string& listen, int port) {
 // Calls and their tasks use what comes before `server`; the pool's end waits for the last task.
 struct GrpcServer::State {
   State(const config::ServerConfig& config, const ModelRegistry* models)
-      : services{models, &pool, &request_ids, config.max_outbox_tokens,
-                 std::chrono::milliseconds(
+      : seeds(uint64_t{std::random_device{}()} << 32 | std::random_device{}()),
+        services{.models = models,
+                 .pool = &pool,
+                 .request_ids = &request_ids,
+                 .seeds = &seeds,
+                 .max_outbox_tokens = config.max_outbox_tokens,
+                 .stalled_stream = std::chrono::milliseconds(
                      static_cast<int64_t>(config.stalled_stream_seconds * 1000))},
         pool(config.tokenizer_threads, config.max_pending_tokenizations),
         service(NewTranseptService(services)) {}
 
   RequestIds request_ids;
+  Seeds seeds;
   const CallServices services;
   WorkerPool pool;
   const std::unique_ptr<grpc::Service> service;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <optional>
-#include <random>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -172,7 +171,7 @@ absl::StatusOr<std::vector<std::vector<TokenId>>> ReadBadWords(const v1::Generat
 
 absl::StatusOr<DecodeParams> ReadOptions(const v1::GenerateRequest& request, const Model& model,
                                          int32_t target_prefix_length,
-                                         std::optional<TokenId> first_token) {
+                                         std::optional<TokenId> first_token, uint64_t seed) {
   auto options = FromProto(request.options());
   if (!options.ok()) return options.status();
   if (first_token && target_prefix_length == 0) options->forced_bos_token_id = first_token;
@@ -183,10 +182,7 @@ absl::StatusOr<DecodeParams> ReadOptions(const v1::GenerateRequest& request, con
   auto bad_words = ReadBadWords(request.options(), model);
   if (!bad_words.ok()) return bad_words.status();
   context.bad_words = *std::move(bad_words);
-  if (!options->seed.has_value()) {
-    std::random_device random;
-    context.seed = uint64_t{random()} << 32 | random();
-  }
+  context.seed = seed;
   auto params = ResolveOptions(*options, defaults, LimitsOf(model), context);
   if (!params.ok()) return params;
   params->top_logprobs = request.output().top_logprobs();
@@ -254,7 +250,8 @@ absl::Status CheckSizes(const v1::EncodeRequest& request, const Model& model) {
   return CheckInputSize(request.source(), "source", model);
 }
 
-absl::StatusOr<Request> ReadRequest(const v1::GenerateRequest& request, const Model& model) {
+absl::StatusOr<Request> ReadRequest(const v1::GenerateRequest& request, const Model& model,
+                                    uint64_t seed) {
   if (absl::Status status = CheckOutput(request); !status.ok()) return status;
   const auto languages = ReadLanguages(LanguageFieldsOf(request), model);
   if (!languages.ok()) return languages.status();
@@ -262,8 +259,8 @@ absl::StatusOr<Request> ReadRequest(const v1::GenerateRequest& request, const Mo
   if (!result.ok()) return result;
   auto prefix = ReadTargetPrefix(request, *languages, model);
   if (!prefix.ok()) return prefix.status();
-  auto params =
-      ReadOptions(request, model, static_cast<int32_t>(prefix->size()), languages->first_token);
+  auto params = ReadOptions(request, model, static_cast<int32_t>(prefix->size()),
+                            languages->first_token, seed);
   if (!params.ok()) return params.status();
   result->target_prefix = *std::move(prefix);
   result->params = *std::move(params);

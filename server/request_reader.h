@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,7 +43,9 @@ absl::Status CheckSizes(const v1::EncodeRequest& request, const Model& model);
 absl::Status CheckTextSize(const std::string& text, std::string_view field, const Model& model);
 
 // All but the deadline, of a request that has passed CheckSizes. Tokenizes: not for gRPC threads.
-absl::StatusOr<Request> ReadRequest(const v1::GenerateRequest& request, const Model& model);
+// `seed`: of sampling without a seed of its own.
+absl::StatusOr<Request> ReadRequest(const v1::GenerateRequest& request, const Model& model,
+                                    uint64_t seed);
 absl::StatusOr<Request> ReadRequest(const v1::ScoreRequest& request, const Model& model);
 absl::StatusOr<Request> ReadRequest(const v1::EncodeRequest& request, const Model& model);
 

@@ -18,34 +18,52 @@ WorkerPool::~WorkerPool() {
   for (std::thread& thread : threads_) thread.join();
 }
 
+bool WorkerPool::MustWake() {
+  if (sleeping_ == 0 || waking_) return false;
+  waking_ = true;
+  return true;
+}
+
 bool WorkerPool::TryAdd(Task task) {
+  bool wakes;
   {
     const std::lock_guard lock(mu_);
     if (pending_.size() >= max_pending_) return false;
     pending_.push_back(std::move(task));
+    wakes = MustWake();
   }
-  wake_.notify_one();
+  if (wakes) wake_.notify_one();
   return true;
 }
 
 void WorkerPool::Add(Task task) {
+  bool wakes;
   {
     const std::lock_guard lock(mu_);
     admitted_.push_back(std::move(task));
+    wakes = MustWake();
   }
-  wake_.notify_one();
+  if (wakes) wake_.notify_one();
 }
 
 void WorkerPool::Run() {
   std::unique_lock lock(mu_);
+  const auto idle = [this] { return admitted_.empty() && pending_.empty(); };
   while (true) {
-    wake_.wait(lock, [this] { return stopping_ || !admitted_.empty() || !pending_.empty(); });
+    while (idle() && !stopping_) {
+      ++sleeping_;
+      wake_.wait(lock);
+      --sleeping_;
+      waking_ = false;  // also where somebody else was quicker: the next task wakes again
+    }
+    if (idle()) return;
     std::deque<Task>& queue = admitted_.empty() ? pending_ : admitted_;
-    if (queue.empty()) return;
     {
       Task task = std::move(queue.front());
       queue.pop_front();
+      const bool wakes = !idle() && MustWake();
       lock.unlock();
+      if (wakes) wake_.notify_one();
       task();
     }  // The task's captures go before the lock is taken again.
     lock.lock();

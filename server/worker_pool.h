@@ -37,13 +37,19 @@ class WorkerPool {
 
  private:
   void Run();
+  // Whether a thread must be woken for a task that has been added. Who has been woken wakes the
+  // next one if there is more to do, so that a burst of tasks costs the engine one wake-up and not
+  // one each. Under mu_.
+  bool MustWake();
 
   const size_t max_pending_;
   std::mutex mu_;
   std::condition_variable wake_;
-  std::deque<Task> admitted_;         // guarded by mu_
-  std::deque<Task> pending_;          // guarded by mu_
-  bool stopping_ = false;             // guarded by mu_
+  std::deque<Task> admitted_;  // guarded by mu_
+  std::deque<Task> pending_;   // guarded by mu_
+  bool stopping_ = false;      // guarded by mu_
+  int sleeping_ = 0;           // threads that wait; guarded by mu_
+  bool waking_ = false;        // one of them has been woken and is not up yet; guarded by mu_
   std::vector<std::thread> threads_;  // last: the threads use the members above
 };
 

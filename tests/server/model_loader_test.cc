@@ -31,10 +31,10 @@ TEST(ModelLoaderTest, AModelWhoseTokenizerCannotBeReadTakesTokenIds) {
 
   v1::GenerateRequest request;
   request.mutable_source()->set_text("some text");
-  EXPECT_THAT(std::string(ReadRequest(request, *model).status().message()),
+  EXPECT_THAT(std::string(ReadRequest(request, *model, /*seed=*/1).status().message()),
               HasSubstr("has no tokenizer; send token ids"));
   request.mutable_source()->mutable_tokens()->add_ids(5);
-  EXPECT_TRUE(ReadRequest(request, *model).ok());
+  EXPECT_TRUE(ReadRequest(request, *model, /*seed=*/1).ok());
 }
 
 TEST(ModelLoaderTest, SourceAndTargetHaveTheirOwnVocabularies) {
@@ -42,9 +42,9 @@ TEST(ModelLoaderTest, SourceAndTargetHaveTheirOwnVocabularies) {
   ASSERT_TRUE(model.ok()) << model.status();
   v1::GenerateRequest request;
   request.mutable_source()->mutable_tokens()->add_ids(96);
-  EXPECT_TRUE(ReadRequest(request, *model).ok());
+  EXPECT_TRUE(ReadRequest(request, *model, /*seed=*/1).ok());
   request.mutable_target_prefix()->mutable_tokens()->add_ids(83);
-  EXPECT_THAT(std::string(ReadRequest(request, *model).status().message()),
+  EXPECT_THAT(std::string(ReadRequest(request, *model, /*seed=*/1).status().message()),
               HasSubstr("not between 0 and 82"));
 }
 

@@ -56,6 +56,26 @@ TEST(WorkerPoolTest, TasksRunSideBySide) {
   gate.Open();
 }
 
+// Whoever sleeps is woken by others, one after the other, whatever comes in between.
+TEST(WorkerPoolTest, BurstsWakeAllThreads) {
+  WorkerPool pool(4, 1000);
+  for (int round = 0; round < 200; ++round) {
+    const auto gate = std::make_shared<Gate>();
+    const auto ran = std::make_shared<std::atomic<int>>(0);
+    for (int i = 0; i < 3; ++i) pool.Add([ran] { ++*ran; });
+    for (int i = 0; i < 4; ++i) {
+      if (i % 2 == 0) {
+        pool.Add([gate] { gate->Wait(); });
+      } else {
+        ASSERT_TRUE(pool.TryAdd([gate] { gate->Wait(); }));
+      }
+    }
+    gate->AwaitWaiters(4);
+    EXPECT_EQ(*ran, 3);
+    gate->Open();
+  }
+}
+
 TEST(WorkerPoolTest, TasksMayAddTasks) {
   std::atomic<int> ran = 0;
   {
