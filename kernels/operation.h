@@ -63,7 +63,7 @@ struct EmbedOp {
 };
 
 // out = norm(in) * output_scale, perhaps in place. A linear layer behind it that reads `out` is its
-// only reader if `stream` is absent: a device may fuse the two then.
+// only reader: a device may fuse the two.
 struct NormOp {
   NormKind kind = NormKind::kRms;
   Vector weight;  // [width]; kNone: absent

@@ -7,6 +7,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 #include "engine/decode/options.h"
 #include "engine/types/errors.h"
 #include "server/request_languages.h"
@@ -27,6 +28,19 @@ absl::Status CheckInputSize(const v1::Input& input, std::string_view field, cons
   return FieldError(
       absl::StrCat(View(field), ".tokens"),
       absl::StrCat("has ", size, " tokens; at most ", model.config.max_source_tokens));
+}
+
+// They are tokenized before their tokens can be counted.
+absl::Status CheckBadWordsSize(const v1::Strings& words) {
+  constexpr size_t kLimit = kMaxTextBytesPerToken * kMaxSequenceTokens;
+  size_t bytes = 0;
+  for (const std::string& word : words.values()) bytes += word.size() + 1;
+  if (bytes <= kLimit) return absl::OkStatus();
+  return FieldError("options.bad_words", absl::StrCat("has more than ", kLimit, " bytes in all"));
+}
+
+bool EndsWith(absl::Span<const TokenId> ids, absl::Span<const TokenId> end) {
+  return ids.size() >= end.size() && ids.last(end.size()) == end;
 }
 
 absl::Status CheckHasTokenizer(std::string_view field, const Model& model) {
@@ -143,8 +157,8 @@ absl::Status CheckOutput(const v1::GenerateRequest& request) {
   return absl::OkStatus();
 }
 
-// The ids of the texts that must not be generated, each as it stands behind a space and as it
-// stands behind anything else, if these differ.
+// The ids of the texts that must not be generated, each as it stands at the beginning of a text and
+// as it stands behind a space, unless the one is banned with the other.
 absl::StatusOr<std::vector<std::vector<TokenId>>> ReadBadWords(const v1::GenerationOptions& options,
                                                                const Model& model) {
   std::vector<std::vector<TokenId>> words;
@@ -158,9 +172,8 @@ absl::StatusOr<std::vector<std::vector<TokenId>>> ReadBadWords(const v1::Generat
     for (const std::string& spelled : {text, " " + text}) {
       auto ids = text.empty() ? std::vector<TokenId>() : model.tokenizer->EncodeInside(spelled);
       if (!ids.ok()) return ids.status();
-      if (!ids->empty() && (words.size() == before || words.back() != *ids)) {
-        words.push_back(*std::move(ids));
-      }
+      if (ids->empty() || (words.size() > before && EndsWith(*ids, words.back()))) continue;
+      words.push_back(*std::move(ids));
     }
     if (words.size() == before) {
       return FieldError(absl::StrCat("options.bad_words[", i, "]"), "has no token");
@@ -229,6 +242,7 @@ absl::Status CheckTextSize(const std::string& text, std::string_view field, cons
 absl::Status CheckSizes(const v1::GenerateRequest& request, const Model& model) {
   absl::Status status = CheckInputSize(request.source(), "source", model);
   status.Update(CheckInputSize(request.target_prefix(), "target_prefix", model));
+  status.Update(CheckBadWordsSize(request.options().bad_words()));
   return status;
 }
 

@@ -320,14 +320,16 @@ void Resolver::ResolveSequences() {
             kMaxSequenceTokens);
     return status_.ok();
   };
-  const auto ban = [&](std::string_view name, const std::vector<TokenId>& word) {
-    if (!count(name, word)) return;
-    const std::vector<TokenId>& eos = params_.eos_tokens;
-    if (word.size() == 1 && std::find(eos.begin(), eos.end(), word[0]) != eos.end()) return;
-    params_.bad_words.push_back(word);
+  const auto ban = [&](std::string_view name, absl::Span<const std::vector<TokenId>> list) {
+    for (const std::vector<TokenId>& word : list) {
+      if (!count(name, word)) return;
+      const std::vector<TokenId>& eos = params_.eos_tokens;
+      if (word.size() == 1 && std::find(eos.begin(), eos.end(), word[0]) != eos.end()) continue;
+      params_.bad_words.push_back(word);
+    }
   };
-  for (const std::vector<TokenId>& word : words.value) ban("bad_words_ids", word);
-  for (const std::vector<TokenId>& word : context_.bad_words) ban("bad_words", word);
+  ban("bad_words_ids", words.value);
+  ban("bad_words", context_.bad_words);
   std::map<std::vector<TokenId>, size_t> places;
   for (SequenceBias& sequence : biases.value) {
     if (!count("sequence_bias", sequence.tokens)) return;

@@ -19,12 +19,13 @@ Executor::~Executor() {
 namespace {
 
 // From 17 rows on reading the input again and again takes longer than norms and gates of their own
-// where it is wide.
-int64_t FewRowsOf(const std::vector<PlannedOperation>& operations) {
+// where the residual stream is wide.
+int64_t FewRowsOf(const Program& program) {
   constexpr int64_t kWide = 2048;
   constexpr int64_t kOneTile = 16;
-  for (const PlannedOperation& planned : operations) {
-    if (planned.absorbed && std::get<NormOp>(*planned.operation).in.width >= kWide) return kOneTile;
+  for (const Operation& operation : program.operations) {
+    const auto* norm = std::get_if<NormOp>(&operation);
+    if (norm && norm->in.width >= kWide) return kOneTile;
   }
   return kMaxSkinnyRows;
 }
@@ -34,7 +35,7 @@ int64_t FewRowsOf(const std::vector<PlannedOperation>& operations) {
 void Executor::Prepare(const Program& program) {
   Plan& plan = plans_[&program];
   plan.operations = PlanFusion(program);
-  plan.few_rows = FewRowsOf(plan.operations);
+  plan.few_rows = FewRowsOf(program);
   plan.constants = std::make_unique<PlanConstants>(&plan.operations, &resources_.device);
   for (const Operation& operation : program.operations) {
     std::visit(

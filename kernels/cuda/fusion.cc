@@ -5,14 +5,14 @@
 namespace transept::kernels::cuda {
 namespace {
 
-// Whether `operation` can write the first half of a norm of `stream`.
-bool CanLeave(const Operation& operation, const Activations& stream) {
+// Whether `operation` can write the first half of `norm`, without reading what that overwrites.
+bool CanLeave(const Operation& operation, const NormOp& norm) {
   if (const auto* embed = std::get_if<EmbedOp>(&operation)) {
-    return embed->out.data == stream.data && embed->table.dtype == DataType::kBFloat16;
+    return embed->out.data == norm.in.data && embed->table.dtype == DataType::kBFloat16;
   }
   const auto* linear = std::get_if<LinearOp>(&operation);
-  return linear && linear->out.data == stream.data && SkinnySupports(ProductOf(*linear, 1)) &&
-         linear->weight.rows <= kMaxSplitWidth;
+  return linear && linear->out.data == norm.in.data && linear->in.data != norm.out.data &&
+         SkinnySupports(ProductOf(*linear, 1)) && linear->weight.rows <= kMaxSplitWidth;
 }
 
 // Whether `operation` can do the second half of a norm that leaves `normed`.
@@ -29,19 +29,22 @@ bool IsAttention(const Operation& operation) {
          std::holds_alternative<CrossAttentionOp>(operation);
 }
 
-// The linear layer from `first` on that adds to `stream`, if products of few rows serve it and
-// nobody in front of it reads the stream; else the plan's size.
-size_t FindAdder(const std::vector<PlannedOperation>& plan, size_t first,
-                 const Activations& stream) {
+// The linear layer from `first` on that adds to the stream which `norm` replaces, if products of
+// few rows serve it and nobody up to it reads the stream, or the norm's results once more; else the
+// plan's size.
+size_t FindAdder(const std::vector<PlannedOperation>& plan, size_t first, const NormOp& norm) {
+  const auto reads = [&norm](const Activations& in) {
+    return in.data == norm.stream.data || in.data == norm.out.data;
+  };
   for (size_t i = first; i < plan.size(); ++i) {
     const auto* linear = std::get_if<LinearOp>(plan[i].operation);
-    if (linear && linear->residual.data == stream.data) {
+    const auto* gated = std::get_if<GatedLinearOp>(plan[i].operation);
+    const bool passes = IsAttention(*plan[i].operation) || (linear && !reads(linear->in)) ||
+                        (gated && !reads(gated->in));
+    if (!passes) break;
+    if (linear && linear->residual.data == norm.stream.data) {
       return SkinnySupports(ProductOf(*linear, 1)) ? i : plan.size();
     }
-    const bool passes = IsAttention(*plan[i].operation) ||
-                        (linear && linear->in.data != stream.data) ||
-                        std::holds_alternative<GatedLinearOp>(*plan[i].operation);
-    if (!passes) break;
   }
   return plan.size();
 }
@@ -61,13 +64,12 @@ std::vector<PlannedOperation> PlanFusion(const Program& program) {
   int8_t slot = 0;
   for (size_t i = 1; i + 1 < plan.size(); ++i) {
     const auto* norm = std::get_if<NormOp>(plan[i].operation);
-    if (norm == nullptr || !CanSplit(*norm) || !CanLeave(*plan[i - 1].operation, norm->in) ||
-        !CanFinish(*plan[i + 1].operation, norm->out) ||
-        plan[i - 1].norms.before != nullptr) {  // it still reads what the norm's first half writes
+    if (norm == nullptr || !CanSplit(*norm) || !CanLeave(*plan[i - 1].operation, *norm) ||
+        !CanFinish(*plan[i + 1].operation, norm->out)) {
       continue;
     }
     if (norm->stream.data != nullptr) {
-      const size_t adder = FindAdder(plan, i + 2, norm->stream);
+      const size_t adder = FindAdder(plan, i + 2, *norm);
       if (adder == plan.size()) continue;
       plan[adder].norms.residual = norm;
       plan[adder].norms.residual_slot = slot;

@@ -17,9 +17,11 @@ struct LaunchShape {
 
 // Launches `kernel` on the device's stream. Programmatic dependent launch: the kernel may start
 // before the one in front of it on the stream has ended, so it must call WaitForPredecessor before
-// it reads or writes anything but weights, the step's inputs and what earlier steps left in caches
-// (no kernel of the step writes those, and none overtakes the copy of the inputs in front of it).
-// An empty grid launches nothing.
+// it reads or writes anything but weights, the step's inputs and what earlier steps left: in
+// caches, and in the ancestry of the positions in front of those that the step feeds (no kernel of
+// the step writes these before the choice of tokens, and none overtakes the copy of the inputs in
+// front of it). Nor may it end before the one in front: one block at least must call it. An empty
+// grid launches nothing.
 template <typename... Parameters, typename... Arguments>
 void Launch(Device& device, const char* name, const LaunchShape& shape,
             void (*kernel)(Parameters...), Arguments&&... arguments) {

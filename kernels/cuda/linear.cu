@@ -85,8 +85,11 @@ dim3 GridFor(int64_t rows, int64_t width) {
               static_cast<unsigned>((width + kThreads - 1) / kThreads));
 }
 
-// Of so many features cuBLASLt's kernels are the faster ones however few rows there are.
-constexpr int64_t kManyFeatures = 24576;
+// PlanFusion gives norms to products of few rows alone: others would leave them out.
+bool HasNoNorms(const NormNeighbours& norms, Device& device) {
+  const bool none = norms.before == nullptr && norms.after == nullptr && norms.residual == nullptr;
+  return device.Check(none ? cudaSuccess : cudaErrorNotSupported, "a norm around a large product");
+}
 
 // Takes over the halves of the norms around a product of few rows, and runs it.
 void RunFew(FusedProduct product, const NormNeighbours& norms, Resources& resources) {
@@ -110,9 +113,8 @@ void Run(const LinearOp& op, const Step& step, Resources& resources, const NormN
          const void* half_bias) {
   const int64_t rows = step.Rows(op.in.extent);
   const FusedProduct few = ProductOf(op, rows);
-  if (rows <= resources.few_rows && op.weight.rows < kManyFeatures && SkinnySupports(few)) {
-    return RunFew(few, norms, resources);
-  }
+  if (rows <= resources.few_rows && SkinnySupports(few)) return RunFew(few, norms, resources);
+  if (!HasNoNorms(norms, resources.device)) return;
 
   // The product adds its residual, which is `out` in every model and follows no activation; the
   // rest is done in place.
@@ -150,6 +152,7 @@ void Run(const GatedLinearOp& op, const Step& step, Resources& resources,
   const int64_t rows = step.Rows(op.in.extent);
   const FusedProduct few = ProductOf(op, rows);
   if (rows <= resources.few_rows && SkinnySupports(few)) return RunFew(few, norms, resources);
+  if (!HasNoNorms(norms, resources.device)) return;
   resources.blas.Run({.weight = op.weight, .in = op.in, .out = op.scratch, .rows = rows});
   DispatchElement(op.out.dtype, [&](auto element) {
     using T = decltype(element);

@@ -43,7 +43,7 @@ struct Resources {
   int64_t few_rows = 0;
   BiasTables biases;
   // Of the two split norms that were written last.
-  RowSums* sums[2] = {};  // [kMaxSkinnyRows, parts]
+  RowSums* sums[2] = {};  // [kMaxSkinnyRows, PartStride(parts)], room for kMaxParts
   int32_t parts[2] = {};
 };
 

@@ -51,6 +51,7 @@ class Cutter {
 template <typename T>
 __global__ void __launch_bounds__(kThreads)
     FoldNorm(const NormOp norm, const Layer layer, float* columns, float* offsets) {
+  WaitForPredecessor();
   const int64_t feature = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) / 32;
   if (feature >= layer.weight.rows) return;
   const T* const row = static_cast<const T*>(layer.weight.data) + feature * layer.weight.cols;
@@ -72,6 +73,7 @@ __global__ void __launch_bounds__(kThreads)
 // Grid: elements by threads.
 __global__ void __launch_bounds__(kThreads)
     HalveBias(const float* bias, int64_t count, BFloat16* out) {
+  WaitForPredecessor();
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (i < count) out[i] = FromFloat<BFloat16>(bias[i]);
 }

@@ -18,8 +18,7 @@ struct Cut {
   static constexpr int kThreads = 32 * kWarps;
   static constexpr int kPlaces = kStrips * kTiles * 128;  // results of a block
   static constexpr int kSharedBytes = kDepthWarps * kPlaces * sizeof(float);
-  // Blocks that must fit on a multiprocessor: registers are spared for it.
-  static constexpr int kBlocks = kWarps == 16 ? 1 : kStrips == 4 ? 2 : 3;
+  static_assert(kWarps == 16);  // all that a block's registers are shared among
   // Whether the next chunks are loaded while these are multiplied.
   static constexpr bool kPrefetches = kDepth < 4 && kDepth * kWarpStrips < 6;
 };

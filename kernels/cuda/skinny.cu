@@ -84,8 +84,7 @@ __device__ void MultiplyChunks(const InputChunks<T, C>& in, const WeightChunks<T
 }
 
 template <typename T, typename C>
-__global__ void __launch_bounds__(C::kThreads, C::kBlocks)
-    SkinnyKernel(const ProductParameters<T> p) {
+__global__ void __launch_bounds__(C::kThreads) SkinnyKernel(const ProductParameters<T> p) {
   extern __shared__ __align__(16) char shared[];
   auto* const sums = reinterpret_cast<float(*)[C::kPlaces]>(shared);  // of each depth warp
   __shared__ RowScale scales[16 * C::kTiles];
@@ -145,6 +144,13 @@ __global__ void __launch_bounds__(C::kThreads, C::kBlocks)
   }
 }
 
+// Dynamic shared memory of a block: its warps' sums, and the parts of a norm.
+template <typename C>
+size_t SharedBytes(const FusedProduct& product) {
+  const int32_t parts = std::max(product.norm_before.parts, product.norm_residual.parts);
+  return C::kSharedBytes + NormScales<C>::Bytes(parts);
+}
+
 // Calls fn with the Cut for a product of up to 16 rows. `each`: strips for every multiprocessor.
 // One block for each takes them all, with 16 warps, so that everybody is at work from beginning to
 // end; and a warp loads as much at once as makes the depth a whole number of loads, up to what
@@ -164,10 +170,12 @@ auto DispatchOneTile(int64_t each, bool gated, bool paired, int64_t depth, Fn fn
   return depth > 2048 && depth <= 3072 ? fn(Cut<1, 1, 1, 16, 6>{}) : fn(Cut<1, 1, 1, 16, 4>{});
 }
 
-// The same for up to 32 rows, where reading the input again and again is what costs.
+// The same for up to 32 rows, where reading the input again and again is what costs. Not every GPU
+// lets a block have the memory of the widest cut (`wide_fits`).
+using WideCut = Cut<2, 10, 2, 8, 1>;
 template <typename Fn>
-auto DispatchTwoTiles(int64_t each, bool gated, bool paired, int64_t depth, Fn fn) {
-  if (each > 6) return fn(Cut<2, 10, 2, 8, 1>{});
+auto DispatchTwoTiles(int64_t each, bool gated, bool paired, int64_t depth, bool wide_fits, Fn fn) {
+  if (each > 6 && wide_fits) return fn(WideCut{});
   if (each > 4) return fn(Cut<2, 6, 2, 8, 2>{});
   if (each == 4 || (each == 3 && gated)) return fn(Cut<2, 4, 2, 8, 2>{});
   if (each == 3) return fn(Cut<2, 3, 1, 16, 2>{});
@@ -184,7 +192,11 @@ auto DispatchCut(const FusedProduct& product, const Device& device, Fn fn) {
   const int64_t each = (strips + device.multiprocessors() - 1) / device.multiprocessors();
   const bool paired = each == 1 && 2 * strips > device.multiprocessors();
   const int64_t depth = product.weight.cols;
-  if (product.rows > 16) return DispatchTwoTiles(each, product.gated, paired, depth, fn);
+  constexpr size_t kStaticBytes = 2048;  // at most
+  const bool wide_fits = SharedBytes<WideCut>(product) + kStaticBytes <= device.max_shared_bytes();
+  if (product.rows > 16) {
+    return DispatchTwoTiles(each, product.gated, paired, depth, wide_fits, fn);
+  }
   return DispatchOneTile(each, product.gated, paired, depth, fn);
 }
 
@@ -192,10 +204,9 @@ template <typename T>
 void LaunchSkinny(const FusedProduct& product, Device& device) {
   DispatchCut(product, device, [&](auto cut) {
     using C = decltype(cut);
-    const int32_t norm_parts = std::max(product.norm_before.parts, product.norm_residual.parts);
     Launch(device, "a product of few rows",
            {dim3(static_cast<unsigned>(SkinnyParts(product, device))), C::kThreads,
-            C::kSharedBytes + NormScales<C>::Bytes(norm_parts)},
+            SharedBytes<C>(product)},
            SkinnyKernel<T, C>, ParametersOf<T>(product));
   });
 }
@@ -204,10 +215,10 @@ void LaunchSkinny(const FusedProduct& product, Device& device) {
 
 bool SkinnySupports(const FusedProduct& product) {
   const int64_t features = product.gated ? product.weight.rows / 2 : product.weight.rows;
-  return product.rows <= kMaxSkinnyRows && product.weight.dtype != DataType::kFloat32 &&
-         product.weight.dtype == product.in.dtype && product.weight.cols % kChunk == 0 &&
-         product.in.stride % 8 == 0 && (!product.gated || features % 16 == 0) &&
-         (product.norm_before.weight == nullptr || product.norm_residual.weight == nullptr);
+  return product.rows <= kMaxSkinnyRows && product.weight.rows <= kMaxSkinnyFeatures &&
+         product.weight.dtype != DataType::kFloat32 && product.weight.dtype == product.in.dtype &&
+         product.weight.cols % kChunk == 0 && product.in.stride % 8 == 0 &&
+         (!product.gated || features % 16 == 0);
 }
 
 int32_t SkinnyParts(const FusedProduct& product, const Device& device) {

@@ -9,11 +9,15 @@ namespace transept::kernels::cuda {
 // Most rows the kernel takes.
 inline constexpr int64_t kMaxSkinnyRows = 32;
 
-// Whether the kernel can serve it: 16-bit weights and inputs, a depth that is a multiple of 32 and
-// rows that are multiples of 8; not a norm of its input and one of its residual.
+// Of so many features cuBLASLt's kernels are the faster ones however few rows there are.
+inline constexpr int64_t kMaxSkinnyFeatures = 24575;
+
+// Whether the kernel serves it: kMaxSkinnyRows and kMaxSkinnyFeatures at most, 16-bit weights and
+// inputs, a depth that is a multiple of 32 and input rows that are multiples of 8 apart.
 bool SkinnySupports(const FusedProduct& product);
 
-// How many blocks share a row of `out`.
+// How many blocks share a row of `out`. The norms of input and residual, of which there may be one,
+// must be known.
 int32_t SkinnyParts(const FusedProduct& product, const Device& device);
 
 void RunSkinny(const FusedProduct& product, Device& device);

@@ -15,7 +15,7 @@ struct RowScale {
 inline constexpr RowScale kNoScale = {0.0f, 1.0f};
 
 __device__ inline RowScale ScaleOf(const SplitNorm& norm, const RowSums& total) {
-  RowScale row = {0.0f, 1.0f};
+  RowScale row = kNoScale;
   float variance = total.squares / norm.width;
   if (norm.centred) {
     row.mean = total.sum / norm.width;

@@ -33,6 +33,7 @@ struct SplitNorm {
   RowSums* sums = nullptr;  // [rows, PartStride(parts)]
   int32_t parts = 0;
 };
+
 // Every row begins at a multiple of 16 bytes.
 __host__ __device__ constexpr int32_t PartStride(int32_t parts) {
   return (parts + 1) / 2 * 2;

@@ -88,13 +88,19 @@ std::vector<BadField> BadFields() {
        [](R* r) { r->mutable_options()->mutable_sequence_bias()->add_values(); }},
       {"options.exponential_decay_length_penalty.decay_factor",
        [](R* r) { r->mutable_options()->mutable_exponential_decay_length_penalty(); }},
+      {"options.bad_words",
+       [](R* r) {
+         for (int i = 0; i < 100; ++i) {
+           r->mutable_options()->mutable_bad_words()->add_values(std::string(2000, ' '));
+         }
+       }},
       {"options.bad_words[1]",
        [](R* r) {
          r->mutable_options()->mutable_bad_words()->add_values("a");
          r->mutable_options()->mutable_bad_words()->add_values("");
        }},
       {"options.bad_words",
-       [](R* r) { r->mutable_options()->mutable_bad_words()->add_values(std::string(2000, 'a')); }},
+       [](R* r) { r->mutable_options()->mutable_bad_words()->add_values(std::string(2100, 'a')); }},
   };
 }
 

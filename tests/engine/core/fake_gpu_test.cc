@@ -290,6 +290,26 @@ TEST_F(GpuSteps, RunWithTheSharedMemoryOfASmallerGpu) {
   }
 }
 
+// Nor all the parts of a wide norm beside the widest cut of a product.
+TEST_F(GpuSteps, RunWideLayersWithTheSharedMemoryOfASmallerGpu) {
+  fake_cuda::Reset(size_t{8} << 30, 99 << 10);
+  ModelSpec spec = TinySpec();
+  spec.d_model = 1024;
+  spec.gated_ffn = false;
+  for (StackSpec* stack : {&spec.encoder, &spec.decoder}) {
+    stack->num_layers = 1;
+    stack->num_heads = stack->num_kv_heads = 20;
+    stack->head_size = 64;
+    stack->ffn_size = 6656;
+  }
+  config::EngineConfig config = GpuConfig();
+  config.dtype = "bfloat16";
+  config.max_rows = 24;
+  const auto checkpoint = RandomCheckpoint(spec, kernels::DataType::kBFloat16, 7);
+  const auto engine = Engine::Create(config, *checkpoint, nullptr);
+  EXPECT_TRUE(engine.ok()) << engine.status();
+}
+
 // What is logged while it lives, from warnings on.
 class LogCapture {
  public:

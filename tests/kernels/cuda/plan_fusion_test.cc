@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/cuda/fusion.h"
+#include "kernels/cuda/skinny.h"
 
 namespace transept::kernels::cuda {
 namespace {
@@ -16,7 +17,7 @@ constexpr int64_t kRows = 4;
 class PlanFusionTest : public testing::TestWithParam<DataType> {
  protected:
   PlanFusionTest() {
-    LinearOp first = MakeLinear(normed_, hidden_);
+    LinearOp first = MakeLinear(out_, hidden_);
     first.residual = hidden_;
     NormOp norm;
     norm.weight = {weights_.data(), kWidth};
@@ -114,6 +115,29 @@ TEST_P(PlanFusionTest, NormsTakeTurnsWithTheirSums) {
   EXPECT_EQ(plan[0].norms.after_slot, plan[3].norms.residual_slot);
   EXPECT_NE(plan[3].norms.residual_slot, plan[3].norms.after_slot);
   EXPECT_EQ(plan[3].norms.after_slot, plan[6].norms.residual_slot);
+}
+
+// The first half of the norm would overwrite what the layer in front reads.
+TEST_P(PlanFusionTest, LeavesANormWhoseResultsLieWhereTheLayerInFrontReads) {
+  std::get<LinearOp>(program_.operations[0]).in = normed_;
+  EXPECT_FALSE(SplitsTheNorm());
+}
+
+// Products of more features are cuBLASLt's, which takes no norms.
+TEST_P(PlanFusionTest, LeavesNormsInFrontOfWideLayers) {
+  last().weight.rows = last().out.width = kMaxSkinnyFeatures + 1;
+  EXPECT_FALSE(SplitsTheNorm());
+  last().weight.rows = last().out.width = kMaxSkinnyFeatures;
+  EXPECT_EQ(SplitsTheNorm(), GetParam() == DataType::kBFloat16);
+}
+
+TEST_P(PlanFusionTest, LeavesNormsThatAreReadTwice) {
+  norm().stream = hidden_;
+  program_.operations.push_back(MakeLinear(normed_, out_));
+  LinearOp adder = MakeLinear(out_, hidden_);
+  adder.residual = hidden_;
+  program_.operations.push_back(adder);
+  for (const PlannedOperation& planned : PlanFusion(program_)) EXPECT_FALSE(planned.absorbed);
 }
 
 // A norm at either end has no neighbour to share with.
