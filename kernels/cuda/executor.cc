@@ -4,18 +4,6 @@
 
 namespace transept::kernels::cuda {
 
-Executor::Executor(Device* device)
-    : resources_{.device = *device, .blas = Blas(device), .biases = BiasTables(device)} {
-  for (RowSums*& sums : resources_.sums) {
-    device->Check(cudaMalloc(&sums, kMaxSkinnyRows * kMaxParts * sizeof(RowSums)),
-                  "allocating the sums of norms");
-  }
-}
-
-Executor::~Executor() {
-  for (RowSums* sums : resources_.sums) cudaFree(sums);
-}
-
 namespace {
 
 // From 17 rows on reading the input again and again takes longer than norms and gates of their own
@@ -31,6 +19,18 @@ int64_t FewRowsOf(const Program& program) {
 }
 
 }  // namespace
+
+Executor::Executor(Device* device)
+    : resources_{.device = *device, .blas = Blas(device), .biases = BiasTables(device)} {
+  for (RowSums*& sums : resources_.sums) {
+    device->Check(cudaMalloc(&sums, kMaxSkinnyRows * kMaxParts * sizeof(RowSums)),
+                  "allocating the sums of norms");
+  }
+}
+
+Executor::~Executor() {
+  for (RowSums* sums : resources_.sums) cudaFree(sums);
+}
 
 void Executor::Prepare(const Program& program) {
   Plan& plan = plans_[&program];

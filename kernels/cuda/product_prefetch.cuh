@@ -40,7 +40,7 @@ class NormScales {
         sums.sum += mine_[r * stride_ + part].sum;
         sums.squares += mine_[r * stride_ + part].squares;
       }
-      const RowSums total = SumOverLanes<32>(sums);
+      const RowSums total = SumOverWarp(sums);
       if (threadIdx.x % 32 == 0 && Row(r) < rows_) scales[Row(r)] = ScaleOf(norm_, total);
     }
   }

@@ -25,11 +25,10 @@ __device__ inline RowScale ScaleOf(const SplitNorm& norm, const RowSums& total) 
   return row;
 }
 
-// Of what kLanes neighbouring lanes have, in each of them. All lanes of the warp call it.
-template <int kLanes>
-__device__ inline RowSums SumOverLanes(RowSums mine) {
+// Of what the warp's lanes have, in each of them. All lanes call it.
+__device__ inline RowSums SumOverWarp(RowSums mine) {
 #pragma unroll
-  for (int distance = kLanes / 2; distance > 0; distance /= 2) {
+  for (int distance = 16; distance > 0; distance /= 2) {
     mine.sum += __shfl_xor_sync(~0u, mine.sum, distance);
     mine.squares += __shfl_xor_sync(~0u, mine.squares, distance);
   }

@@ -67,8 +67,8 @@ struct FoldedNorm {
 struct NormNeighbours {
   const NormOp* before = nullptr;  // of its input
   const NormOp* after = nullptr;   // of its output
-  const NormOp* residual =
-      nullptr;  // of its residual, which lies there as it was in front of the norm
+  // Of its residual, which lies there as it was in front of the norm.
+  const NormOp* residual = nullptr;
   // Which of two buffers holds the sums of each.
   int8_t before_slot = 0;
   int8_t after_slot = 0;

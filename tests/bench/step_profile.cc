@@ -3,12 +3,13 @@
 //
 //   CUDA_INJECTION64_PATH=lib/libtransept_step_profile.so transept-bench --device cuda ...
 //
-// Any program that runs steps will do. At its end, prints the last steps of the most frequent
-// number of kernels: for each kind of kernel, by name, grid, block and dynamic shared memory, how
-// often a step has it, the mean of its duration, from its first block's start to its last one's
-// end, and of what it adds to the step: the time from the end of the kernel in front to its own.
-// Then the mean time from a step's last kernel to the next one's first. CUPTI, which notes all
-// this, makes the steps some percent longer.
+// The loader has to find CUPTI, which a toolkit has in extras/CUPTI/lib64. Any program that runs
+// steps will do. At its end, prints the last steps of the most frequent number of kernels: for
+// each kind of kernel, by name, grid, block and dynamic shared memory, how often a step has it,
+// the mean of its duration, from its first block's start to its last one's end, and of what it
+// adds to the step: the time from the end of the kernel in front to its own. Then the mean time
+// from a step's last kernel to the next one's first. CUPTI, which notes all this, makes the steps
+// some percent longer.
 #include <cupti.h>
 #include <cxxabi.h>
 

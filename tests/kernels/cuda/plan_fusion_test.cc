@@ -17,13 +17,11 @@ constexpr int64_t kRows = 4;
 class PlanFusionTest : public testing::TestWithParam<DataType> {
  protected:
   PlanFusionTest() {
-    LinearOp first = MakeLinear(out_, hidden_);
-    first.residual = hidden_;
     NormOp norm;
     norm.weight = {weights_.data(), kWidth};
     norm.in = hidden_;
     norm.out = normed_;
-    program_.operations = {first, norm, MakeLinear(normed_, out_)};
+    program_.operations = {Adder(), norm, MakeLinear(normed_, out_)};
   }
 
   LinearOp MakeLinear(const Activations& in, const Activations& out) {
@@ -31,6 +29,13 @@ class PlanFusionTest : public testing::TestWithParam<DataType> {
     linear.weight = {weights_.data(), GetParam(), kWidth, kWidth};
     linear.in = in;
     linear.out = out;
+    return linear;
+  }
+
+  // Adds to the residual stream.
+  LinearOp Adder() {
+    LinearOp linear = MakeLinear(out_, hidden_);
+    linear.residual = hidden_;
     return linear;
   }
 
@@ -43,6 +48,10 @@ class PlanFusionTest : public testing::TestWithParam<DataType> {
     EXPECT_EQ(plan[0].norms.after, plan[1].absorbed ? &norm() : nullptr);
     EXPECT_EQ(plan[2].norms.before, plan[1].absorbed ? &norm() : nullptr);
     return plan[1].absorbed;
+  }
+
+  void ExpectNothingAbsorbed() {
+    for (const PlannedOperation& planned : PlanFusion(program_)) EXPECT_FALSE(planned.absorbed);
   }
 
   std::vector<float> weights_ = std::vector<float>(kWidth * kWidth);
@@ -83,9 +92,7 @@ TEST_P(PlanFusionTest, LeavesConversions) {
 TEST_P(PlanFusionTest, SplitsNormsThatReplaceTheStreamWhereALayerAddsToIt) {
   norm().stream = hidden_;
   EXPECT_FALSE(SplitsTheNorm());
-  LinearOp adder = MakeLinear(out_, hidden_);
-  adder.residual = hidden_;
-  program_.operations.push_back(adder);
+  program_.operations.push_back(Adder());
   const std::vector<PlannedOperation> plan = PlanFusion(program_);
   EXPECT_EQ(plan[1].absorbed, GetParam() == DataType::kBFloat16);
   EXPECT_EQ(plan[3].norms.residual, plan[1].absorbed ? &norm() : nullptr);
@@ -94,21 +101,17 @@ TEST_P(PlanFusionTest, SplitsNormsThatReplaceTheStreamWhereALayerAddsToIt) {
 TEST_P(PlanFusionTest, LeavesNormsWhoseStreamIsReadBeforeALayerAddsToIt) {
   norm().stream = hidden_;
   program_.operations.push_back(MakeLinear(hidden_, out_));
-  LinearOp adder = MakeLinear(out_, hidden_);
-  adder.residual = hidden_;
-  program_.operations.push_back(adder);
-  for (const PlannedOperation& planned : PlanFusion(program_)) EXPECT_FALSE(planned.absorbed);
+  program_.operations.push_back(Adder());
+  ExpectNothingAbsorbed();
 }
 
 // The sums of a norm whose stream is still to be worked out stay while the next norm's are written.
 TEST_P(PlanFusionTest, NormsTakeTurnsWithTheirSums) {
   norm().stream = hidden_;
-  LinearOp adder = MakeLinear(out_, hidden_);
-  adder.residual = hidden_;
-  program_.operations.push_back(adder);
+  program_.operations.push_back(Adder());
   program_.operations.push_back(norm());
   program_.operations.push_back(MakeLinear(normed_, out_));
-  program_.operations.push_back(adder);
+  program_.operations.push_back(Adder());
   const std::vector<PlannedOperation> plan = PlanFusion(program_);
   if (GetParam() != DataType::kBFloat16) return;
   ASSERT_TRUE(plan[1].absorbed && plan[4].absorbed);
@@ -134,16 +137,14 @@ TEST_P(PlanFusionTest, LeavesNormsInFrontOfWideLayers) {
 TEST_P(PlanFusionTest, LeavesNormsThatAreReadTwice) {
   norm().stream = hidden_;
   program_.operations.push_back(MakeLinear(normed_, out_));
-  LinearOp adder = MakeLinear(out_, hidden_);
-  adder.residual = hidden_;
-  program_.operations.push_back(adder);
-  for (const PlannedOperation& planned : PlanFusion(program_)) EXPECT_FALSE(planned.absorbed);
+  program_.operations.push_back(Adder());
+  ExpectNothingAbsorbed();
 }
 
 // A norm at either end has no neighbour to share with.
 TEST_P(PlanFusionTest, LeavesNormsAtTheEnds) {
   program_.operations = {norm(), last(), norm()};
-  for (const PlannedOperation& planned : PlanFusion(program_)) EXPECT_FALSE(planned.absorbed);
+  ExpectNothingAbsorbed();
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, PlanFusionTest,
