@@ -11,7 +11,7 @@
 
 namespace transept {
 
-// The stopping rules of one row. Movable; not thread-safe.
+// The stopping rules of one row. Not thread-safe. A copy is another row's, with the same past.
 class StoppingRules {
  public:
   // Both must outlive this object. `tokenizer` may be null when params has no stop sequences.
@@ -20,6 +20,9 @@ class StoppingRules {
   // Takes the row's next generated token. A value ends the row, and no Append may follow: a stop
   // sequence that the text now contains, else an EOS token, else the length.
   std::optional<FinishReason> Append(TokenId token);
+
+  // For a row that goes on although it has ended: from now on its text no longer counts.
+  void ForgetText() { text_.reset(); }
 
  private:
   FinishReason End(FinishReason reason);

@@ -61,6 +61,9 @@ class ByteTokenizer::Detokenizer final : public IncrementalDetokenizer {
   }
 
   std::string Finish() override { return ""; }
+  std::unique_ptr<IncrementalDetokenizer> Clone() const override {
+    return std::make_unique<Detokenizer>(*this);
+  }
 
  private:
   const ByteTokenizer& tokenizer_;

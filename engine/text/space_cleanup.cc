@@ -55,6 +55,12 @@ class SpaceCleanup final : public IncrementalDetokenizer {
     return text;
   }
 
+  std::unique_ptr<IncrementalDetokenizer> Clone() const override {
+    auto clone = std::make_unique<SpaceCleanup>(source_->Clone());
+    clone->rules_ = rules_;
+    return clone;
+  }
+
  private:
   const std::unique_ptr<IncrementalDetokenizer> source_;
   // Each takes the previous one's output.
@@ -82,6 +88,13 @@ class StrippedEnds final : public IncrementalDetokenizer {
 
   std::string Append(absl::Span<const TokenId> ids) override { return Strip(source_->Append(ids)); }
   std::string Finish() override { return Strip(source_->Finish()); }
+
+  std::unique_ptr<IncrementalDetokenizer> Clone() const override {
+    auto clone = std::make_unique<StrippedEnds>(source_->Clone());
+    clone->started_ = started_;
+    clone->spaces_ = spaces_;
+    return clone;
+  }
 
  private:
   // `text` without the spaces before the first other character; those at its end wait.

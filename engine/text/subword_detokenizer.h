@@ -1,6 +1,7 @@
 // The tokens of a SubwordTokenizer back to text.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,6 +18,9 @@ class SubwordDetokenizer final : public IncrementalDetokenizer {
 
   std::string Append(absl::Span<const TokenId> ids) override;
   std::string Finish() override;
+  std::unique_ptr<IncrementalDetokenizer> Clone() const override {
+    return std::make_unique<SubwordDetokenizer>(*this);
+  }
 
  private:
   // The string of `id`; nullopt when it is special or unknown to the vocabulary.

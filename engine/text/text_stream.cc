@@ -5,7 +5,7 @@
 
 namespace transept {
 
-TextStream::Matcher::Matcher(std::string stop_sequence)
+TextStream::Pattern::Pattern(std::string stop_sequence)
     : sequence(std::move(stop_sequence)), fallback(sequence.size() + 1) {
   for (size_t i = 1; i < sequence.size(); ++i) {
     size_t border = fallback[i];
@@ -15,7 +15,8 @@ TextStream::Matcher::Matcher(std::string stop_sequence)
 }
 
 bool TextStream::Matcher::Advance(char c) {
-  while (matched > 0 && sequence[matched] != c) matched = fallback[matched];
+  const std::string& sequence = pattern->sequence;
+  while (matched > 0 && sequence[matched] != c) matched = pattern->fallback[matched];
   if (sequence[matched] == c) ++matched;
   return matched == sequence.size();
 }
@@ -23,9 +24,16 @@ bool TextStream::Matcher::Advance(char c) {
 TextStream::TextStream(const Tokenizer* tokenizer, std::vector<std::string> stop_sequences)
     : detokenizer_(tokenizer->NewDetokenizer()) {
   for (std::string& sequence : stop_sequences) {
-    if (!sequence.empty()) matchers_.emplace_back(std::move(sequence));
+    if (sequence.empty()) continue;
+    matchers_.push_back({std::make_shared<const Pattern>(std::move(sequence))});
   }
 }
+
+TextStream::TextStream(const TextStream& other)
+    : detokenizer_(other.detokenizer_->Clone()),
+      matchers_(other.matchers_),
+      held_(other.held_),
+      stopped_(other.stopped_) {}
 
 std::string TextStream::Append(absl::Span<const TokenId> ids) {
   if (stopped_) return "";
@@ -47,7 +55,9 @@ std::string TextStream::Filter(std::string_view text) {
     hold = 0;
     size_t longest_match = 0;
     for (Matcher& matcher : matchers_) {
-      if (matcher.Advance(c)) longest_match = std::max(longest_match, matcher.sequence.size());
+      if (matcher.Advance(c)) {
+        longest_match = std::max(longest_match, matcher.pattern->sequence.size());
+      }
       hold = std::max(hold, matcher.matched);
     }
     if (longest_match > 0) {

@@ -23,6 +23,8 @@ class IncrementalDetokenizer {
   virtual std::string Append(absl::Span<const TokenId> ids) = 0;
   // The rest that was held back. Nothing may follow.
   virtual std::string Finish() = 0;
+  // One that goes on from here by itself.
+  virtual std::unique_ptr<IncrementalDetokenizer> Clone() const = 0;
 };
 
 struct Languages;

@@ -68,6 +68,9 @@ class FakeTokenizer final : public Tokenizer {
       return text;
     }
     std::string Finish() override { return ""; }
+    std::unique_ptr<IncrementalDetokenizer> Clone() const override {
+      return std::make_unique<Detokenizer>(*this);
+    }
 
    private:
     std::string held_;

@@ -2,45 +2,17 @@
 
 #include <gtest/gtest.h>
 
-#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "tests/support/letter_tokenizer.h"
+
 namespace transept {
 namespace {
 
 constexpr TokenId kEos = 1;
-
-// Token n is the n-th letter; the text of a token sequence is their concatenation.
-class LetterTokenizer : public Tokenizer {
- public:
-  absl::StatusOr<std::vector<TokenId>> Encode(std::string_view text) const override {
-    std::vector<TokenId> ids;
-    for (char c : text) ids.push_back(c - 'a');
-    return ids;
-  }
-  absl::StatusOr<std::vector<TokenId>> EncodeInside(std::string_view text) const override {
-    return Encode(text);
-  }
-  std::unique_ptr<IncrementalDetokenizer> NewDetokenizer() const override {
-    return std::make_unique<Detokenizer>();
-  }
-  std::string Piece(TokenId id) const override { return {static_cast<char>('a' + id)}; }
-  int32_t vocab_size() const override { return 26; }
-
- private:
-  class Detokenizer : public IncrementalDetokenizer {
-   public:
-    std::string Append(absl::Span<const TokenId> ids) override {
-      std::string text;
-      for (TokenId id : ids) text += static_cast<char>('a' + id);
-      return text;
-    }
-    std::string Finish() override { return ""; }
-  };
-};
 
 DecodeParams Params(int32_t max_new_tokens, std::vector<std::string> stop_sequences = {}) {
   DecodeParams params;
@@ -84,16 +56,30 @@ TEST(StoppingRulesTest, EosAtTheLengthIsEos) {
 
 TEST(StoppingRulesTest, StopSequenceAcrossTokens) {
   // "xfgh": stops at the g that completes "fg".
-  EXPECT_EQ(RunRules(Params(10, {"zz", "fg"}), {23, 5, 6, 7}),
+  EXPECT_EQ(RunRules(Params(10, {"zz", "fg"}), {33, 15, 16, 17}),
             std::pair(size_t{3}, std::optional(FinishReason::kStopSequence)));
-  EXPECT_EQ(RunRules(Params(10, {"fh"}), {23, 5, 6, 7}).second, std::nullopt);
+  EXPECT_EQ(RunRules(Params(10, {"fh"}), {33, 15, 16, 17}).second, std::nullopt);
 }
 
 TEST(StoppingRulesTest, StopSequenceBeatsLengthAndLosesToEos) {
-  EXPECT_EQ(RunRules(Params(2, {"f"}), {4, 5}),
+  EXPECT_EQ(RunRules(Params(2, {"f"}), {14, 15}),
             std::pair(size_t{2}, std::optional(FinishReason::kStopSequence)));
-  EXPECT_EQ(RunRules(Params(9, {"b"}), {4, kEos}),
+  EXPECT_EQ(RunRules(Params(9, {"X"}), {14, kEos}),
             std::pair(size_t{2}, std::optional(FinishReason::kEos)));
+}
+
+TEST(StoppingRulesTest, ACopyGoesOnByItself) {
+  const DecodeParams params = Params(9, {"fg"});
+  const LetterTokenizer tokenizer;
+  StoppingRules rules(&params, &tokenizer);
+  EXPECT_EQ(rules.Append(15), std::nullopt);
+  StoppingRules copy = rules;
+  EXPECT_EQ(rules.Append(17), std::nullopt);
+  EXPECT_EQ(rules.Append(16), std::nullopt);
+  EXPECT_EQ(copy.Append(16), FinishReason::kStopSequence);
+  copy.ForgetText();
+  EXPECT_EQ(copy.Append(17), std::nullopt);
+  EXPECT_EQ(copy.Append(kEos), FinishReason::kEos);
 }
 
 TEST(StoppingRulesTest, NeedsNoTokenizerWithoutStopSequences) {

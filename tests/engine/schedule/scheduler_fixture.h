@@ -13,37 +13,12 @@
 
 #include "engine/schedule/scheduler.h"
 #include "gtest/gtest.h"
+#include "tests/support/letter_tokenizer.h"
 
 namespace transept {
 
 inline constexpr TokenId kStart = 7;
 inline constexpr TokenId kEos = 1;
-
-// Token n is the letter 'a' + n - 10.
-class LetterTokenizer final : public Tokenizer {
- public:
-  class Detokenizer final : public IncrementalDetokenizer {
-   public:
-    std::string Append(absl::Span<const TokenId> ids) override {
-      std::string text;
-      for (const TokenId id : ids) text += static_cast<char>('a' + id - 10);
-      return text;
-    }
-    std::string Finish() override { return ""; }
-  };
-
-  absl::StatusOr<std::vector<TokenId>> Encode(std::string_view) const override {
-    return absl::UnimplementedError("not needed");
-  }
-  absl::StatusOr<std::vector<TokenId>> EncodeInside(std::string_view) const override {
-    return absl::UnimplementedError("not needed");
-  }
-  std::unique_ptr<IncrementalDetokenizer> NewDetokenizer() const override {
-    return std::make_unique<Detokenizer>();
-  }
-  std::string Piece(TokenId) const override { return ""; }
-  int32_t vocab_size() const override { return 36; }
-};
 
 inline Request MakeRequest(int32_t source_length, int32_t max_new_tokens, TokenId fill = 5) {
   Request request;

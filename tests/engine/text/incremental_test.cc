@@ -8,6 +8,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/json/json.h"
@@ -42,9 +43,13 @@ TEST_P(IncrementalTest, DeltasAreWholeCharactersAndAddUpToDecode) {
     }
     const std::string whole = tokenizer_->Decode(ids);
     EXPECT_TRUE(IsValidUtf8(whole));
-    const auto detokenizer = tokenizer_->NewDetokenizer();
+    auto detokenizer = tokenizer_->NewDetokenizer();
     std::string text;
     for (size_t i = 0; i < ids.size();) {
+      if (random() % 4 == 0) {
+        const auto original = std::exchange(detokenizer, detokenizer->Clone());
+        original->Append(ids);  // of no consequence for the clone
+      }
       const size_t n = std::min<size_t>(ids.size() - i, random() % 3);
       const std::string delta = detokenizer->Append(absl::MakeSpan(ids).subspan(i, n));
       EXPECT_TRUE(IsValidUtf8(delta));
@@ -119,6 +124,9 @@ class Script final : public IncrementalDetokenizer {
     return delta;
   }
   std::string Finish() override { return text_; }
+  std::unique_ptr<IncrementalDetokenizer> Clone() const override {
+    return std::make_unique<Script>(*this);
+  }
 
  private:
   std::string text_;
