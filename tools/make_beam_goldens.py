@@ -94,7 +94,7 @@ class BeamRecorder(Recorder):
         self.watch = Watch(self.model)
 
     @torch.no_grad()
-    def search(self, source, prefix, options):
+    def search(self, source, prefix, options, **more):
         options = dict(options)
         if "eos_token_ids" in options:
             options["eos_token_id"] = options.pop("eos_token_ids")
@@ -108,6 +108,7 @@ class BeamRecorder(Recorder):
             return_dict_in_generate=True,
             output_scores=True,
             **options,
+            **more,
         )
 
     def case(self, length, options, prefix_length=0):
@@ -223,14 +224,14 @@ def with_steps(recorder, count):
     return cases
 
 
-def recorder_of(name, seed):
+def recorder_of(name, seed, recorder_class=BeamRecorder):
     for module, variants in ((make_goldens, make_goldens.VARIANTS),
                              (make_bart_goldens, make_bart_goldens.VARIANTS)):
         for variant in variants:
             if variant.name == name:
                 model_class = module.CLASSES[variant.family][1]
                 ranges = (getattr(variant, "ordinary", None), getattr(variant, "target", None))
-                return BeamRecorder(model_class, GOLDENS / name, seed, *ranges)
+                return recorder_class(model_class, GOLDENS / name, seed, *ranges)
     raise KeyError(name)
 
 

@@ -16,26 +16,28 @@ constexpr float kWorst = -1e9f;
 
 }  // namespace
 
-BeamSearch::BeamSearch(const DecodeParams* params)
+BeamSearch::BeamSearch(const DecodeParams* params, const Tokenizer* tokenizer)
     : params_(*params),
       nodes_(1),
       beams_(params->num_beams, Beam{.score = kWorst}),
+      stopping_(params->num_beams, StoppingRules(params, tokenizer)),
       kept_(params->num_beams, Kept{.score = kWorst}) {
   beams_[0].score = 0.0f;
 }
 
 void BeamSearch::Advance(absl::Span<const BeamCandidate> candidates) {
-  Keep(candidates);
-  const bool at_limit = length_ + 1 >= params_.max_new_tokens;
-  Continue(candidates);
+  std::vector<Outcome> outcomes;
+  bool all_end = true;
+  for (const BeamCandidate& candidate : candidates) {
+    Outcome& outcome = outcomes.emplace_back(Outcome{stopping_[candidate.hypothesis], {}});
+    outcome.end = outcome.stopping.Append(candidate.token);
+    all_end = all_end && outcome.end;
+  }
+  Keep(candidates, outcomes);
+  Continue(candidates, absl::MakeSpan(outcomes));
   ++length_;
-  finished_ = at_limit || beams_.size() < static_cast<size_t>(params_.num_beams) ||
+  finished_ = all_end || beams_.empty() ||
               (params_.early_stopping == EarlyStopping::kTrue && AllTaken()) || !CanImprove();
-}
-
-bool BeamSearch::IsEos(TokenId token) const {
-  const std::vector<TokenId>& eos = params_.eos_tokens;
-  return std::find(eos.begin(), eos.end(), token) != eos.end();
 }
 
 float BeamSearch::Penalized(float score, int32_t length) const {
@@ -53,17 +55,22 @@ int32_t BeamSearch::AddNode(const BeamCandidate& candidate) {
 }
 
 // Takes in what ends here. Candidates ranked beyond num_beams only serve to go on.
-void BeamSearch::Keep(absl::Span<const BeamCandidate> candidates) {
-  const bool at_limit = length_ + 1 >= params_.max_new_tokens;
+void BeamSearch::Keep(absl::Span<const BeamCandidate> candidates,
+                      absl::Span<const Outcome> outcomes) {
   const size_t ranked = std::min<size_t>(candidates.size(), params_.num_beams);
-  for (const BeamCandidate& candidate : candidates.first(ranked)) {
-    const bool is_eos = IsEos(candidate.token);
-    if (!is_eos && !at_limit) continue;
-    const Beam& parent = beams_[candidate.hypothesis];
-    Kept& ended =
-        kept_.emplace_back(Kept{.taken = true, .score = Penalized(candidate.score, length_ + 1)});
-    ended.node = is_eos ? parent.node : AddNode(candidate);
-    if (is_eos) ended.eos = {candidate.token, candidate.score - parent.score, {}};
+  for (size_t i = 0; i < ranked; ++i) {
+    if (!outcomes[i].end) continue;
+    const BeamCandidate& candidate = candidates[i];
+    Kept& ended = kept_.emplace_back(Kept{.taken = true,
+                                          .score = Penalized(candidate.score, length_ + 1),
+                                          .reason = *outcomes[i].end});
+    if (ended.reason == FinishReason::kEos) {
+      const Beam& parent = beams_[candidate.hypothesis];
+      ended.node = parent.node;
+      ended.eos = {candidate.token, candidate.score - parent.score, {}};
+    } else {
+      ended.node = AddNode(candidate);
+    }
   }
   std::stable_sort(kept_.begin(), kept_.end(), [](const Kept& a, const Kept& b) {
     return a.score != b.score ? a.score > b.score : a.taken && !b.taken;
@@ -71,13 +78,37 @@ void BeamSearch::Keep(absl::Span<const BeamCandidate> candidates) {
   kept_.resize(params_.num_beams);
 }
 
-void BeamSearch::Continue(absl::Span<const BeamCandidate> candidates) {
+// What has ended goes on too where there is nothing better, as in transformers: with so low a score
+// that it never comes back.
+void BeamSearch::Continue(absl::Span<const BeamCandidate> candidates,
+                          absl::Span<Outcome> outcomes) {
+  const std::vector<int32_t> on_device = NextBeams(params_, candidates);
+  const auto num_beams = static_cast<size_t>(params_.num_beams);
   std::vector<Beam> next;
-  for (const int32_t index : NextBeams(params_, candidates)) {
-    const BeamCandidate& candidate = candidates[index];
-    next.push_back({candidate.hypothesis, candidate.token, candidate.score, AddNode(candidate)});
+  std::vector<StoppingRules> stopping;
+  if (on_device.size() == num_beams) {
+    std::vector<float> scores;
+    std::vector<int32_t> order;
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      scores.push_back(candidates[i].score + (outcomes[i].end ? kWorst : 0.0f));
+      order.push_back(static_cast<int32_t>(i));
+    }
+    std::stable_sort(order.begin(), order.end(),
+                     [&](int32_t a, int32_t b) { return scores[a] > scores[b]; });
+    order.resize(num_beams);
+    follows_device_ = order == on_device;
+    for (const int32_t index : order) {
+      const BeamCandidate& candidate = candidates[index];
+      next.push_back({candidate.hypothesis, candidate.token, scores[index], AddNode(candidate)});
+      if (outcomes[index].end) {
+        follows_device_ = false;  // it has another score there
+        outcomes[index].stopping.ForgetText();
+      }
+      stopping.push_back(std::move(outcomes[index].stopping));
+    }
   }
   beams_ = std::move(next);
+  stopping_ = std::move(stopping);
 }
 
 bool BeamSearch::AllTaken() const {
@@ -129,8 +160,7 @@ std::vector<Hypothesis> BeamSearch::Hypotheses() const {
   std::vector<Hypothesis> hypotheses;
   for (int32_t i = 0; i < params_.num_sequences; ++i) {
     const Kept& kept = kept_[i];
-    hypotheses.push_back({TokensBetween(0, kept.node), kept.score,
-                          kept.eos ? FinishReason::kEos : FinishReason::kLength, kept.eos});
+    hypotheses.push_back({TokensBetween(0, kept.node), kept.score, kept.reason, kept.eos});
   }
   return hypotheses;
 }

@@ -360,8 +360,6 @@ void Resolver::ResolveLengthDecay() {
 void Resolver::ResolveStopSequences() {
   auto stops = Choose(&GenerationOptions::stop_sequences, std::vector<std::string>());
   if (stops.value.empty()) return;
-  Require(!params_.beam_search(), "stop_sequences", absl::StrCat("a list of ", stops.value.size()),
-          "empty with beam search, num_beams ", params_.num_beams);
   if (!limits_.has_tokenizer) {
     if (stops.requested && status_.ok()) {
       status_ = absl::FailedPreconditionError(

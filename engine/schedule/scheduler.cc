@@ -52,18 +52,17 @@ Result MakeResult(Sequence* sequence, TimePoint now) {
 }
 
 // Each row takes over the past of the beam that it continues.
-void TakeBeams(Sequence* sequence, absl::Span<const BeamCandidate> candidates) {
-  BeamSearch& search = *sequence->search;
-  search.Advance(candidates);
-  std::vector<Row>& rows = sequence->rows;
-  for (Row& row : rows) --row.in_flight;
-  if (search.finished()) return;
-  for (size_t i = 0; i < rows.size(); ++i) {
+void TakePasts(const BeamSearch& search, std::vector<Row>* rows) {
+  for (size_t i = 0; i < rows->size(); ++i) {
     const BeamSearch::Beam& beam = search.beams()[i];
-    rows[i].next_history = rows[beam.parent].history;
-    rows[i].next_history.push_back(beam.token);
+    std::vector<TokenId>& history = (*rows)[i].next_history;
+    history = (*rows)[beam.parent].history;
+    history.push_back(beam.token);
   }
-  for (Row& row : rows) row.history.swap(row.next_history);
+  for (Row& row : *rows) {
+    row.history.swap(row.next_history);
+    if (!search.follows_device()) row.computed = 0;
+  }
 }
 
 // Check, of a request that is scored.
@@ -162,7 +161,7 @@ absl::Status Scheduler::Add(RequestId id, Request request, TimePoint now) {
     row.history.push_back(kept.decoder_start.value_or(options_.decoder_start_token));
     row.history.insert(row.history.end(), prompt.begin(), prompt.end());
   }
-  if (kept.params.beam_search()) sequence->search.emplace(&kept.params);
+  if (kept.params.beam_search()) sequence->search.emplace(&kept.params, tokenizer_);
   if (kept.deadline) deadlines_.emplace(*kept.deadline, id);
   waiting_.emplace(sequence->key, sequence.get());
   const bool is_new = sequences_.emplace(id, std::move(sequence)).second;
@@ -214,19 +213,7 @@ void Scheduler::Update(const StepResult& result, TimePoint now) {
   }
   for (size_t i = 0; i < step.searches.size(); ++i) {
     Sequence* const sequence = Find(step.searches[i]);
-    if (sequence == nullptr) continue;
-    TakeBeams(sequence, result.beams[i]);
-    const int32_t outputs = sequence->request.params.num_sequences;
-    counters_.tokens_generated += outputs;
-    if (sequence->search->finished()) {
-      End(sequence, MakeResult(sequence, now));
-      continue;
-    }
-    const std::vector<GeneratedToken> settled = sequence->search->TakeSettled();
-    if (settled.empty()) continue;
-    for (int32_t output = 0; output < outputs; ++output) {
-      deliveries_.push_back({sequence->id, TokenDelta{output, settled}});
-    }
+    if (sequence != nullptr) TakeCandidates(sequence, result.beams[i], now);
   }
   for (size_t i = 0; i < step.scored.size(); ++i) {
     const auto [id, row] = step.scored[i];
@@ -241,6 +228,27 @@ void Scheduler::Update(const StepResult& result, TimePoint now) {
     Result encoding = MakeResult(sequence, now);
     encoding.states = result.states[i];
     End(sequence, std::move(encoding));
+  }
+}
+
+void Scheduler::TakeCandidates(Sequence* sequence, absl::Span<const BeamCandidate> candidates,
+                               TimePoint now) {
+  for (Row& row : sequence->rows) --row.in_flight;
+  if (std::exchange(sequence->astray, false)) return;
+  BeamSearch& search = *sequence->search;
+  search.Advance(candidates);
+  const int32_t outputs = sequence->request.params.num_sequences;
+  counters_.tokens_generated += outputs;
+  if (search.finished()) {
+    End(sequence, MakeResult(sequence, now));
+    return;
+  }
+  TakePasts(search, &sequence->rows);
+  sequence->astray = !search.follows_device() && sequence->rows[0].in_flight > 0;
+  const std::vector<GeneratedToken> settled = search.TakeSettled();
+  if (settled.empty()) return;
+  for (int32_t output = 0; output < outputs; ++output) {
+    deliveries_.push_back({sequence->id, TokenDelta{output, settled}});
   }
 }
 

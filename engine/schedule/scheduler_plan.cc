@@ -117,7 +117,7 @@ void Scheduler::Preempt(Sequence* sequence) {
 // Chooses the rows that are fed in this step; all of a search or none.
 void Scheduler::Feed(Sequence* sequence, TokenBudget* budget) {
   const bool being_written = sequence->source && sequence->source.written_in() == next_step_;
-  if (options_.encode_beside_rows && being_written) return;
+  if (sequence->astray || (options_.encode_beside_rows && being_written)) return;
   const size_t group = sequence->search ? sequence->rows.size() : 1;
   for (size_t i = 0; i < sequence->rows.size(); i += group) {
     const absl::Span<Row> rows = absl::MakeSpan(sequence->rows).subspan(i, group);

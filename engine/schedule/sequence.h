@@ -37,7 +37,8 @@ AdmissionKey MakeAdmissionKey(TimePoint arrival, int32_t priority, Duration inte
 // in_flight > 0, computed == history.size() + in_flight - 1.
 //
 // The rows of a beam search go in step, and end with it. Which past a row has on the device is
-// known here when it is known which beam it continues.
+// known here when it is known which beam it continues. Where the search goes on with other beams
+// than the device did (a stop sequence), all rows are fed afresh.
 struct Row {
   Row(BlockPool* pool, StoppingRules rules) : stopping(std::move(rules)), blocks(pool) {}
 
@@ -92,6 +93,8 @@ struct Sequence {
 
   std::vector<Row> rows;             // [request.rows()], ended ones included
   std::optional<BeamSearch> search;  // of which the rows are the beams, in order
+  // The device has gone astray in a step that is planned already, whose result is void.
+  bool astray = false;
   SourceRef source;      // from admission on, through preemption, unless pressure takes it
   bool running = false;  // else waiting
 

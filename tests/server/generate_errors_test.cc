@@ -69,11 +69,6 @@ std::vector<BadField> BadFields() {
       {"options.length_penalty", [=](R* r) { r->mutable_options()->set_length_penalty(kNaN); }},
       {"options.early_stopping",
        [](R* r) { r->mutable_options()->set_early_stopping(static_cast<v1::EarlyStopping>(9)); }},
-      {"options.stop_sequences",
-       [](R* r) {
-         r->mutable_options()->set_num_beams(2);
-         r->mutable_options()->mutable_stop_sequences()->add_values("END");
-       }},
       {"output.top_logprobs",
        [](R* r) {
          r->mutable_options()->set_num_beams(2);

@@ -118,6 +118,45 @@ class RealEngineTest : public ::testing::Test {
     return reader->Finish();
   }
 
+  // The outputs of a search, the same from a stream.
+  void Search(const std::vector<std::string>& stop_sequences, v1::GenerateResponse* unary) {
+    v1::GenerateRequest request;
+    request.mutable_source()->set_text(
+        "on the first of may two thousand and four we met eleven people");
+    request.mutable_options()->set_num_beams(4);
+    request.mutable_options()->set_num_return_sequences(3);
+    for (const std::string& stop : stop_sequences) {
+      request.mutable_options()->mutable_stop_sequences()->add_values(stop);
+    }
+    request.mutable_output()->set_tokens(true);
+    grpc::ClientContext unary_context;
+    ASSERT_TRUE(stub_->Generate(&unary_context, request, unary).ok());
+    ASSERT_EQ(unary->hypotheses_size(), 3);
+    EXPECT_GE(unary->hypotheses(0).score(), unary->hypotheses(1).score());
+
+    grpc::ClientContext context;
+    const auto reader = stub_->GenerateStream(&context, request);
+    std::vector<std::string> texts(3);
+    std::vector<std::vector<int32_t>> tokens(3);
+    v1::GenerateChunk chunk;
+    int chunks = 0;
+    while (reader->Read(&chunk)) {
+      const int index = chunk.hypothesis_index();
+      texts[index] += chunk.text();
+      tokens[index].insert(tokens[index].end(), chunk.tokens().ids().begin(),
+                           chunk.tokens().ids().end());
+      ++chunks;
+    }
+    ASSERT_TRUE(reader->Finish().ok());
+    EXPECT_GE(chunks, 3);  // how much comes before the ends depends on who is quicker
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_EQ(texts[i], unary->hypotheses(i).text());
+      const auto& ids = unary->hypotheses(i).tokens().ids();
+      EXPECT_EQ(tokens[i], std::vector<int32_t>(ids.begin(), ids.end()));
+      EXPECT_EQ(chunk.final().hypotheses(i).text(), unary->hypotheses(i).text());
+    }
+  }
+
   ModelRegistry models_;
   std::unique_ptr<GrpcServer> server_;
   std::unique_ptr<v1::Transept::Stub> stub_;
@@ -172,39 +211,18 @@ TEST_F(RealEngineTest, ManyClientsWithRandomCancelsLeaveNoBlockInUse) {
 }
 
 TEST_F(RealEngineTest, AStreamOfBeamSearchSaysWhatTheUnaryCallDoes) {
-  v1::GenerateRequest request;
-  request.mutable_source()->set_text(
-      "on the first of may two thousand and four we met eleven people");
-  request.mutable_options()->set_num_beams(4);
-  request.mutable_options()->set_num_return_sequences(3);
-  request.mutable_output()->set_tokens(true);
-  v1::GenerateResponse unary;
-  grpc::ClientContext unary_context;
-  ASSERT_TRUE(stub_->Generate(&unary_context, request, &unary).ok());
-  ASSERT_EQ(unary.hypotheses_size(), 3);
-  EXPECT_GE(unary.hypotheses(0).score(), unary.hypotheses(1).score());
+  v1::GenerateResponse found;
+  Search({}, &found);
+  EXPECT_EQ(found.hypotheses(0).finish_reason(), v1::FINISH_REASON_EOS);
+}
 
-  grpc::ClientContext context;
-  const auto reader = stub_->GenerateStream(&context, request);
-  std::vector<std::string> texts(3);
-  std::vector<std::vector<int32_t>> tokens(3);
-  v1::GenerateChunk chunk;
-  int chunks = 0;
-  while (reader->Read(&chunk)) {
-    const int index = chunk.hypothesis_index();
-    texts[index] += chunk.text();
-    tokens[index].insert(tokens[index].end(), chunk.tokens().ids().begin(),
-                         chunk.tokens().ids().end());
-    ++chunks;
-  }
-  ASSERT_TRUE(reader->Finish().ok());
-  EXPECT_GE(chunks, 3);  // how much comes before the ends depends on who is quicker
-  for (int i = 0; i < 3; ++i) {
-    EXPECT_EQ(texts[i], unary.hypotheses(i).text());
-    const auto& ids = unary.hypotheses(i).tokens().ids();
-    EXPECT_EQ(tokens[i], std::vector<int32_t>(ids.begin(), ids.end()));
-    EXPECT_EQ(chunk.final().hypotheses(i).text(), unary.hypotheses(i).text());
-  }
+TEST_F(RealEngineTest, StopSequencesEndBeams) {
+  v1::GenerateResponse whole, stopped;
+  Search({}, &whole);
+  Search({" we", "eleven"}, &stopped);
+  EXPECT_EQ(stopped.hypotheses(0).finish_reason(), v1::FINISH_REASON_STOP_SEQUENCE);
+  const std::string& text = whole.hypotheses(0).text();
+  EXPECT_EQ(stopped.hypotheses(0).text(), text.substr(0, text.find(" we")));
 }
 
 }  // namespace

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/letter_tokenizer.h"
+
 namespace transept {
 namespace {
 
@@ -54,7 +56,7 @@ TEST(BeamSearchTest, EndsWhenAndAsTransformersDoes) {
   for (const json& golden : goldens["searches"]) {
     SCOPED_TRACE(golden["options"].dump());
     const DecodeParams params = ParamsOf(golden);
-    BeamSearch search(&params);
+    BeamSearch search(&params, nullptr);
     std::vector<TokenId> settled;
     for (const json& step : golden["steps"]) {
       ASSERT_FALSE(search.finished());
@@ -94,7 +96,7 @@ class TwoBeams : public ::testing::Test {
 };
 
 TEST_F(TwoBeams, SettlesWhatAllThatMayBeAnOutputShare) {
-  BeamSearch search(&params_);
+  BeamSearch search(&params_, nullptr);
   EXPECT_EQ(search.beams()[0].score, 0.0f);
   EXPECT_LT(search.beams()[1].score, -1e8f);
   search.Advance({{{0, 5, -1}, {0, 6, -2}, {0, 7, -3}, {0, 8, -4}}});
@@ -121,7 +123,7 @@ TEST_F(TwoBeams, SettlesWhatAllThatMayBeAnOutputShare) {
 }
 
 TEST_F(TwoBeams, OnlyCandidatesInFrontAreKept) {
-  BeamSearch search(&params_);
+  BeamSearch search(&params_, nullptr);
   search.Advance({{{0, 5, -1}, {0, 6, -2}, {0, 1, -3}, {0, 8, -4}}});
   search.Advance({{{0, 5, -2}, {1, 6, -3}, {0, 1, -4}, {1, 1, -5}}});
   EXPECT_FALSE(search.finished());
@@ -129,8 +131,59 @@ TEST_F(TwoBeams, OnlyCandidatesInFrontAreKept) {
   EXPECT_TRUE(search.finished());
 }
 
+class StoppedBeams : public TwoBeams {
+ protected:
+  StoppedBeams() {
+    params_.num_sequences = 2;
+    params_.stop_sequences = {"bc"};
+  }
+  const LetterTokenizer tokenizer_;
+};
+
+TEST_F(StoppedBeams, AStopSequenceEndsWhatHasIt) {
+  BeamSearch search(&params_, &tokenizer_);
+  search.Advance({{{0, 11, -1}, {0, 12, -2}, {0, 13, -3}, {0, 14, -4}}});
+  EXPECT_TRUE(search.follows_device());
+  // "bc" ends; "cc" and "bd" go on, where the device goes on with "bc" and "cc".
+  search.Advance({{{0, 12, -2}, {1, 12, -3}, {0, 13, -4}, {1, 13, -5}}});
+  ASSERT_FALSE(search.finished());
+  EXPECT_FALSE(search.follows_device());
+  EXPECT_EQ(search.beams()[0].parent, 1);
+  EXPECT_EQ(search.beams()[1].parent, 0);
+  EXPECT_EQ(search.beams()[1].score, -4);
+  // Ranked too low to be kept, and to be missed.
+  search.Advance({{{0, 11, -4}, {1, 11, -5}, {0, 12, -6}, {1, 12, -7}}});
+  EXPECT_TRUE(search.follows_device());
+  search.Advance({{{1, 12, -6}, {0, 13, -7}, {0, 14, -8}, {1, 14, -9}}});
+  ASSERT_TRUE(search.finished());
+  const std::vector<Hypothesis> hypotheses = search.Hypotheses();
+  EXPECT_THAT(Ids(hypotheses[0].tokens), ElementsAre(11, 12));
+  EXPECT_FLOAT_EQ(hypotheses[0].score, -1.0f);
+  EXPECT_EQ(hypotheses[0].finish_reason, FinishReason::kStopSequence);
+  EXPECT_FALSE(hypotheses[0].eos.has_value());
+  EXPECT_THAT(Ids(hypotheses[1].tokens), ElementsAre(11, 13, 11, 12));
+  EXPECT_FLOAT_EQ(hypotheses[1].score, -1.5f);
+}
+
+TEST_F(StoppedBeams, WhatHasEndedFillsUp) {
+  params_.stop_sequences = {"b", "c", "d"};
+  params_.early_stopping = EarlyStopping::kNever;
+  BeamSearch search(&params_, &tokenizer_);
+  search.Advance({{{0, 11, -1}, {0, 14, -2}, {0, 12, -3}, {0, 13, -4}}});
+  ASSERT_FALSE(search.finished());
+  EXPECT_EQ(search.beams()[0].token, 14);
+  EXPECT_EQ(search.beams()[1].token, 11);
+  EXPECT_LE(search.beams()[1].score, -1e9f);
+  EXPECT_FALSE(search.follows_device());
+  // Nothing that follows it counts.
+  search.Advance({{{0, 15, -3}, {0, 11, -3.5}, {0, 16, -4}, {1, 14, -1e9}}});
+  ASSERT_FALSE(search.finished());
+  search.Advance({{{0, 11, -4}, {0, 12, -5}, {1, 11, -6}, {1, 12, -7}}});
+  EXPECT_TRUE(search.finished()) << "nothing is left but what ends";
+}
+
 TEST_F(TwoBeams, EndsWhenNoBeamsAreLeft) {
-  BeamSearch search(&params_);
+  BeamSearch search(&params_, nullptr);
   search.Advance({{{0, 1, -1}, {0, 6, -2}}});
   EXPECT_TRUE(search.finished());
   EXPECT_THAT(search.Hypotheses()[0].tokens, IsEmpty());

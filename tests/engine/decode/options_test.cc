@@ -187,14 +187,6 @@ TEST_F(ResolveOptionsTest, BeamsHaveLimits) {
               "4 EOS tokens a step chooses among at most 64, not 80");
 }
 
-TEST_F(ResolveOptionsTest, BeamsAndStopSequencesDoNotGoTogether) {
-  request_.stop_sequences = std::vector<std::string>{"END"};
-  checkpoint_.num_beams = 3;
-  ExpectError("options.stop_sequences", "a list of 1", "empty with beam search, num_beams 3");
-  request_.num_beams = 1;
-  EXPECT_THAT(MustResolve().stop_sequences, ElementsAre("END"));
-}
-
 TEST_F(ResolveOptionsTest, SeveralSequencesNeedSamplingOrBeams) {
   request_.num_return_sequences = 3;
   ExpectError("options.num_return_sequences", "3", "without do_sample or several beams");

@@ -14,6 +14,7 @@
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/decode/options.h"
 #include "engine/engine.h"
+#include "engine/text/tokenizer.h"
 #include "tests/engine/golden/changing_load.h"
 #include "tests/engine/golden/golden_request.h"
 #include "tests/engine/golden/golden_variant.h"
@@ -41,7 +42,14 @@ class BeamGoldenTest : public ::testing::TestWithParam<std::string> {
     config_.max_encoder_tokens = 256;
     config_.max_source_tokens = 256;
     config_.max_new_tokens = 256;
-    auto engine = Engine::Create(config_, *checkpoint_, nullptr);
+    if (!golden_.tokenizer.empty()) {
+      ModelSpec spec = checkpoint_->spec();
+      spec.vocab_size = 1000;  // the tokenizer has more tokens than the model
+      auto tokenizer = LoadTokenizer(golden_.tokenizer, spec);
+      ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+      tokenizer_ = *std::move(tokenizer);
+    }
+    auto engine = Engine::Create(config_, *checkpoint_, tokenizer_);
     ASSERT_TRUE(engine.ok()) << engine.status();
     engine_ = *std::move(engine);
   }
@@ -93,6 +101,7 @@ class BeamGoldenTest : public ::testing::TestWithParam<std::string> {
   GoldenVariant golden_;
   std::unique_ptr<Checkpoint> checkpoint_;
   config::EngineConfig config_;
+  std::shared_ptr<const Tokenizer> tokenizer_;
   std::unique_ptr<Engine> engine_;
 };
 

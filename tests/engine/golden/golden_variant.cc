@@ -56,6 +56,7 @@ GenerationOptions ParseOptions(const json& given) {
   Read(given, "eos_token_ids", &options.eos_token_ids);
   Read(given, "forced_bos_token_id", &options.forced_bos_token_id);
   Read(given, "forced_eos_token_id", &options.forced_eos_token_id);
+  Read(given, "stop_strings", &options.stop_sequences);
   return options;
 }
 
@@ -81,6 +82,7 @@ GoldenRounding ParseRounding(const json& given) {
 }
 
 FinishReason ParseFinish(const json& given) {
+  if (given == "stop") return FinishReason::kStopSequence;
   return given == "eos" ? FinishReason::kEos : FinishReason::kLength;
 }
 
@@ -141,6 +143,11 @@ GoldenVariant LoadGoldenVariant(const std::string& name) {
   }
   if (std::ifstream beams(variant.folder + "/beams.json"); beams.is_open()) {
     const json searches = json::parse(beams);
+    for (const json& given : searches["searches"]) variant.searches.push_back(ParseSearch(given));
+  }
+  if (std::ifstream stops(variant.folder + "/stops.json"); stops.is_open()) {
+    const json searches = json::parse(stops);
+    variant.tokenizer = "tests/data/text/" + searches["tokenizers"][0].get<std::string>();
     for (const json& given : searches["searches"]) variant.searches.push_back(ParseSearch(given));
   }
   if (std::ifstream more(variant.folder + "/processors.json"); more.is_open()) {

@@ -41,7 +41,7 @@ struct GoldenGeneration {
   float score = 0.0f;
 };
 
-// A beam search, of tools/make_beam_goldens.py.
+// A beam search, of tools/make_beam_goldens.py or tools/make_stop_goldens.py.
 struct GoldenSearch {
   struct Output {
     std::vector<TokenId> tokens;
@@ -62,7 +62,8 @@ struct GoldenVariant {
   std::vector<GoldenSteps> steps;
   std::vector<GoldenRounding> rounding;
   std::vector<GoldenGeneration> generations;
-  std::vector<GoldenSearch> searches;  // of some variants, from beams.json
+  std::vector<GoldenSearch> searches;  // of some variants, from beams.json and stops.json
+  std::string tokenizer;               // folder, where there are searches with stop sequences
 };
 
 // The names of all variants, sorted; or of those with searches.

@@ -77,6 +77,40 @@ TEST_F(BeamsTest, AStepAheadTheirTokensArePending) {
   EXPECT_TRUE(scheduler_->idle());
 }
 
+// The device goes on with what it takes for the best; it learns better by being fed afresh.
+TEST_F(BeamsTest, AreFedAfreshBehindAStopSequence) {
+  Create(20);
+  Request search = MakeSearch(2, 9);
+  search.params.stop_sequences = {"b"};
+  ASSERT_TRUE(Add(1, search).ok());
+  StepPlan plan = Schedule();
+  UpdateSearch(plan, {{0, 20, -1}, {0, 21, -2}, {0, 22, -3}, {0, 23, -4}});
+  plan = Schedule();
+  UpdateSearch(plan, {{0, 11, -2}, {0, 21, -3}, {1, 22, -4}, {1, 23, -5}});
+  plan = Schedule();
+  ASSERT_EQ(plan.rows.size(), 2u);
+  EXPECT_EQ(plan.rows[1].first_position, 0);
+  EXPECT_THAT(plan.rows[0].tokens, ElementsAre(kStart, 20, 21));
+  EXPECT_THAT(plan.rows[1].tokens, ElementsAre(kStart, 21, 22));
+  EXPECT_EQ(plan.rows[1].beam_score, -4.0f);
+  UpdateSearch(plan, {{0, 20, -4}, {0, 21, -5}, {0, 22, -6}, {0, 23, -7}});
+  EXPECT_THAT(Schedule().rows[0].tokens, ElementsAre(20));
+}
+
+TEST_F(BeamsTest, AStepAheadOfAStopSequenceIsVoid) {
+  Create(20);
+  Request search = MakeSearch(2, 9);
+  search.params.stop_sequences = {"b"};
+  ASSERT_TRUE(Add(1, search).ok());
+  const StepPlan first = Schedule();
+  const StepPlan second = Schedule();
+  UpdateSearch(first, {{0, 11, -1}, {0, 21, -2}, {0, 22, -3}, {0, 23, -4}});
+  EXPECT_TRUE(Schedule().rows.empty());
+  UpdateSearch(second, {{0, kEos, -2}, {0, kEos, -3}, {0, 22, -4}, {0, 23, -5}});
+  ASSERT_FALSE(Ended(1));
+  EXPECT_THAT(History(Schedule().rows[1]), ElementsAre(kStart, 22));
+}
+
 TEST_F(BeamsTest, AreFedAllOrNone) {
   options_.max_encoder_tokens = 20;
   options_.max_rows = 8;

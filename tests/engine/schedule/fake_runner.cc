@@ -71,8 +71,9 @@ std::vector<BeamCandidate> FakeContinuations(const DecodeParams& params,
 
 namespace {
 
-std::vector<Hypothesis> FakeSearch(const Request& request, uint64_t eos_interval) {
-  BeamSearch search(&request.params);
+std::vector<Hypothesis> FakeSearch(const Request& request, uint64_t eos_interval,
+                                   const Tokenizer* tokenizer) {
+  BeamSearch search(&request.params, tokenizer);
   std::vector<TokenId> prompt = {kFakeStart};
   prompt.insert(prompt.end(), request.target_prefix.begin(), request.target_prefix.end());
   std::vector<std::vector<TokenId>> targets(request.params.num_beams, prompt);
@@ -92,8 +93,9 @@ std::vector<Hypothesis> FakeSearch(const Request& request, uint64_t eos_interval
 
 }  // namespace
 
-std::vector<Hypothesis> FakeGenerate(const Request& request, uint64_t eos_interval) {
-  if (request.params.beam_search()) return FakeSearch(request, eos_interval);
+std::vector<Hypothesis> FakeGenerate(const Request& request, uint64_t eos_interval,
+                                     const Tokenizer* tokenizer) {
+  if (request.params.beam_search()) return FakeSearch(request, eos_interval, tokenizer);
   std::vector<Hypothesis> hypotheses;
   for (int32_t row = 0; row < request.params.num_sequences; ++row) {
     std::vector<TokenId> target = {kFakeStart};

@@ -9,6 +9,7 @@
 
 #include "absl/types/span.h"
 #include "engine/schedule/scheduler_options.h"
+#include "engine/text/tokenizer.h"
 #include "engine/types/batch.h"
 #include "engine/types/request.h"
 #include "engine/types/result.h"
@@ -30,8 +31,10 @@ std::vector<BeamCandidate> FakeContinuations(const DecodeParams& params,
                                              absl::Span<const std::vector<TokenId>> targets,
                                              absl::Span<const float> scores, uint64_t eos_interval);
 
-// What the request must generate, whatever happens to it on the way.
-std::vector<Hypothesis> FakeGenerate(const Request& request, uint64_t eos_interval);
+// What the request must generate, whatever happens to it on the way. `tokenizer` is for searches
+// with stop sequences.
+std::vector<Hypothesis> FakeGenerate(const Request& request, uint64_t eos_interval,
+                                     const Tokenizer* tokenizer);
 
 // What the request's targets must come to, likewise.
 std::vector<Hypothesis> FakeScore(const Request& request);

@@ -16,6 +16,7 @@
 #include "engine/schedule/scheduler.h"
 #include "gtest/gtest.h"
 #include "tests/engine/schedule/fake_runner.h"
+#include "tests/support/letter_tokenizer.h"
 
 namespace transept {
 namespace {
@@ -71,6 +72,9 @@ struct World {
         request.params.num_sequences = Pick(1, request.params.num_beams);
         request.params.early_stopping = static_cast<EarlyStopping>(Pick(0, 2));
         request.params.length_penalty = 0.5f * static_cast<float>(Pick(-1, 4));
+        const bool stops = request.params.beam_search() && Chance(2);
+        request.params.stop_sequences.resize(stops ? Pick(1, 16) : 0);
+        for (auto& stop : request.params.stop_sequences) stop = LetterOf(Pick(2, 98));
       }
     }
     request.priority = Chance(3) ? Pick(-2, 2) : 0;
@@ -96,13 +100,21 @@ struct Client {
   std::map<int32_t, std::vector<TokenId>> streamed;
 };
 
+// What came to a good end in all simulations.
+struct Ends {
+  int64_t searches = 0, scored = 0, encoded = 0;  // requests
+  int64_t stopped = 0;                            // outputs of searches, by a stop sequence
+  int64_t streamed = 0;                           // tokens of searches
+};
+
 class Simulation {
  public:
-  explicit Simulation(uint32_t seed)
+  Simulation(uint32_t seed, Ends* ends)
       : world_(seed),
+        ends_(*ends),
         pool_(world_.num_blocks),
         sources_(&pool_, world_.options.block_size, world_.keep_idle),
-        scheduler_(world_.options, &pool_, &sources_, nullptr),
+        scheduler_(world_.options, &pool_, &sources_, &tokenizer_),
         runner_(world_.num_blocks, world_.options, world_.eos_interval) {}
 
   // Stops at the first failure.
@@ -113,10 +125,6 @@ class Simulation {
   }
 
   EngineStats stats() const { return scheduler_.stats(); }
-  int64_t searches_finished() const { return searches_finished_; }
-  int64_t streamed_of_searches() const { return streamed_of_searches_; }
-  int64_t scored() const { return scored_; }
-  int64_t encoded() const { return encoded_; }
 
  private:
   bool Failed() const { return ::testing::Test::HasFailure(); }
@@ -225,14 +233,14 @@ class Simulation {
     const Result& result = **client.end;
     if (client.request.pooling) {
       ASSERT_EQ(result.states, FakeStates(client.request.source, *client.request.pooling));
-      ++encoded_;
+      ++ends_.encoded;
       return;
     }
-    if (client.request.params.beam_search()) ++searches_finished_;
-    scored_ += client.request.scores();
+    if (client.request.params.beam_search()) ++ends_.searches;
+    ends_.scored += client.request.scores();
     const auto expected = client.request.scores()
                               ? FakeScore(client.request)
-                              : FakeGenerate(client.request, world_.eos_interval);
+                              : FakeGenerate(client.request, world_.eos_interval, &tokenizer_);
     ASSERT_EQ(result.hypotheses.size(), expected.size());
     for (size_t row = 0; row < expected.size(); ++row) {
       std::vector<TokenId> want;
@@ -243,6 +251,7 @@ class Simulation {
       if (client.request.scores()) want.clear();
       CheckStreamed(client, static_cast<int32_t>(row), want);
       ASSERT_EQ(result.hypotheses[row].finish_reason, expected[row].finish_reason);
+      ends_.stopped += expected[row].finish_reason == FinishReason::kStopSequence;
       ASSERT_FLOAT_EQ(result.hypotheses[row].score, expected[row].score);
       ASSERT_EQ(result.hypotheses[row].eos.has_value(), expected[row].eos.has_value());
     }
@@ -258,7 +267,7 @@ class Simulation {
     if (client.request.params.beam_search()) {
       ASSERT_LE(streamed.size(), want.size());
       want.resize(streamed.size());
-      streamed_of_searches_ += static_cast<int64_t>(streamed.size());
+      ends_.streamed += static_cast<int64_t>(streamed.size());
     }
     ASSERT_EQ(streamed, want);
   }
@@ -344,6 +353,8 @@ class Simulation {
   }
 
   World world_;
+  Ends& ends_;
+  const LetterTokenizer tokenizer_;
   BlockPool pool_;
   SourceCache sources_;
   Scheduler scheduler_;
@@ -355,21 +366,14 @@ class Simulation {
   int64_t steps_ = 0;
   int64_t bound_ = 0;
   int64_t last_admission_ = 0;
-  int64_t searches_finished_ = 0;
-  int64_t streamed_of_searches_ = 0;  // tokens
-  int64_t scored_ = 0;                // requests with a result
-  int64_t encoded_ = 0;               // likewise
 };
 
 TEST(SchedulerPropertyTest, RandomWorlds) {
   EngineStats total;
-  int64_t searches = 0;
-  int64_t streamed = 0;
-  int64_t scored = 0;
-  int64_t encoded = 0;
+  Ends ends;
   for (uint32_t seed = 1; seed <= 2000; ++seed) {
     SCOPED_TRACE(::testing::Message() << "seed " << seed);
-    Simulation simulation(seed);
+    Simulation simulation(seed, &ends);
     simulation.Run();
     if (HasFailure()) return;
     const EngineStats stats = simulation.stats();
@@ -378,10 +382,6 @@ TEST(SchedulerPropertyTest, RandomWorlds) {
     total.requests_rejected += stats.requests_rejected;
     total.preemptions += stats.preemptions;
     total.sources_reused += stats.sources_reused;
-    searches += simulation.searches_finished();
-    streamed += simulation.streamed_of_searches();
-    scored += simulation.scored();
-    encoded += simulation.encoded();
   }
   // The worlds are hard enough to mean something.
   EXPECT_GT(total.requests_finished, 10000u);
@@ -389,10 +389,11 @@ TEST(SchedulerPropertyTest, RandomWorlds) {
   EXPECT_GT(total.requests_rejected, 1000u);
   EXPECT_GT(total.preemptions, 1000u);
   EXPECT_GT(total.sources_reused, 1000u);
-  EXPECT_GT(searches, 1000);
-  EXPECT_GT(streamed, 1000);
-  EXPECT_GT(scored, 1000);
-  EXPECT_GT(encoded, 1000);
+  EXPECT_GT(ends.searches, 1000);
+  EXPECT_GT(ends.streamed, 1000);
+  EXPECT_GT(ends.stopped, 1000);
+  EXPECT_GT(ends.scored, 1000);
+  EXPECT_GT(ends.encoded, 1000);
 }
 
 }  // namespace
