@@ -4,8 +4,8 @@ the layouts of transformers 4 and 5, hard texts, and hashes of the ids and texts
 three tiny models with the texts that they make of texts.
 
 Usage: python3 tools/make_translation_goldens.py [FOLDER]
-Needs transformers 5.17, sentencepiece and protobuf, and no sacremoses: with it MarianTokenizer also
-normalizes punctuation. The result is the same on every run.
+Needs transformers 5.17, sentencepiece 0.2.3 (older releases score user-defined pieces otherwise) and
+protobuf, and no sacremoses: with it MarianTokenizer also normalizes punctuation. The result is the same on every run.
 
 All expected values come from transformers 5.17, from the folder as it lies there. What of that is
 not as the models' own releases have it:
@@ -98,6 +98,21 @@ def train(kind, lines, size):
     for name, value in spec.items():
         setattr(proto.trainer_spec, name, value)
     proto.normalizer_spec.ClearField("normalization_rule_tsv")
+    return proto.SerializeToString()
+
+
+def with_symbols(model, user_defined, control, **normalizer):
+    """The model with pieces of these types, new ones or its own, and other rules of normalization."""
+    proto = sentencepiece_model_pb2.ModelProto()
+    proto.ParseFromString(model)
+    types = sentencepiece_model_pb2.ModelProto.SentencePiece
+    own = {piece.piece: piece for piece in proto.pieces}
+    for symbols, kind in ((user_defined, types.USER_DEFINED), (control, types.CONTROL)):
+        for symbol in symbols:
+            piece = own.get(symbol) or proto.pieces.add(piece=symbol, score=0)
+            piece.type = kind
+    for name, value in normalizer.items():
+        setattr(proto.normalizer_spec, name, value)
     return proto.SerializeToString()
 
 
@@ -232,6 +247,40 @@ def m2m100(root, bpe, all_texts):
                      all_texts, len(words) + 100)
 
 
+def symbols(root, unigram, bpe, all_texts):
+    """User-defined and control symbols. Of the classes that do not run SentencePiece, NLLB and Pegasus
+    take such pieces for any others, for they have a list of extra tokens; mBART-50 here has none."""
+    # One is the beginning or the end of another, one has a rule of normalization, a space, or a mark.
+    words = ["church", "ch", "urch", "▁the", "a", "ﬁ", "½²", "😀", "<ma", "__en_", "e\u0301"]
+    spaced = ["of▁the", "of the", "t\u3000", " ", "x ", "▁▁"]
+    controls = ["<ctl>", "is", ">>"]
+    all_of = lambda model: with_symbols(model, words + spaced, controls)
+    narrow = with_symbols(bpe, words, controls, remove_extra_whitespaces=False)
+    unigram, bpe, pegasus = all_of(unigram), all_of(bpe), all_of(train("pegasus", LINES, 420))
+    number = lambda tokens: {token: i for i, token in enumerate(dict.fromkeys(tokens))}
+    own = pieces(unigram)[3:] + pieces(bpe)[3:]
+    own.remove("urch")  # a symbol that the vocabulary lacks
+    marian = number(["</s>", "<unk>", "<pad>"] + own + [">>fra<<"])
+    m2m100 = number(["<s>", "<pad>", "</s>", "<unk>"] + pieces(narrow)[3:])
+    codes = ["eng_Latn", "fra_Latn"]
+    listed = {"additional_special_tokens": codes, "added_tokens_decoder": {
+        str(len(pieces(bpe)) + 1 + i): {**added_token(token), "lstrip": token == "<mask>"}
+        for i, token in enumerate(codes + ["<mask>"])}}
+    name = "sentencepiece.bpe.model"
+    for tokenizer_class, files, config, languages, size in (
+            (MarianTokenizer, {"source.spm": unigram, "target.spm": bpe, "vocab.json": marian}, {},
+             {"fra": ">>fra<<"}, len(marian)),
+            (M2M100Tokenizer, {name: narrow, "vocab.json": m2m100}, {}, {"en": "__en__"}, len(m2m100)),
+            (PLBartTokenizer, {name: bpe}, {}, {"java": "__java__"}, len(pieces(bpe)) + 5),
+            (MBart50Tokenizer, {name: unigram}, {}, {"en_XX": "en_XX"}, len(pieces(unigram)) + 27),
+            (NllbTokenizer, {name: bpe}, listed, {"fra_Latn": "fra_Latn"}, len(pieces(bpe)) + 4),
+            (PegasusTokenizer, {"spiece.model": pegasus}, {}, {}, len(pieces(pegasus)) + 103)):
+        class_name = tokenizer_class.__name__
+        folder = os.path.join(root, class_name.removesuffix("Tokenizer").lower() + "_symbols_v4")
+        write_folder(folder, {**files, "tokenizer_config.json": {"tokenizer_class": class_name, **config}})
+        write_golden(folder, tokenizer_class, languages, [], all_texts, size)
+
+
 def plbart(root, bpe, all_texts):
     base, multi = os.path.join(root, "plbart_v5"), os.path.join(root, "plbart_multi_v4")
     write_folder(multi, {"sentencepiece.bpe.model": bpe, "tokenizer_config.json": {
@@ -351,6 +400,7 @@ def main():
     unigram, bpe = train("unigram", LINES, 420), train("bpe", LINES, 600)
     marian(root, all_texts)
     m2m100(root, bpe, all_texts)
+    symbols(root, unigram, bpe, all_texts)
     plbart(root, bpe, all_texts)
     mbart(root, unigram, all_texts)
     nllb(root, bpe, all_texts)

@@ -6,7 +6,6 @@
 #include <tuple>
 #include <utility>
 
-#include "engine/text/byte_trie.h"
 #include "engine/text/utf8.h"
 
 namespace transept {
@@ -65,6 +64,12 @@ class BpeModel::Encoder final : public WordEncoder {
     symbols_.clear();
     bool after_unknown = false;
     while (!word.empty()) {
+      if (const auto [length, id] = model_.FindWhole(word); length > 0) {
+        symbols_.push_back({id});
+        word.remove_prefix(length);
+        after_unknown = false;
+        continue;
+      }
       const std::string_view c = word.substr(0, DecodeUtf8Char(word).length);
       word.remove_prefix(c.size());
       if (const auto id = model_.Find(c)) {
@@ -132,6 +137,9 @@ BpeModel::BpeModel(Options options)
     ids_[pieces_[i]] = id;
     if (const auto byte = ByteOfPiece(pieces_[i])) byte_ids_[*byte] = id;
   }
+  std::vector<ByteTrie::Entry> whole;
+  for (const TokenId id : options.whole) whole.emplace_back(pieces_[static_cast<size_t>(id)], id);
+  whole_ = ByteTrie(std::move(whole));
   joints_.reserve(options.merges.size());
   for (const BpeMerge& merge : options.merges) {
     joints_[PairKey(merge.left, merge.right)] = {merge.rank, merge.result};
@@ -146,6 +154,12 @@ std::optional<TokenId> BpeModel::Find(std::string_view piece) const {
   const auto it = ids_.find(piece);
   if (it == ids_.end()) return std::nullopt;
   return it->second;
+}
+
+std::pair<size_t, TokenId> BpeModel::FindWhole(std::string_view text) const {
+  std::pair<size_t, TokenId> longest(0, 0);
+  whole_.ForEachPrefix(text, [&](size_t length, TokenId id) { longest = {length, id}; });
+  return longest;
 }
 
 const BpeModel::Joint* BpeModel::FindJoint(TokenId left, TokenId right) const {

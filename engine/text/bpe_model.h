@@ -6,9 +6,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "engine/text/byte_trie.h"
 #include "engine/text/subword_model.h"
 #include "engine/types/model_spec.h"
 
@@ -32,6 +34,8 @@ class BpeModel final : public SubwordModel {
     bool fuse_unknown = false;  // adjacent unknown characters of a word are one unknown token
     // Turn unknown characters into byte pieces where the vocabulary has those.
     bool byte_fallback = false;
+    // Pieces that are found before any other, the longest first. No merge has them.
+    std::vector<TokenId> whole;
     bool ignore_merges = false;  // a word that is a piece is that piece, whatever the merges say
   };
 
@@ -52,6 +56,8 @@ class BpeModel final : public SubwordModel {
   };
 
   std::optional<TokenId> Find(std::string_view piece) const;
+  // The longest of the pieces found before any other that `text` begins with; 0 bytes if none does.
+  std::pair<size_t, TokenId> FindWhole(std::string_view text) const;
   // nullptr where no merge joins the two.
   const Joint* FindJoint(TokenId left, TokenId right) const;
 
@@ -63,6 +69,7 @@ class BpeModel final : public SubwordModel {
   absl::flat_hash_map<std::string_view, TokenId> ids_;  // of pieces_
   absl::flat_hash_map<uint64_t, Joint> joints_;         // by both ids
   std::array<TokenId, 256> byte_ids_;                   // -1 where there is none
+  ByteTrie whole_;
 };
 
 // The merges with which BpeModel does as SentencePiece: any two pieces in text whose joint text is

@@ -179,14 +179,17 @@ absl::StatusOr<std::vector<AddedToken>> ReadAddedTokens(ConvertedClass tokenizer
   std::sort(listed->begin(), listed->end(),
             [](const AddedToken& a, const AddedToken& b) { return a.id < b.id; });
   for (AddedToken& token : *listed) tokens.Add(std::move(token));
+  const bool pegasus = tokenizer_class == ConvertedClass::kPegasus;
+  auto extra = ExtraTokens(folder);
+  if (!extra.ok()) return extra.status();
+  // A list of extra tokens, which Pegasus always has, takes the place of the model's own.
   for (const SentencePieceModel::Piece& piece : model.pieces) {
+    if (pegasus || !extra->empty()) break;
     const bool special = piece.type == SentencePieceType::kControl;
     if (special || piece.type == SentencePieceType::kUserDefined) {
       tokens.Add({.content = piece.text, .special = special});
     }
   }
-  auto extra = ExtraTokens(folder);
-  if (!extra.ok()) return extra.status();
   if (tokenizer_class == ConvertedClass::kNllb && listed->empty() && extra->empty()) {
     extra->assign(NllbLanguages().begin(), NllbLanguages().end());
   }
@@ -198,7 +201,6 @@ absl::StatusOr<std::vector<AddedToken>> ReadAddedTokens(ConvertedClass tokenizer
   for (std::string& content : *extra) {
     tokens.Add({.content = std::move(content), .special = true});
   }
-  const bool pegasus = tokenizer_class == ConvertedClass::kPegasus;
   for (const auto& [name, fallback] :
        {std::pair("bos_token", pegasus ? "" : "<s>"), std::pair("eos_token", "</s>"),
         std::pair("unk_token", "<unk>"), std::pair("sep_token", pegasus ? "" : "</s>"),

@@ -31,10 +31,14 @@ class MappedModel::Encoder final : public WordEncoder {
 };
 
 MappedModel::MappedModel(std::unique_ptr<const SubwordModel> model, TokenId unknown_piece,
-                         Vocabulary vocabulary)
+                         absl::Span<const TokenId> control_pieces, Vocabulary vocabulary)
     : model_(std::move(model)), unknown_piece_(unknown_piece), vocabulary_(std::move(vocabulary)) {
   for (TokenId id = 0; id < model_->size(); ++id) {
     ids_.push_back(vocabulary_.IdOf(model_->piece(id)));
+  }
+  for (const TokenId control : control_pieces) {
+    const auto it = vocabulary_.ids.find(std::string(model_->piece(control)));
+    if (it != vocabulary_.ids.end()) controls_.insert(it->second);
   }
 }
 

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/types/span.h"
 #include "engine/text/subword_model.h"
 
 namespace transept {
@@ -27,15 +29,18 @@ struct Vocabulary {
 // looked up as well, for a vocabulary may have more than the model's pieces.
 class MappedModel final : public SubwordModel {
  public:
-  // `unknown_piece` is the model's own unknown token.
+  // `unknown_piece` is the model's own unknown token; no text comes of its `control_pieces`.
   MappedModel(std::unique_ptr<const SubwordModel> model, TokenId unknown_piece,
-              Vocabulary vocabulary);
+              absl::Span<const TokenId> control_pieces, Vocabulary vocabulary);
 
   // Its encoder tells no unknown texts.
   std::unique_ptr<WordEncoder> NewEncoder() const override;
   int32_t size() const override { return static_cast<int32_t>(vocabulary_.tokens.size()); }
   std::string_view piece(TokenId id) const override {
     return vocabulary_.tokens[static_cast<size_t>(id)];
+  }
+  std::string_view text(TokenId id) const override {
+    return controls_.contains(id) ? "" : piece(id);
   }
 
  private:
@@ -44,7 +49,8 @@ class MappedModel final : public SubwordModel {
   const std::unique_ptr<const SubwordModel> model_;
   const TokenId unknown_piece_;
   const Vocabulary vocabulary_;
-  std::vector<TokenId> ids_;  // in the vocabulary, by id in the model
+  std::vector<TokenId> ids_;               // in the vocabulary, by id in the model
+  absl::flat_hash_set<TokenId> controls_;  // in the vocabulary
 };
 
 }  // namespace transept

@@ -57,6 +57,9 @@ class SentencePieceNormalizer final : public Normalizer {
  private:
   // The rule at the start of `text`; without one, a character stands for itself.
   Charsmap::Match Next(std::string_view text) const {
+    size_t kept = 0;
+    options_.kept.ForEachPrefix(text, [&](size_t length, int32_t) { kept = length; });
+    if (kept > 0) return {kept, text.substr(0, kept)};
     if (const auto match = options_.charsmap.Longest(text)) return *match;
     const size_t length = DecodeUtf8Char(text).length;
     return {length, text.substr(0, length)};

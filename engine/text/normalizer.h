@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/text/byte_trie.h"
 #include "engine/text/charsmap.h"
 #include "engine/text/grapheme.h"
 
@@ -21,9 +22,11 @@ class Normalizer {
 // U+2581, the vocabulary's sign for a space.
 inline constexpr std::string_view kSpaceMark = "\xE2\x96\x81";
 
-// What SentencePiece does: the longest rule of the map at each place; spaces become space marks.
+// What SentencePiece does: the longest rule of the map at each place, but for what is `kept`, of
+// which the longest stays as it is; spaces become space marks.
 struct SentencePieceNormalizerOptions {
   Charsmap charsmap;
+  ByteTrie kept = {};
   bool add_dummy_prefix = true;          // one space mark before the text
   bool remove_extra_whitespaces = true;  // spaces at both ends, and all but one of a run
 };

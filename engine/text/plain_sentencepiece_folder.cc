@@ -50,16 +50,17 @@ struct PlainSide {
   std::string model_path;
   Vocabulary vocabulary;
   std::vector<AddedToken> added_tokens;
+  bool decodes_controls = false;  // to their own names, else to nothing
 };
 
 absl::StatusOr<std::unique_ptr<const Tokenizer>> MakeSide(PlainSide side,
                                                           const TokenizerFolder& folder,
                                                           bool clean_up_default) {
-  for (const SentencePieceModel::Piece& piece : side.model.pieces) {
-    if (piece.type == SentencePieceType::kUserDefined) {
-      return absl::UnimplementedError(absl::StrCat(side.model_path, ": piece ",
-                                                   Printable(piece.text), " is user-defined, ",
-                                                   "which is not supported with this class"));
+  std::vector<TokenId> controls;
+  for (size_t id = 0; id < side.model.pieces.size(); ++id) {
+    const bool control = side.model.pieces[id].type == SentencePieceType::kControl;
+    if (control && !side.decodes_controls) {
+      controls.push_back(static_cast<TokenId>(id));
     }
   }
   auto encoding = MakeSentencePieceEncoding(side.model);
@@ -72,7 +73,7 @@ absl::StatusOr<std::unique_ptr<const Tokenizer>> MakeSide(PlainSide side,
   if (!clean_up.ok()) return clean_up.status();
   SubwordTokenizerOptions options;
   options.model = std::make_unique<MappedModel>(std::move(encoding->model), side.model.unknown_id,
-                                                std::move(side.vocabulary));
+                                                controls, std::move(side.vocabulary));
   options.added_tokens = std::move(side.added_tokens);
   options.normalizer = std::move(encoding->normalizer);
   options.words = encoding->words;
@@ -319,7 +320,8 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> LoadPLBart(const TokenizerFolder& fol
   return FromOneSide(MakeSide({.model = *std::move(model),
                                .model_path = path,
                                .vocabulary = std::move(vocabulary),
-                               .added_tokens = std::move(added_tokens)},
+                               .added_tokens = std::move(added_tokens),
+                               .decodes_controls = true},
                               folder, true),
                      2, std::move(languages), Place::kAfterEos);
 }

@@ -37,7 +37,7 @@ std::optional<std::string_view> SubwordDetokenizer::TextOf(TokenId id) const {
     return it->second.content;
   }
   if (id < 0 || id >= model_.size()) return std::nullopt;
-  return model_.piece(id);
+  return model_.text(id);
 }
 
 void SubwordDetokenizer::AppendToken(std::string_view token, std::string* text) {

@@ -41,6 +41,8 @@ class SubwordModel {
   virtual int32_t size() const = 0;
   // "" for an id that has none; `id` must be in [0, size()).
   virtual std::string_view piece(TokenId id) const = 0;
+  // What it is in decoded text, space marks apart.
+  virtual std::string_view text(TokenId id) const { return piece(id); }
 };
 
 // The value of a byte piece, "<0x00>" to "<0xFF>"; nullopt for other pieces.

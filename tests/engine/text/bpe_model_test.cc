@@ -56,6 +56,16 @@ TEST(BpeModelTest, RunsJoinFromTheLeft) {
   EXPECT_THAT(Encode(model, "aaaaaaa"), ElementsAre(2, 1, 0));
 }
 
+TEST(BpeModelTest, WholePiecesComeFirstAndStayWhole) {
+  BpeModel::Options options = Letters({{0, 1, 3, 0}, {1, 2, 4, 1}, {0, 4, 5, 2}});
+  options.pieces.insert(options.pieces.end(), {"bca", "bcab"});
+  options.whole = {6, 7};
+  const BpeModel model(std::move(options));
+  EXPECT_THAT(Encode(model, "abcabc"), ElementsAre(0, 7, 2));
+  EXPECT_THAT(Encode(model, "abcaab"), ElementsAre(0, 6, 3));
+  EXPECT_THAT(Encode(model, "abc"), ElementsAre(3, 2));
+}
+
 TEST(BpeModelTest, UnknownCharacters) {
   BpeModel::Options options = Letters({{0, 1, 3, 0}});
   options.pieces.push_back("<unk>");

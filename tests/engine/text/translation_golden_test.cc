@@ -157,10 +157,13 @@ TEST_P(TranslationGoldenTest, Languages) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Tokenizers, TranslationGoldenTest,
-                         testing::Values("marian_v4", "marian_separate_v5", "m2m100_v4",
-                                         "m2m100_v5", "plbart_multi_v4", "plbart_v5", "mbart_v4",
-                                         "mbart_v5", "mbart50_v4", "mbart50_v5", "nllb_v4",
-                                         "nllb_v5", "nllb_legacy_v5", "pegasus_v4", "pegasus_v5"),
+                         testing::Values("marian_v4", "marian_separate_v5", "marian_symbols_v4",
+                                         "m2m100_v4", "m2m100_v5", "m2m100_symbols_v4",
+                                         "plbart_multi_v4", "plbart_v5", "plbart_symbols_v4",
+                                         "mbart_v4", "mbart_v5", "mbart50_v4", "mbart50_v5",
+                                         "mbart50_symbols_v4", "nllb_v4", "nllb_v5",
+                                         "nllb_legacy_v5", "nllb_symbols_v4", "pegasus_v4",
+                                         "pegasus_v5", "pegasus_symbols_v4"),
                          [](const auto& info) { return info.param; });
 
 }  // namespace
