@@ -1,11 +1,17 @@
 #include "server/model_registry.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "engine/types/errors.h"
 
 namespace transept::server {
+namespace {
+
+constexpr size_t kMaxNames = 8;  // in a message
+
+}  // namespace
 
 OptionLimits LimitsOf(const Model& model) {
   OptionLimits limits;
@@ -34,8 +40,16 @@ absl::StatusOr<const Model*> ModelRegistry::Find(std::string_view name) const {
   for (const auto& model : models_) {
     if (model->name == name) return model.get();
   }
-  return absl::NotFoundError(absl::StrCat("model: there is none named \"",
+  return absl::NotFoundError(absl::StrCat("model: the server has ", Names(), ", none named \"",
                                           absl::string_view(name.data(), name.size()), "\""));
+}
+
+std::string ModelRegistry::Names() const {
+  std::string names;
+  for (size_t i = 0; i < std::min(models_.size(), kMaxNames); ++i) {
+    absl::StrAppend(&names, i > 0 ? ", " : "", models_[i]->name);
+  }
+  return models_.size() > kMaxNames ? names + ", ..." : names;
 }
 
 }  // namespace transept::server

@@ -37,12 +37,16 @@ class ModelRegistry {
   absl::Status Add(Model model);
 
   // The model `name`, or the only one if `name` is empty. It lives as long as the registry.
-  // NOT_FOUND without it; FieldError("model") for an empty name that could stand for several.
+  // NOT_FOUND without it, naming those that there are; FieldError("model") for an empty name that
+  // could stand for several.
   absl::StatusOr<const Model*> Find(std::string_view name) const;
 
   const std::vector<std::unique_ptr<Model>>& models() const { return models_; }
 
  private:
+  // For messages: not more than a few.
+  std::string Names() const;
+
   std::vector<std::unique_ptr<Model>> models_;
 };
 

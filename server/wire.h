@@ -14,7 +14,8 @@ class ByteBuffer;
 
 namespace transept::server {
 
-// INVALID_ARGUMENT if `bytes` are not a message of this type, or hold text that is not UTF-8.
+// INVALID_ARGUMENT if `bytes` are not a message of this type; FieldError for a text that is not
+// UTF-8.
 absl::Status Parse(const grpc::ByteBuffer& bytes, google::protobuf::Message* message);
 
 // Replaces what `bytes` held.

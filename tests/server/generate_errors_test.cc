@@ -122,6 +122,7 @@ TEST_F(GenerateErrorsTest, UnknownModel) {
   const grpc::Status status = Failure(request);
   EXPECT_EQ(status.error_code(), StatusCode::NOT_FOUND);
   EXPECT_EQ(ReasonOf(status), "MODEL_NOT_FOUND");
+  EXPECT_THAT(status.error_message(), HasSubstr("the server has echo, none named \"xxx"));
   EXPECT_LT(status.error_message().size(), 1100u);
 }
 
@@ -152,6 +153,7 @@ TEST_F(GenerateErrorsTest, EngineErrorsKeepTheirCode) {
       {absl::UnavailableError("draining"), StatusCode::UNAVAILABLE},
       {absl::DeadlineExceededError("too late"), StatusCode::DEADLINE_EXCEEDED},
       {FieldError("source", "has 70 tokens; at most 64"), StatusCode::INVALID_ARGUMENT},
+      {absl::UnimplementedError("not on this device"), StatusCode::UNIMPLEMENTED},
   };
   for (const auto& [refusal, code] : cases) {
     engine_->Refuse(refusal);
@@ -206,8 +208,12 @@ TEST_F(GenerateErrorsTest, TextThatIsNotUtf8) {
   Start();
   const grpc::Status status = Failure(TextRequest("\xff\xfe"));
   EXPECT_EQ(status.error_code(), StatusCode::INVALID_ARGUMENT);
-  EXPECT_EQ(ReasonOf(status), "INVALID_REQUEST");
-  EXPECT_THAT(status.error_message(), HasSubstr("UTF-8"));
+  EXPECT_EQ(FieldOf(status), "source.text");
+  EXPECT_EQ(status.error_message(), "source.text: is not UTF-8");
+  v1::GenerateRequest request = TextRequest("a");
+  request.mutable_options()->mutable_stop_sequences()->add_values("é");
+  request.mutable_options()->mutable_stop_sequences()->add_values("\xc3");
+  EXPECT_EQ(FieldOf(Failure(request)), "options.stop_sequences.values[1]");
 }
 
 TEST_F(GenerateErrorsTest, BytesThatAreNotTheMessage) {
