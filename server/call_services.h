@@ -6,6 +6,7 @@
 
 namespace transept::server {
 
+class CallLog;
 class ModelRegistry;
 class RequestIds;
 class Seeds;
@@ -17,6 +18,7 @@ struct CallServices {
   WorkerPool* pool = nullptr;
   RequestIds* request_ids = nullptr;
   Seeds* seeds = nullptr;
+  CallLog* log = nullptr;
   int32_t max_outbox_tokens = 0;               // of one stream
   std::chrono::milliseconds stalled_stream{};  // limit of reading a stream after its last token
 };

@@ -7,6 +7,7 @@
 #include <grpcpp/server_context.h>
 
 #include "engine/types/errors.h"
+#include "server/call_log.h"
 #include "server/request_ids.h"
 #include "server/request_reader.h"
 #include "server/seeds.h"
@@ -122,8 +123,25 @@ void EngineCall<Message>::Cancel() {
 }
 
 template <typename Message>
-grpc::Status EngineCall<Message>::ToStatus(const absl::Status& status) const {
-  return ToGrpcStatus(status, request_id_, context_);
+grpc::Status EngineCall<Message>::Failure(const absl::Status& status) const {
+  grpc::Status failure = ToGrpcStatus(status, request_id_, context_);
+  services_.log->Write({.method = method(),
+                        .request_id = request_id_,
+                        .model = model_ == nullptr ? "" : std::string_view(model_->name),
+                        .total_ms = Milliseconds(Clock::now() - arrival_)},
+                       failure);
+  return failure;
+}
+
+template <typename Message>
+void EngineCall<Message>::LogSuccess(const v1::Usage& usage, const v1::Timings& timings) const {
+  services_.log->Write({.method = method(),
+                        .request_id = request_id_,
+                        .model = model_->name,
+                        .total_ms = timings.total_ms(),
+                        .usage = &usage,
+                        .timings = &timings},
+                       grpc::Status::OK);
 }
 
 template <typename Message>

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -59,17 +60,21 @@ class EngineCall : public ResultSink, public std::enable_shared_from_this<Engine
   // The call is over for gRPC. *this may be gone on return.
   void Release() { self_.reset(); }
 
-  // `status` as the client gets it. Before the call is finished.
-  grpc::Status ToStatus(const absl::Status& status) const;
+  // The call has failed: `status` as the client gets it, and logged. Before the call is finished.
+  grpc::Status Failure(const absl::Status& status) const;
 
-  // Request id, model, usage and timings.
+  // The call has succeeded: adds request id, model, usage and timings to the response, and logs it.
   template <typename Response>
-  void FillEnvelope(const Result& result, Response* response) const {
+  void Complete(const Result& result, Response* response) const {
     response->set_request_id(request_id_);
     response->set_model(model_->name);
     ToProto(result, response->mutable_usage());
     FillTimings(result.timings, response->mutable_timings());
+    LogSuccess(response->usage(), response->timings());
   }
+
+  // The method's name in the service.
+  virtual std::string_view method() const = 0;
 
   const CallServices& services() const { return services_; }
   // Valid until the call is over for gRPC.
@@ -85,6 +90,7 @@ class EngineCall : public ResultSink, public std::enable_shared_from_this<Engine
   void Admit();
   absl::StatusOr<Request> Read();
   void FillTimings(const RequestTimings& engine, v1::Timings* timings) const;
+  void LogSuccess(const v1::Usage& usage, const v1::Timings& timings) const;
 
   const CallServices& services_;
   grpc::CallbackServerContext* const context_;

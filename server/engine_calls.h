@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "server/unary_call.h"
@@ -13,6 +14,7 @@ class GenerateCall final : public UnaryCall<v1::GenerateRequest, v1::GenerateRes
   using UnaryCall::UnaryCall;
 
  private:
+  std::string_view method() const override { return "Generate"; }
   void Prepare(const v1::GenerateRequest& message, const Request& request) override;
   void Answer(const Result& result, v1::GenerateResponse* response) override;
 
@@ -25,6 +27,7 @@ class ScoreCall final : public UnaryCall<v1::ScoreRequest, v1::ScoreResponse> {
   using UnaryCall::UnaryCall;
 
  private:
+  std::string_view method() const override { return "Score"; }
   void Prepare(const v1::ScoreRequest&, const Request&) override {}
   void Answer(const Result& result, v1::ScoreResponse* response) override {
     ToProto(result, response);
@@ -36,6 +39,7 @@ class EncodeCall final : public UnaryCall<v1::EncodeRequest, v1::EncodeResponse>
   using UnaryCall::UnaryCall;
 
  private:
+  std::string_view method() const override { return "Encode"; }
   void Prepare(const v1::EncodeRequest& message, const Request&) override {
     normalize_ = message.normalize();
   }

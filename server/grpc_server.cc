@@ -14,6 +14,7 @@
 #include <grpcpp/server_builder.h>
 
 #include "absl/strings/str_cat.h"
+#include "server/call_log.h"
 #include "server/call_services.h"
 #include "server/keep_awake.h"
 #include "server/model_registry.h"
@@ -74,6 +75,7 @@ struct GrpcServer::State {
                  .pool = &pool,
                  .request_ids = &request_ids,
                  .seeds = &seeds,
+                 .log = &log,
                  .max_outbox_tokens = config.max_outbox_tokens,
                  .stalled_stream = std::chrono::milliseconds(
                      static_cast<int64_t>(config.stalled_stream_seconds * 1000))},
@@ -82,6 +84,7 @@ struct GrpcServer::State {
 
   RequestIds request_ids;
   Seeds seeds;
+  CallLog log;
   const CallServices services;
   WorkerPool pool;
   const std::unique_ptr<grpc::Service> service;

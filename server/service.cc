@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "engine/types/errors.h"
+#include "server/call_log.h"
 #include "server/engine_calls.h"
 #include "server/model_description.h"
 #include "server/model_registry.h"
@@ -118,15 +121,15 @@ class TranseptService final : public RawService {
   grpc::ServerUnaryReactor* Tokenize(grpc::CallbackServerContext* context,
                                      const grpc::ByteBuffer* request,
                                      grpc::ByteBuffer* response) override {
-    return OnWorker<v1::TokenizeRequest, v1::TokenizeResponse>(context, *request, response,
-                                                               CheckTokenize, server::Tokenize);
+    return OnWorker<v1::TokenizeRequest, v1::TokenizeResponse>(
+        "Tokenize", context, *request, response, CheckTokenize, server::Tokenize);
   }
 
   grpc::ServerUnaryReactor* Detokenize(grpc::CallbackServerContext* context,
                                        const grpc::ByteBuffer* request,
                                        grpc::ByteBuffer* response) override {
     return OnWorker<v1::DetokenizeRequest, v1::DetokenizeResponse>(
-        context, *request, response, CheckDetokenize, server::Detokenize);
+        "Detokenize", context, *request, response, CheckDetokenize, server::Detokenize);
   }
 
   grpc::ServerUnaryReactor* ListModels(grpc::CallbackServerContext* context,
@@ -139,7 +142,7 @@ class TranseptService final : public RawService {
       for (const auto& model : services_.models->models()) Describe(*model, list.add_models());
       Serialize(list, response);
     }
-    return FinishNow(context, status);
+    return FinishNow("ListModels", context, status);
   }
 
   grpc::ServerUnaryReactor* GetModel(grpc::CallbackServerContext* context,
@@ -154,7 +157,7 @@ class TranseptService final : public RawService {
       Describe(**model, description.mutable_model());
       Serialize(description, response);
     }
-    return FinishNow(context, status);
+    return FinishNow("GetModel", context, status);
   }
 
   // A call that the engine answers; it keeps itself.
@@ -167,7 +170,7 @@ class TranseptService final : public RawService {
 
   // A call whose request `check` admits here and `answer` answers on a worker.
   template <typename Request, typename Response>
-  grpc::ServerUnaryReactor* OnWorker(grpc::CallbackServerContext* context,
+  grpc::ServerUnaryReactor* OnWorker(std::string_view method, grpc::CallbackServerContext* context,
                                      const grpc::ByteBuffer& request, grpc::ByteBuffer* response,
                                      absl::StatusOr<const Model*> (*check)(const CallServices&,
                                                                            const Request&),
@@ -175,12 +178,12 @@ class TranseptService final : public RawService {
                                                             Response*)) {
     Request message;
     if (absl::Status status = Parse(request, &message); !status.ok()) {
-      return FinishNow(context, status);
+      return FinishNow(method, context, status);
     }
     const auto model = check(services_, message);
-    if (!model.ok()) return FinishNow(context, model.status());
+    if (!model.ok()) return FinishNow(method, context, model.status());
     return StartWorkerCall(
-        services_, context,
+        services_, context, method, (*model)->name,
         [model = *model, message = std::move(message), response, answer]() -> absl::Status {
           Response result;
           absl::Status status = answer(*model, message, &result);
@@ -189,11 +192,13 @@ class TranseptService final : public RawService {
         });
   }
 
-  grpc::ServerUnaryReactor* FinishNow(grpc::CallbackServerContext* context,
+  grpc::ServerUnaryReactor* FinishNow(std::string_view method, grpc::CallbackServerContext* context,
                                       const absl::Status& status) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    reactor->Finish(status.ok() ? grpc::Status::OK
-                                : ToGrpcStatus(status, services_.request_ids->Next(), context));
+    const std::string id = status.ok() ? "" : services_.request_ids->Next();
+    grpc::Status end = ToGrpcStatus(status, id, context);
+    services_.log->Write({.method = method, .request_id = id}, end);
+    reactor->Finish(std::move(end));
     return reactor;
   }
 

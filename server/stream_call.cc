@@ -89,7 +89,7 @@ void StreamCall::StartPump() {
 void StreamCall::Pump() {
   while (TakeBatch()) {
     if (ending_) {
-      if (absl::Status error = EndError(); !error.ok()) return Finish(ToStatus(error));
+      if (absl::Status error = EndError(); !error.ok()) return Finish(Failure(error));
     }
     if (WriteBatch()) return;  // OnWriteDone pumps on, or the call is finished
   }
@@ -173,7 +173,7 @@ void StreamCall::FillFinal() {
   texts.reserve(sent_.size());
   for (Sent& sent : sent_) texts.push_back(std::move(sent.text));
   ToProto(**end_, std::move(texts), parts_, chunk_.mutable_final());
-  FillEnvelope(**end_, chunk_.mutable_final());
+  Complete(**end_, chunk_.mutable_final());
 }
 
 }  // namespace transept::server

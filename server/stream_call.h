@@ -40,7 +40,8 @@ class StreamCall final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
 
   // EngineCall.
   void Prepare(const v1::GenerateRequest& message, const Request& request) override;
-  void Reject(const absl::Status& status) override { Finish(ToStatus(status)); }
+  void Reject(const absl::Status& status) override { Finish(Failure(status)); }
+  std::string_view method() const override { return "GenerateStream"; }
 
   // ResultSink.
   void OnTokens(int hypothesis, absl::Span<const GeneratedToken> tokens) override;

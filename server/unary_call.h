@@ -21,30 +21,30 @@ class UnaryCall : public grpc::ServerUnaryReactor, public EngineCall<Message> {
       : EngineCall<Message>(services, context, request), response_(response) {}
 
  protected:
-  // Fills all but the envelope. On a worker.
+  // Fills all but what EngineCall::Complete adds. On a worker.
   virtual void Answer(const Result& result, Response* response) = 0;
 
  private:
   // EngineCall.
-  void Reject(const absl::Status& status) override { Finish(this->ToStatus(status)); }
+  void Reject(const absl::Status& status) override { Finish(this->Failure(status)); }
 
   // ResultSink. The result has all tokens, so those of OnTokens don't matter.
   void OnTokens(int, absl::Span<const GeneratedToken>) override {}
   void OnFinish(absl::StatusOr<Result> result) override {
     this->services().pool->Add(
         [self = std::static_pointer_cast<UnaryCall>(this->shared_from_this()),
-         result = std::move(result)] { self->Complete(result); });
+         result = std::move(result)] { self->End(result); });
   }
 
   // grpc::ServerUnaryReactor.
   void OnCancel() override { this->Cancel(); }
   void OnDone() override { this->Release(); }
 
-  void Complete(const absl::StatusOr<Result>& result) {
-    if (!result.ok()) return Finish(this->ToStatus(result.status()));
+  void End(const absl::StatusOr<Result>& result) {
+    if (!result.ok()) return Finish(this->Failure(result.status()));
     Response response;
     Answer(*result, &response);
-    this->FillEnvelope(*result, &response);
+    this->Complete(*result, &response);
     Serialize(response, response_);
     Finish(grpc::Status::OK);
   }

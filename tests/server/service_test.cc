@@ -9,6 +9,8 @@
 
 #include "gmock/gmock.h"
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "spdlog/sinks/ringbuffer_sink.h"
+#include "spdlog/spdlog.h"
 #include "tests/server/server_fixture.h"
 
 namespace transept::server {
@@ -17,6 +19,7 @@ namespace {
 using grpc::StatusCode;
 using grpc::health::v1::HealthCheckResponse;
 using testing::ElementsAre;
+using testing::HasSubstr;
 
 class ServiceTest : public ServerTest {
  protected:
@@ -203,12 +206,49 @@ TEST_F(ServiceTest, ShutdownEndsWhatIsStillRunning) {
   engine_->WaitForIdle();
 }
 
+TEST_F(ServiceTest, EveryCallIsALineOfTheLog) {
+  const auto before = spdlog::default_logger();
+  const auto lines = std::make_shared<spdlog::sinks::ringbuffer_sink_mt>(16);
+  spdlog::set_default_logger(std::make_shared<spdlog::logger>("test", lines));
+  spdlog::set_level(spdlog::level::debug);
+  Start();
+  engine_->AnswerByItself();
+  v1::GenerateRequest request = TextRequest("four");
+  request.set_request_id("mine");
+  v1::GenerateResponse response;
+  EXPECT_TRUE(Generate(request, &response).ok());
+  std::vector<v1::GenerateChunk> chunks;
+  {
+    grpc::ClientContext context;
+    EXPECT_TRUE(ReadAll(stub_->GenerateStream(&context, request).get(), &chunks).ok());
+  }
+  request.set_model("none");
+  EXPECT_FALSE(Generate(request, &response).ok());
+  grpc::ClientContext tokenize;
+  v1::TokenizeResponse tokens;
+  EXPECT_TRUE(stub_->Tokenize(&tokenize, v1::TokenizeRequest(), &tokens).ok());
+  grpc::ClientContext list;
+  v1::ListModelsResponse models;
+  EXPECT_TRUE(stub_->ListModels(&list, v1::ListModelsRequest(), &models).ok());
+
+  EXPECT_THAT(
+      lines->last_formatted(),
+      ElementsAre(
+          HasSubstr("method=Generate request_id=mine model=echo code=OK source_tokens=3 "
+                    "generated_tokens=4 queue_ms="),
+          HasSubstr("method=GenerateStream request_id=mine model=echo code=OK source_tokens=3"),
+          HasSubstr("method=Generate request_id=mine code=NOT_FOUND"),
+          HasSubstr("method=Tokenize model=echo code=OK"), HasSubstr("method=ListModels code=OK")));
+  server_.reset();
+  spdlog::set_default_logger(before);
+}
+
 TEST_F(ServiceTest, APortInUseIsAnError) {
   Start();
   config_.listen = server_->address();
   const auto second = GrpcServer::Start(config_, &models_);
   ASSERT_FALSE(second.ok());
-  EXPECT_THAT(std::string(second.status().message()), testing::HasSubstr(config_.listen));
+  EXPECT_THAT(std::string(second.status().message()), HasSubstr(config_.listen));
 }
 
 TEST_F(ServiceTest, ARequestTooLargeIsRefusedByItsSize) {
