@@ -70,6 +70,7 @@ struct GenerationConfig {
   std::optional<int32_t> no_repeat_ngram_size;
   std::optional<int32_t> encoder_no_repeat_ngram_size;
   std::optional<std::vector<std::vector<int32_t>>> bad_words_ids;
+  std::optional<std::vector<std::string>> bad_words;
   std::optional<std::vector<SequenceBias>> sequence_bias;
   std::optional<std::vector<int32_t>> suppress_tokens;
   std::optional<std::vector<int32_t>> begin_suppress_tokens;

@@ -33,7 +33,8 @@ struct Place {
 absl::Status ErrorAt(const Place& place, const YAML::Mark& mark, const std::string& message) {
   std::string text;
   if (!place.file.empty()) absl::StrAppend(&text, place.file, ":");
-  if (!mark.is_null()) absl::StrAppend(&text, mark.line + 1, ":", mark.column + 1, ":");
+  if (!place.file.empty() && !mark.is_null())
+    absl::StrAppend(&text, mark.line + 1, ":", mark.column + 1, ":");
   if (!text.empty()) text += ' ';
   if (!place.setting.empty()) absl::StrAppend(&text, place.setting, ": ");
   return absl::InvalidArgumentError(text + message);
@@ -88,7 +89,8 @@ requires std::is_arithmetic_v<T> absl::Status Read(const YAML::Node& node, const
   }
   const auto number = static_cast<double>(value);
   const bool low = limits.above_min ? !(number > limits.min) : !(number >= limits.min);
-  if (low || !(number <= limits.max)) {
+  const bool high = limits.below_max ? !(number < limits.max) : !(number <= limits.max);
+  if (low || high) {
     return ErrorAt(place, node.Mark(),
                    absl::StrCat(*text, " is out of range: must be ", Describe(limits)));
   }
@@ -176,6 +178,26 @@ absl::Status Read(const YAML::Node& node, const Place& place, const Limits&, T* 
   return absl::OkStatus();
 }
 
+// Sets what the dotted path names; on error `config` is unchanged.
+absl::Status Set(std::string_view setting, YAML::Node node, Config* config) {
+  std::vector<std::string> names =
+      absl::StrSplit(absl::string_view(setting.data(), setting.size()), '.');
+  for (auto name = names.rbegin(); name != names.rend(); ++name) {
+    if (*name == "models") {
+      YAML::Node first;
+      first.push_back(node);
+      node.reset(first);
+    }
+    YAML::Node section;
+    section[*name] = node;
+    node.reset(section);
+  }
+  Config changed = *config;
+  absl::Status status = Read(node, Place{}, Limits{}, &changed);
+  if (status.ok()) *config = std::move(changed);
+  return status;
+}
+
 }  // namespace
 
 absl::StatusOr<Config> Parse(std::string_view text, std::string_view file) {
@@ -210,23 +232,14 @@ absl::StatusOr<Config> Load(const std::string& path) {
 
 absl::Status Override(std::string_view setting, std::string_view value, Config* config) {
   try {
-    YAML::Node node{std::string(value)};
-    std::vector<std::string> names =
-        absl::StrSplit(absl::string_view(setting.data(), setting.size()), '.');
-    for (auto name = names.rbegin(); name != names.rend(); ++name) {
-      if (*name == "models") {
-        YAML::Node first;
-        first.push_back(node);
-        node.reset(first);
-      }
-      YAML::Node section;
-      section[*name] = node;
-      node.reset(section);
-    }
-    Config changed = *config;
-    absl::Status status = Read(node, Place{}, Limits{}, &changed);
-    if (status.ok()) *config = std::move(changed);
-    return status;
+    const std::string text(value);
+    absl::Status status = Set(setting, YAML::Node(text), config);
+    if (status.ok()) return status;
+    // Neither text nor a number: what else it may be shows at its first character.
+    const bool flow = !text.empty() && (text.front() == '[' || text.front() == '{');
+    if (!flow && text != "null") return status;
+    CheckYaml(text);
+    return Set(setting, YAML::Load(text), config);
   } catch (const YAML::Exception& error) {
     return ErrorAt(Place{"", std::string(setting)}, YAML::Mark::null_mark(), error.msg);
   }

@@ -20,8 +20,9 @@ absl::StatusOr<Config> Load(const std::string& path);
 absl::StatusOr<Config> Parse(std::string_view text, std::string_view file);
 
 // Sets one setting by its dotted path, such as "server.listen" or "models.engine.device" ("models"
-// speaks of the first model and creates it when there is none). `value` is taken as it would stand
-// in the file, without quoting; lists can't be set this way. On error `config` is unchanged.
+// speaks of the first model and creates it when there is none). `value` is what would stand in
+// the file: lists, maps and null as YAML, all else as it is, without quoting. On error `config` is
+// unchanged.
 absl::Status Override(std::string_view setting, std::string_view value, Config* config);
 
 // What only the complete settings can show: exactly one model, with a folder.

@@ -17,6 +17,10 @@ Limits AtLeast(double min) {
 Limits Above(double min) {
   return {.min = min, .above_min = true};
 }
+// From 0 on, below 1.
+Limits Fraction() {
+  return {.min = 0, .max = 1, .below_max = true};
+}
 Limits OneOf(std::vector<std::string_view> choices) {
   return {.choices = std::move(choices)};
 }
@@ -78,7 +82,8 @@ std::span<const Setting<ServerConfig>> SettingsOf<ServerConfig>() {
        "After SIGTERM, how long to go on accepting while already reporting not ready, so that load "
        "balancers notice first.",
        Range(0, 3600)},
-      {"log_level", &S::log_level, "The least severe messages to log.",
+      {"log_level", &S::log_level,
+       "The least severe messages to log. Calls that fail are info or warn, all other calls debug.",
        OneOf({"trace", "debug", "info", "warn", "error", "off"})},
   };
   return settings;
@@ -157,7 +162,7 @@ std::span<const Setting<GenerationConfig>> SettingsOf<GenerationConfig>() {
       {"min_new_tokens", &G::min_new_tokens, "Fewest tokens before the end of sequence.",
        AtLeast(0)},
       {"min_length", &G::min_length, "The same, counted like max_length.", AtLeast(0)},
-      {"num_beams", &G::num_beams, "Beams; 1 searches greedily or samples.", AtLeast(1)},
+      {"num_beams", &G::num_beams, "Beams; 1 searches greedily or samples.", Range(1, 16)},
       {"num_return_sequences", &G::num_return_sequences, "Hypotheses in the answer.", AtLeast(1)},
       {"length_penalty", &G::length_penalty,
        "Exponent on the length by which a beam's log-probability is divided."},
@@ -181,9 +186,8 @@ std::span<const Setting<GenerationConfig>> SettingsOf<GenerationConfig>() {
        "Sample among the tokens nearest to the expected information, of this total probability.",
        {.min = 0, .max = 1, .above_min = true}},
       {"epsilon_cutoff", &G::epsilon_cutoff, "Sample among tokens of at least this probability.",
-       Range(0, 1)},
-      {"eta_cutoff", &G::eta_cutoff, "The same, lower where the distribution is flat.",
-       Range(0, 1)},
+       Fraction()},
+      {"eta_cutoff", &G::eta_cutoff, "The same, lower where the distribution is flat.", Fraction()},
       {"seed", &G::seed, "Seed of sampling: equal requests then get equal answers."},
       {"repetition_penalty", &G::repetition_penalty, "Above 1 discourages tokens already used.",
        Above(0)},
@@ -195,6 +199,8 @@ std::span<const Setting<GenerationConfig>> SettingsOf<GenerationConfig>() {
        "No n-gram of this size of the source occurs; 0 is off.", AtLeast(0)},
       {"bad_words_ids", &G::bad_words_ids,
        "Sequences of token ids never generated, such as [[5], [10, 45]].", token},
+      {"bad_words", &G::bad_words,
+       "Texts never generated, for requests without bad_words; beside bad_words_ids."},
       {"sequence_bias", &G::sequence_bias,
        "Added to a token's score where it would complete the sequence, such as [{tokens: [10, 45], "
        "bias: -2}]."},
@@ -250,13 +256,16 @@ std::string Describe(const Limits& limits) {
     const auto integer = static_cast<int64_t>(value);
     return static_cast<double>(integer) == value ? absl::StrCat(integer) : absl::StrCat(value);
   };
-  if (has_min && has_max) {
-    return absl::StrCat(limits.above_min ? "above " : "", number(limits.min),
-                        limits.above_min ? ", at most " : " to ", number(limits.max));
+  if (has_min && has_max && !limits.above_min && !limits.below_max) {
+    return absl::StrCat(number(limits.min), " to ", number(limits.max));
   }
-  if (has_min) return absl::StrCat(limits.above_min ? "above " : "at least ", number(limits.min));
-  if (has_max) return absl::StrCat("at most ", number(limits.max));
-  return "";
+  std::string text;
+  if (has_min) text = absl::StrCat(limits.above_min ? "above " : "at least ", number(limits.min));
+  if (has_max) {
+    absl::StrAppend(&text, has_min ? ", " : "", limits.below_max ? "below " : "at most ",
+                    number(limits.max));
+  }
+  return text;
 }
 
 }  // namespace transept::config

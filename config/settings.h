@@ -18,10 +18,11 @@ namespace transept::config {
 
 // What a setting accepts beyond its type; for a list, of each element.
 struct Limits {
-  // Numbers: min <= value <= max, or min < value <= max with `above_min`.
+  // Numbers: min <= value <= max; min < value with `above_min`, value < max with `below_max`.
   double min = std::numeric_limits<double>::lowest();
   double max = std::numeric_limits<double>::max();
   bool above_min = false;
+  bool below_max = false;
 
   // Text: one of these, unless empty.
   std::vector<std::string_view> choices = {};

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "config/loader.h"
+#include "server/generation_settings.h"
 
 namespace transept::server {
 namespace {
@@ -33,7 +34,9 @@ constexpr std::string_view kUsage = R"(transept-server: serves an encoder-decode
   --listen H:P       address to serve on; port 0 takes any that is free
   --device DEVICE    cpu or cuda
   --dtype TYPE       of the weights: float32, bfloat16, float16, int8 (CPU) or auto: as stored, on a GPU bfloat16
-  --set KEY=VALUE    any other setting, such as server.drain_seconds=5; may be repeated
+  --set KEY=VALUE    any other setting, as it would stand in the file, such as server.drain_seconds=5,
+                     models.generation.eos_token_ids=[1,2] or models.generation.top_k=null;
+                     may be repeated
   --check-config     check the settings, print all of them as YAML and exit
   --version          print the version and exit
   --help             print this and exit
@@ -129,6 +132,7 @@ absl::StatusOr<config::Config> ReadConfig(const CommandLine& command_line) {
     }
   }
   if (absl::Status status = config::Validate(config); !status.ok()) return status;
+  if (absl::Status status = CheckGenerationSettings(config); !status.ok()) return status;
   return config;
 }
 

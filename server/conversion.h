@@ -19,6 +19,7 @@ namespace transept::server {
 // and for an enum value that the contract lacks.
 absl::StatusOr<GenerationOptions> FromProto(const v1::GenerationOptions& options);
 
+// All but bad_words, which need a tokenizer.
 GenerationOptions FromConfig(const config::GenerationConfig& options);
 
 // All options but the filters of sampling, which SetSampling sets, and the seed.

@@ -15,9 +15,10 @@ v1::GenerationOptions DefaultOptions(const Model& model) {
   const std::array<const GenerationOptions*, 2> defaults = {&model.server_defaults,
                                                             &model.checkpoint_defaults};
   GenerationOptions request;
-  const auto params = ResolveOptions(request, defaults, LimitsOf(model), {});
+  const OptionContext context = {.bad_words = model.bad_words};
+  const auto params = ResolveOptions(request, defaults, LimitsOf(model), context);
   request.do_sample = true;
-  const auto sampling = ResolveOptions(request, defaults, LimitsOf(model), {});
+  const auto sampling = ResolveOptions(request, defaults, LimitsOf(model), context);
   v1::GenerationOptions options;
   if (params.ok()) options = ToProto(*params);
   if (sampling.ok()) SetSampling(*sampling, &options);

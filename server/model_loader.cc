@@ -8,6 +8,7 @@
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/text/tokenizer.h"
 #include "server/conversion.h"
+#include "server/request_reader.h"
 #include "spdlog/spdlog.h"
 
 namespace transept::server {
@@ -34,11 +35,21 @@ std::shared_ptr<const Tokenizer> LoadTokenizerIfAny(const Checkpoint& checkpoint
 // cut to what this version can do.
 absl::Status CheckDefaults(const Model& model) {
   const GenerationOptions* const defaults[] = {&model.checkpoint_defaults};
-  const auto params = ResolveOptions(model.server_defaults, defaults, LimitsOf(model), {});
-  if (params.ok()) return absl::OkStatus();
-  return absl::Status(
-      params.status().code(),
-      absl::StrCat("the default options of model ", model.name, ": ", params.status().message()));
+  return ResolveOptions(model.server_defaults, defaults, LimitsOf(model),
+                        {.bad_words = model.bad_words})
+      .status();
+}
+
+absl::Status SetDefaults(const config::GenerationConfig& config, const Checkpoint& checkpoint,
+                         Model* model) {
+  model->server_defaults = FromConfig(config);
+  model->checkpoint_defaults = checkpoint.generation();
+  if (config.bad_words) {
+    auto bad_words = ReadBadWords(*config.bad_words, *model);
+    if (!bad_words.ok()) return bad_words.status();
+    model->bad_words = *std::move(bad_words);
+  }
+  return CheckDefaults(*model);
 }
 
 }  // namespace
@@ -55,9 +66,10 @@ absl::StatusOr<Model> LoadModel(const config::ModelConfig& config) {
   model.config = config.engine;
   model.engine = *std::move(engine);
   model.tokenizer = tokenizer;
-  model.server_defaults = FromConfig(config.generation);
-  model.checkpoint_defaults = (*checkpoint)->generation();
-  if (absl::Status status = CheckDefaults(model); !status.ok()) return status;
+  if (absl::Status status = SetDefaults(config.generation, **checkpoint, &model); !status.ok()) {
+    return absl::Status(status.code(), absl::StrCat("the default options of model ", model.name,
+                                                    ": ", status.message()));
+  }
   return model;
 }
 

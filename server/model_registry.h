@@ -22,8 +22,9 @@ struct Model {
   std::string name;
   config::EngineConfig config;
   std::unique_ptr<Engine> engine;
-  std::shared_ptr<const Tokenizer> tokenizer;  // null: token ids only
-  GenerationOptions server_defaults;           // from the server's configuration
+  std::shared_ptr<const Tokenizer> tokenizer;   // null: token ids only
+  GenerationOptions server_defaults;            // from the server's configuration
+  std::vector<std::vector<TokenId>> bad_words;  // the same, for requests without bad_words
   GenerationOptions checkpoint_defaults;
 };
 

@@ -157,31 +157,6 @@ absl::Status CheckOutput(const v1::GenerateRequest& request) {
   return absl::OkStatus();
 }
 
-// The ids of the texts that must not be generated, each as it stands at the beginning of a text and
-// as it stands behind a space, unless the one is banned with the other.
-absl::StatusOr<std::vector<std::vector<TokenId>>> ReadBadWords(const v1::GenerationOptions& options,
-                                                               const Model& model) {
-  std::vector<std::vector<TokenId>> words;
-  if (!options.has_bad_words()) return words;
-  if (absl::Status status = CheckHasTokenizer("options.bad_words", model); !status.ok()) {
-    return status;
-  }
-  for (int i = 0; i < options.bad_words().values_size(); ++i) {
-    const std::string& text = options.bad_words().values(i);
-    const size_t before = words.size();
-    for (const std::string& spelled : {text, " " + text}) {
-      auto ids = text.empty() ? std::vector<TokenId>() : model.tokenizer->EncodeInside(spelled);
-      if (!ids.ok()) return ids.status();
-      if (ids->empty() || (words.size() > before && EndsWith(*ids, words.back()))) continue;
-      words.push_back(*std::move(ids));
-    }
-    if (words.size() == before) {
-      return FieldError(absl::StrCat("options.bad_words[", i, "]"), "has no token");
-    }
-  }
-  return words;
-}
-
 absl::StatusOr<DecodeParams> ReadOptions(const v1::GenerateRequest& request, const Model& model,
                                          int32_t target_prefix_length,
                                          std::optional<TokenId> first_token, uint64_t seed) {
@@ -192,9 +167,13 @@ absl::StatusOr<DecodeParams> ReadOptions(const v1::GenerateRequest& request, con
                                                             &model.checkpoint_defaults};
   OptionContext context;
   context.target_prefix_length = target_prefix_length;
-  auto bad_words = ReadBadWords(request.options(), model);
-  if (!bad_words.ok()) return bad_words.status();
-  context.bad_words = *std::move(bad_words);
+  context.bad_words = model.bad_words;
+  if (request.options().has_bad_words()) {
+    const auto& texts = request.options().bad_words().values();
+    auto ids = ReadBadWords({texts.begin(), texts.end()}, model);
+    if (!ids.ok()) return ids.status();
+    context.bad_words = *std::move(ids);
+  }
   context.seed = seed;
   auto params = ResolveOptions(*options, defaults, LimitsOf(model), context);
   if (!params.ok()) return params;
@@ -332,6 +311,28 @@ absl::StatusOr<std::vector<TokenId>> ReadTokens(const v1::TokenIds& tokens, std:
                       absl::StrCat(*bad, " is not between 0 and ", vocab_size - 1));
   }
   return std::vector<TokenId>(ids.begin(), ids.end());
+}
+
+absl::StatusOr<std::vector<std::vector<TokenId>>> ReadBadWords(
+    const std::vector<std::string>& texts, const Model& model) {
+  if (absl::Status status = CheckHasTokenizer("options.bad_words", model); !status.ok()) {
+    return status;
+  }
+  std::vector<std::vector<TokenId>> words;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const std::string& text = texts[i];
+    const size_t before = words.size();
+    for (const std::string& spelled : {text, " " + text}) {
+      auto ids = text.empty() ? std::vector<TokenId>() : model.tokenizer->EncodeInside(spelled);
+      if (!ids.ok()) return ids.status();
+      if (ids->empty() || (words.size() > before && EndsWith(*ids, words.back()))) continue;
+      words.push_back(*std::move(ids));
+    }
+    if (words.size() == before) {
+      return FieldError(absl::StrCat("options.bad_words[", i, "]"), "has no token");
+    }
+  }
+  return words;
 }
 
 }  // namespace transept::server

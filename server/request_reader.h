@@ -58,4 +58,10 @@ absl::StatusOr<std::vector<TokenId>> ReadText(const std::string& text, std::stri
 absl::StatusOr<std::vector<TokenId>> ReadTokens(const v1::TokenIds& tokens, std::string_view field,
                                                 const Model& model);
 
+// The ids of the texts that must not be generated, each as it stands at the beginning of a text and
+// as it stands behind a space, unless the one is banned with the other. FieldError
+// ("options.bad_words[i]") for a text without tokens, FAILED_PRECONDITION without a tokenizer.
+absl::StatusOr<std::vector<std::vector<TokenId>>> ReadBadWords(
+    const std::vector<std::string>& texts, const Model& model);
+
 }  // namespace transept::server

@@ -47,6 +47,7 @@ TEST(ToYaml, IsReadBackToTheSameSettings) {
   config.models[0].generation.suppress_tokens = {{0, 2147483647}};
   config.models[0].generation.begin_suppress_tokens.emplace();
   config.models[0].generation.bad_words_ids = {{{5}, {6, 7}, {}}};
+  config.models[0].generation.bad_words = {{"a: b", "é"}};
   config.models[0].generation.sequence_bias = {{{{5, 6}, -0.5f}, {{}, 1e9f}}};
   config.models[0].generation.exponential_decay_length_penalty = {3, 1.5f};
   config.models[0].generation.stop_sequences = {{"", "\n\n", "- x", "~"}};

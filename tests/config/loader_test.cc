@@ -138,6 +138,9 @@ INSTANTIATE_TEST_SUITE_P(
                           "0 is out of range: must be above 0"},
                       Bad{"models: [{generation: {top_p: 0}}]", "must be above 0, at most 1"},
                       Bad{"models: [{generation: {top_p: 1.01}}]", "must be above 0, at most 1"},
+                      Bad{"models: [{generation: {epsilon_cutoff: 1}}]",
+                          "1 is out of range: must be at least 0, below 1"},
+                      Bad{"models: [{generation: {num_beams: 17}}]", "must be 1 to 16"},
                       Bad{"models: [{generation: {temperature: inf}}]", "out of range"},
                       Bad{"models: [{generation: {seed: -1}}]", "expected an integer of 0 to"}));
 
@@ -201,6 +204,35 @@ TEST(Override, SetsOneSetting) {
   EXPECT_EQ(config.models[0].path, "a: b");
   EXPECT_EQ(config.models[0].engine.device, "cuda");
   EXPECT_EQ(config.models[0].generation.temperature, 0.25f);
+}
+
+TEST(Override, TakesListsMapsAndNull) {
+  Config config;
+  const auto set = [&](const std::string& option, const std::string& value) {
+    return std::string(Override("models.generation." + option, value, &config).message());
+  };
+  EXPECT_EQ(set("suppress_tokens", "[1, 2, 3]"), "");
+  EXPECT_EQ(set("suppress_tokens", "[4]"), "");
+  EXPECT_EQ(set("stop_sequences", R"(["\n", end])"), "");
+  EXPECT_EQ(set("exponential_decay_length_penalty", "{start_index: 3, decay_factor: 1.5}"), "");
+  EXPECT_EQ(set("top_k", "5"), "");
+  EXPECT_EQ(set("top_k", "null"), "");
+  EXPECT_EQ(set("suppress_tokens", "[1, x]"),
+            "models[0].generation.suppress_tokens[1]: expected an integer, got \"x\"");
+  EXPECT_EQ(set("suppress_tokens", "5"),
+            "models[0].generation.suppress_tokens: expected a list, got \"5\"");
+  EXPECT_THAT(set("suppress_tokens", "[1"), StartsWith("models.generation.suppress_tokens: "));
+  EXPECT_THAT(set("suppress_tokens", "[&a 1]"), HasSubstr("anchors are not accepted"));
+  const GenerationConfig& generation = config.models[0].generation;
+  EXPECT_THAT(*generation.suppress_tokens, ElementsAre(4));
+  EXPECT_THAT(*generation.stop_sequences, ElementsAre("\n", "end"));
+  EXPECT_EQ(generation.exponential_decay_length_penalty->start_index, 3);
+  EXPECT_EQ(generation.top_k, std::nullopt);
+  // What is text stays as it is.
+  ASSERT_TRUE(Override("server.listen", "[::1]:0", &config).ok());
+  EXPECT_EQ(config.server.listen, "[::1]:0");
+  ASSERT_TRUE(Override("models.path", "null", &config).ok());
+  EXPECT_EQ(config.models[0].path, "null");
 }
 
 TEST(Override, ChecksLikeTheFileAndLeavesTheRestAlone) {

@@ -150,6 +150,19 @@ TEST(Server, ChecksItsSettings) {
   EXPECT_THAT(bad.err, HasSubstr(path + ":2:11: server.listen: expected HOST:PORT"));
   EXPECT_EQ(bad.out, "");
   std::remove(path.c_str());
+
+  // Where two settings contradict each other, the check says what the start would.
+  const std::vector<std::string> contradiction = {
+      "--model-dir", kModel,
+      "--set",       "models.generation.max_new_tokens=5",
+      "--set",       "models.generation.min_new_tokens=6"};
+  std::vector<std::string> check = contradiction;
+  check.push_back("--check-config");
+  for (const auto& arguments : {contradiction, check}) {
+    const ProcessEnd end = RunServer(arguments);
+    EXPECT_EQ(end.exit_code, 2);
+    EXPECT_THAT(end.err, HasSubstr("models[0].generation.min_new_tokens: 6 is not allowed"));
+  }
 }
 
 TEST(Server, ExplainsWhyItDoesNotStart) {

@@ -5,6 +5,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/model_description.h"
 #include "server/request_reader.h"
 #include "tests/support/temp_folder.h"
 
@@ -35,6 +36,33 @@ TEST(ModelLoaderTest, AModelWhoseTokenizerCannotBeReadTakesTokenIds) {
               HasSubstr("has no tokenizer; send token ids"));
   request.mutable_source()->mutable_tokens()->add_ids(5);
   EXPECT_TRUE(ReadRequest(request, *model, /*seed=*/1).ok());
+}
+
+TEST(ModelLoaderTest, BadWordsOfTheSettingsHoldUnlessARequestHasItsOwn) {
+  config::ModelConfig config;
+  config.path = "models/itn-en-small";
+  config.engine.kv_cache_mib = 1;
+  config.generation.bad_words = {{"dollars"}};
+  const auto model = LoadModel(config);
+  ASSERT_TRUE(model.ok()) << model.status();
+  v1::GenerateRequest request;
+  request.mutable_source()->set_text("some text");
+  const auto words = [&] { return ReadRequest(request, *model, /*seed=*/1)->params.bad_words; };
+  const auto dollars = ReadBadWords({"dollars"}, *model);
+  ASSERT_TRUE(dollars.ok() && !dollars->empty()) << dollars.status();
+  EXPECT_EQ(words(), *dollars);
+  request.mutable_options()->mutable_bad_words()->add_values("euros");
+  EXPECT_EQ(words(), *ReadBadWords({"euros"}, *model));
+  request.mutable_options()->mutable_bad_words()->clear_values();
+  EXPECT_THAT(words(), ::testing::IsEmpty());
+  v1::Model description;
+  Describe(*model, &description);
+  EXPECT_EQ(description.default_options().bad_words_ids().values_size(),
+            static_cast<int>(dollars->size()));
+
+  config.generation.bad_words = {{""}};
+  EXPECT_THAT(std::string(LoadModel(config).status().message()),
+              HasSubstr("the default options of model itn-en-small: options.bad_words[0]"));
 }
 
 TEST(ModelLoaderTest, SourceAndTargetHaveTheirOwnVocabularies) {
