@@ -8,8 +8,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
+#include "client/input.h"
 #include "client/request_fields.h"
 
 namespace transept::client {
@@ -47,30 +49,35 @@ const std::vector<Flag>& Flags() {
        [](const std::string& value, CommandLine* line) {
          return SetSeconds(value, &line->timeout);
        }},
-      {"retries", "N", "generate score encode models tokenize",
+      {"retries", "N", "generate score encode models tokenize detokenize",
        "more attempts when the server is busy or away, 5 by default",
        [](const std::string& value, CommandLine* line) {
          return SetCount(value, 0, 1000, &line->retries);
        }},
-      {"json", "", "generate score encode models tokenize", "answers as JSON, one object a line",
+      {"json", "", "generate score encode models tokenize detokenize",
+       "answers as JSON, one object a line",
        [](const std::string&, CommandLine* line) { return line->json = true; }},
-      {"text", "T", "generate score encode tokenize", "the source",
+      {"text", "T", "generate score encode tokenize detokenize",
+       "the source; of detokenize token ids, such as \"5 10 1\"",
        [](const std::string& value, CommandLine* line) {
          line->text = value;
          return true;
        }},
-      {"file", "F", "generate score encode tokenize",
-       "sources, one a line, of score with targets behind tabs; - is the standard input",
+      {"file", "F", "generate score encode tokenize detokenize",
+       "sources, one a line, of score with targets behind tabs; - is standard input",
        [](const std::string& value, CommandLine* line) {
          line->file = value;
          return !value.empty();
        }},
+      {"ids", "", "generate score encode",
+       "sources, targets and the target prefix are token ids, such as 5,10,1, and no text",
+       [](const std::string&, CommandLine* line) { return line->ids = true; }},
       {"target", "T", "score", "a target; may be given several times",
        [](const std::string& value, CommandLine* line) {
          line->targets.push_back(value);
          return true;
        }},
-      {"pooling", "NAME", "encode", "mean (by default), first, last or all",
+      {"pooling", "mean|first|last|all", "encode", "which states to show, mean by default",
        [](const std::string& value, CommandLine* line) {
          return v1::Pooling_Parse(absl::StrCat("POOLING_", absl::AsciiStrToUpper(value)),
                                   &line->pooling);
@@ -79,7 +86,7 @@ const std::vector<Flag>& Flags() {
        [](const std::string&, CommandLine* line) { return line->normalize = true; }},
       {"stream", "", "generate", "shows the output as it grows, one source after the other",
        [](const std::string&, CommandLine* line) { return line->stream = true; }},
-      {"concurrency", "N", "generate score encode tokenize",
+      {"concurrency", "N", "generate score encode tokenize detokenize",
        "lines in flight with --file and -, 8 by default",
        [](const std::string& value, CommandLine* line) {
          return SetCount(value, 1, 1024, &line->concurrency);
@@ -100,8 +107,33 @@ constexpr absl::string_view kCommands[][2] = {
     {"encode", "shows the encoder's states of sources"},
     {"models", "lists the server's models"},
     {"tokenize", "shows the token ids of sources"},
+    {"detokenize", "shows the text of token ids"},
     {"health", "asks whether the server is serving"},
 };
+
+// The end of --help.
+constexpr char kNotes[] = R"(
+--tokens, --token-logprobs and --top-logprobs need --json. JSON as the value of a flag is that of its
+message:
+  --bad-words-ids '{"values": [{"ids": [5]}, {"ids": [10, 45]}]}'
+  --sequence-bias '{"values": [{"tokens": {"ids": [10, 45]}, "bias": -2}]}'
+  --exponential-decay-length-penalty '{"start_index": 30, "decay_factor": 1.05}'
+
+With --file and - outputs come in the order of the lines, one line each: a line break in an output
+is written as \n, several hypotheses are separated by tabs. Score writes the sums of the targets'
+log-probabilities. An empty line is not sent: its output is an empty line, with --json
+{"skipped": ..., "line": N}. A line that fails has an empty line as well, with --json
+{"error": ..., "line": N}, and a message that names it on standard error; the run goes on. Only when
+the server is away, retries included, the run ends, with "stopped at line N": the lines from there
+on have no output.
+
+exit codes:
+  0  all went well; health: serving
+  1  a request failed; health: not serving
+  2  the command line is wrong
+  3  the server is not there, not ready or too busy, retries included
+  4  a file can't be read, or the output can't be written
+)";
 
 bool Takes(absl::string_view commands, const std::string& command) {
   return commands.empty() ||
@@ -117,8 +149,30 @@ bool TakesField(const std::string& command, absl::string_view name) {
   if (command == "generate") return true;
   if (name == "model") return TakesSource(command);
   if (name == "target_language") return command == "score";
+  if (name == "source_language" && command == "tokenize") return true;
   const bool numbers = command == "score" || command == "encode";
   return numbers && (name == "request_id" || name == "source_language" || name == "priority");
+}
+
+// Which commands a flag is for, in the shorter way; empty: all.
+std::string CommandsOf(const Flag& flag) {
+  std::vector<absl::string_view> with;
+  std::vector<absl::string_view> without;
+  for (const auto& command : kCommands) {
+    (Takes(flag.commands, std::string(command[0])) ? with : without).push_back(command[0]);
+  }
+  if (without.empty()) return "";
+  if (with.size() <= without.size()) return absl::StrCat(" (", absl::StrJoin(with, ", "), ")");
+  return absl::StrCat(" (not ", absl::StrJoin(without, ", "), ")");
+}
+
+std::string HelpOf(const Flag& flag) {
+  constexpr size_t kColumn = 24;
+  std::string text =
+      absl::StrCat("  --", flag.name, flag.argument.empty() ? "" : " ", flag.argument);
+  if (text.size() >= kColumn) text += '\n';
+  text.append(kColumn - (text.back() == '\n' ? 0 : text.size()), ' ');
+  return absl::StrCat(text, flag.help, CommandsOf(flag), "\n");
 }
 
 absl::Status UsageError(const std::string& message) {
@@ -176,7 +230,10 @@ class FlagReader {
     }
     if (absl::Status status = Complete(given, &value); !status.ok()) return status;
     if (flag.set(*value, line)) return absl::OkStatus();
-    return UsageError(absl::StrCat(given, ": \"", *value, "\" is not a valid ", flag.argument));
+    const bool choice = absl::StrContains(flag.argument, '|');
+    return UsageError(absl::StrCat(given, ": \"", *value, "\" is not ",
+                                   choice ? "one of " : "a valid ",
+                                   absl::StrReplaceAll(flag.argument, {{"|", ", "}})));
   }
 
   absl::Status Set(const std::string& given, const RequestField& field,
@@ -191,6 +248,33 @@ class FlagReader {
   const std::vector<std::string>& arguments_;
   size_t next_;
 };
+
+// What only all flags together can show.
+absl::Status Check(const CommandLine& line) {
+  if (TakesSource(line.command) && line.text.has_value() == line.file.has_value()) {
+    return UsageError(absl::StrCat(line.command, " needs one of --text, --file and -"));
+  }
+  if (line.command == "score" && line.text && line.targets.empty()) {
+    return UsageError("score needs a --target with --text");
+  }
+  if (line.request.output().ByteSizeLong() > 0 && !line.json) {
+    return UsageError(
+        "--tokens, --token-logprobs and --top-logprobs need --json: without it only texts are "
+        "shown");
+  }
+  return absl::OkStatus();
+}
+
+// The target prefix as --ids says.
+absl::StatusOr<CommandLine> Finished(CommandLine line) {
+  if (!line.ids || !line.request.has_target_prefix()) return line;
+  auto prefix = ToInput(line.request.target_prefix().text(), line.ids);
+  if (!prefix.ok()) {
+    return UsageError(absl::StrCat("--target-prefix: ", prefix.status().message()));
+  }
+  *line.request.mutable_target_prefix() = *std::move(prefix);
+  return line;
+}
 
 }  // namespace
 
@@ -222,13 +306,8 @@ absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arg
       return status;
     }
   }
-  if (takes_source && line.text.has_value() == line.file.has_value()) {
-    return UsageError(absl::StrCat(line.command, " needs one of --text, --file and -"));
-  }
-  if (line.command == "score" && line.text && line.targets.empty()) {
-    return UsageError("score needs a --target with --text");
-  }
-  return line;
+  if (absl::Status status = Check(line); !status.ok()) return status;
+  return Finished(std::move(line));
 }
 
 std::string Usage() {
@@ -245,28 +324,14 @@ std::string Usage() {
     absl::StrAppend(&text, "  ", name, std::string(12 - name.size(), ' '), help, "\n");
   }
   absl::StrAppend(&text, "\nflags (--a-b and --a_b are the same):\n");
-  for (const Flag& flag : Flags()) {
-    std::string left =
-        absl::StrCat("  --", flag.name, flag.argument.empty() ? "" : " ", flag.argument);
-    left.resize(std::max<size_t>(left.size() + 1, 24), ' ');
-    absl::StrAppend(&text, left, flag.help,
-                    flag.commands.empty() ? "" : absl::StrCat(" (", flag.commands, ")"), "\n");
-  }
-  absl::StrAppend(
-      &text,
-      "\nflags of generate that go into the request, see proto/transept/v1/transept.proto\n"
-      "(score and encode have --model, --request-id, --priority and the languages too):\n",
-      RequestFieldsHelp(),
-      "\nWith --file and - outputs come in the order of the lines, one line each: a line break in\n"
-      "an output is written as \\n, several hypotheses are separated by tabs, and the output of "
-      "an\n"
-      "empty or failed line is empty. Score writes the sums of the targets' log-probabilities.\n"
-      "\nexit codes:\n"
-      "  0  all went well; health: serving\n"
-      "  1  a request failed; health: not serving\n"
-      "  2  the command line is wrong\n"
-      "  3  the server is not there, not ready or too busy, retries included\n"
-      "  4  a file can't be read, or the output can't be written\n");
+  for (const Flag& flag : Flags()) absl::StrAppend(&text, HelpOf(flag));
+  absl::StrAppend(&text,
+                  "\nflags of generate that go into the request, see "
+                  "proto/transept/v1/transept.proto\n"
+                  "(score and encode have --model, --request-id, --priority and the languages too, "
+                  "tokenize\n"
+                  "and detokenize --model, tokenize --source-language):\n",
+                  RequestFieldsHelp(), kNotes);
   return text;
 }
 

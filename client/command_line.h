@@ -21,9 +21,10 @@ struct CommandLine {
   int retries = 5;                             // after UNAVAILABLE and RESOURCE_EXHAUSTED
   bool json = false;
 
-  // generate, score, encode, tokenize: exactly one of these.
+  // generate, score, encode, tokenize, detokenize: exactly one of these.
   std::optional<std::string> text;
   std::optional<std::string> file;  // "-" = standard input
+  bool ids = false;                 // sources and targets are lists of token ids
 
   // generate
   bool stream = false;

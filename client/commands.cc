@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "client/input.h"
 #include "client/lines.h"
 #include "client/output.h"
 #include "grpc/health/v1/health.grpc.pb.h"
@@ -55,13 +56,27 @@ ExitCode Tokenize(const CommandLine& line, const Connection& server, const Termi
     return LineAnswer{status,
                       line.json ? ToJson(response) : absl::StrJoin(response.tokens().ids(), " ")};
   };
-  if (line.text.has_value()) {
-    const LineAnswer answer = tokenize(*line.text);
-    if (!answer.status.ok()) return Fail(answer.status, terminal);
-    terminal.out << *answer.text << "\n";
-    return kOk;
-  }
+  if (line.text) return ShowAnswer(tokenize(*line.text), line, terminal);
   return AnswerLines(line, terminal, tokenize);
+}
+
+ExitCode Detokenize(const CommandLine& line, const Connection& server, const Terminal& terminal) {
+  const auto stub = v1::Transept::NewStub(server.channel());
+  auto detokenize = [&](const std::string& text) -> LineAnswer {
+    const auto ids = ParseIds(text);
+    if (!ids.ok()) return Refusal(ids.status());
+    v1::DetokenizeRequest request;
+    request.set_model(line.request.model());
+    *request.mutable_tokens() = *ids;
+    v1::DetokenizeResponse response;
+    const grpc::Status status = server.Call([&](grpc::ClientContext* context, bool*) {
+      return stub->Detokenize(context, request, &response);
+    });
+    if (line.json) return {status, ToJson(response)};
+    return {status, line.text ? response.text() : OneLine(response.text())};
+  };
+  if (line.text) return ShowAnswer(detokenize(*line.text), line, terminal);
+  return AnswerLines(line, terminal, detokenize);
 }
 
 ExitCode Health(const CommandLine& line, const Connection& server, const Terminal& terminal) {
@@ -73,10 +88,9 @@ ExitCode Health(const CommandLine& line, const Connection& server, const Termina
   const grpc::Status status = server.Call([&](grpc::ClientContext* context, bool*) {
     return stub->Check(context, request, &response);
   });
-  // A probe wants yes or no: a server that is not there is as little use as one that says no.
   if (!status.ok()) {
     terminal.err << "transept: health of \"" << line.service << "\": " << Describe(status) << "\n";
-    return kFailed;
+    return ExitCodeOf(status);
   }
   terminal.out << HealthCheckResponse::ServingStatus_Name(response.status()) << "\n";
   return response.status() == HealthCheckResponse::SERVING ? kOk : kFailed;
@@ -111,6 +125,7 @@ ExitCode Run(const std::vector<std::string>& arguments, const Terminal& terminal
     if (line->command == "generate") exit_code = Generate(*line, server, terminal);
     if (line->command == "models") exit_code = Models(*line, server, terminal);
     if (line->command == "tokenize") exit_code = Tokenize(*line, server, terminal);
+    if (line->command == "detokenize") exit_code = Detokenize(*line, server, terminal);
     if (line->command == "score") exit_code = Score(*line, server, terminal);
     if (line->command == "encode") exit_code = Encode(*line, server, terminal);
   }

@@ -21,6 +21,7 @@ struct Terminal {
 ExitCode Generate(const CommandLine& line, const Connection& server, const Terminal& terminal);
 ExitCode Models(const CommandLine& line, const Connection& server, const Terminal& terminal);
 ExitCode Tokenize(const CommandLine& line, const Connection& server, const Terminal& terminal);
+ExitCode Detokenize(const CommandLine& line, const Connection& server, const Terminal& terminal);
 ExitCode Score(const CommandLine& line, const Connection& server, const Terminal& terminal);
 ExitCode Encode(const CommandLine& line, const Connection& server, const Terminal& terminal);
 ExitCode Health(const CommandLine& line, const Connection& server, const Terminal& terminal);

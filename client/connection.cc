@@ -31,9 +31,7 @@ std::optional<T> DetailOf(const grpc::Status& status) {
 }
 
 bool MayRetry(const grpc::Status& status) {
-  if (status.error_code() == grpc::StatusCode::UNAVAILABLE) return true;
-  // This client cancels nothing: gRPC resets calls that reach a server in its last moments.
-  if (status.error_code() == grpc::StatusCode::CANCELLED) return true;
+  if (IsAway(status)) return true;
   // Without RetryInfo the server means that the request could never fit it.
   return status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED &&
          DetailOf<google::rpc::RetryInfo>(status).has_value();
@@ -62,6 +60,12 @@ ExitCode ExitCodeOf(const grpc::Status& status) {
     case grpc::StatusCode::OK: return kOk;
     default: return MayRetry(status) ? kUnavailable : kFailed;
   }
+}
+
+bool IsAway(const grpc::Status& status) {
+  // This client cancels nothing: gRPC resets calls that reach a server in its last moments.
+  return status.error_code() == grpc::StatusCode::UNAVAILABLE ||
+         status.error_code() == grpc::StatusCode::CANCELLED;
 }
 
 std::string CodeName(grpc::StatusCode code) {

@@ -16,6 +16,9 @@ enum ExitCode { kOk = 0, kFailed = 1, kUsage = 2, kUnavailable = 3, kFileError =
 // What a call's final status means for the exit code.
 ExitCode ExitCodeOf(const grpc::Status& status);
 
+// Whether the server can't be reached or is about to go, as far as the call could tell.
+bool IsAway(const grpc::Status& status);
+
 // "INVALID_ARGUMENT: ..." with the request fields at fault, from the google.rpc details.
 std::string Describe(const grpc::Status& status);
 

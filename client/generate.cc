@@ -3,7 +3,9 @@
 #include <optional>
 #include <string>
 
+#include "absl/strings/str_join.h"
 #include "client/commands.h"
+#include "client/input.h"
 #include "client/lines.h"
 #include "client/output.h"
 #include "transept/v1/transept.grpc.pb.h"
@@ -15,6 +17,7 @@ namespace {
 struct Answer {
   grpc::Status status;
   v1::GenerateResponse response;
+  bool begun = false;  // of a stream: some of it is out
 };
 
 class Generator {
@@ -26,7 +29,7 @@ class Generator {
         terminal_(terminal) {}
 
   // One call for `source`. Thread-safe.
-  Answer Ask(const std::string& source) const {
+  Answer Ask(const v1::Input& source) const {
     Answer answer;
     const v1::GenerateRequest request = RequestFor(source);
     answer.status = server_.Call([&](grpc::ClientContext* context, bool*) {
@@ -36,7 +39,7 @@ class Generator {
   }
 
   // The same, writing the output while it grows.
-  Answer Stream(const std::string& source) const {
+  Answer Stream(const v1::Input& source) const {
     Answer answer;
     const v1::GenerateRequest request = RequestFor(source);
     answer.status = server_.Call([&](grpc::ClientContext* context, bool* final) {
@@ -45,25 +48,20 @@ class Generator {
       v1::GenerateChunk chunk;
       while (reader->Read(&chunk)) {
         *final = true;
+        answer.begun = true;
         Write(chunk);
         if (chunk.has_final()) answer.response = std::move(*chunk.mutable_final());
       }
       return reader->Finish();
     });
-    if (!line_.json) WriteRest(answer.response);
+    if (!line_.json && answer.begun) WriteRest(answer.response);
     return answer;
   }
 
-  // Answers an empty line without a call.
-  Answer Skip() const {
-    if (line_.stream && !line_.json) terminal_.out << std::endl;
-    return Answer();
-  }
-
  private:
-  v1::GenerateRequest RequestFor(const std::string& source) const {
+  v1::GenerateRequest RequestFor(const v1::Input& source) const {
     v1::GenerateRequest request = line_.request;
-    request.mutable_source()->set_text(source);
+    *request.mutable_source() = source;
     return request;
   }
 
@@ -95,37 +93,28 @@ class Generator {
   const Terminal& terminal_;
 };
 
-ExitCode GenerateOne(const CommandLine& line, const Generator& generator,
-                     const Terminal& terminal) {
-  const Answer answer = line.stream ? generator.Stream(*line.text) : generator.Ask(*line.text);
-  if (!answer.status.ok()) {
-    Report(answer.status, line, terminal);
-    return ExitCodeOf(answer.status);
-  }
-  if (line.stream) return kOk;
-  if (line.json) {
-    terminal.out << ToJson(answer.response) << "\n";
-  } else {
-    for (const v1::Hypothesis& hypothesis : answer.response.hypotheses()) {
-      terminal.out << Shown(hypothesis) << "\n";
-    }
-  }
-  return kOk;
+// All hypotheses, a line each.
+std::string Lines(const v1::GenerateResponse& response) {
+  return absl::StrJoin(
+      response.hypotheses(), "\n",
+      [](std::string* out, const v1::Hypothesis& hypothesis) { out->append(Shown(hypothesis)); });
 }
 
 }  // namespace
 
 ExitCode Generate(const CommandLine& line, const Connection& server, const Terminal& terminal) {
   const Generator generator(line, server, terminal);
-  if (line.text.has_value()) return GenerateOne(line, generator, terminal);
-  return AnswerLines(line, terminal, [&](const std::string& source) -> LineAnswer {
-    if (line.stream) {
-      const Answer answer = source.empty() ? generator.Skip() : generator.Stream(source);
-      return {answer.status, std::nullopt};
-    }
-    const Answer answer = source.empty() ? generator.Skip() : generator.Ask(source);
-    return {answer.status, line.json ? ToJson(answer.response) : OneLine(answer.response)};
-  });
+  const auto generate = [&](const std::string& text,
+                            std::string (*shown)(const v1::GenerateResponse&)) -> LineAnswer {
+    const auto source = ToInput(text, line.ids);
+    if (!source.ok()) return Refusal(source.status());
+    const Answer answer = line.stream ? generator.Stream(*source) : generator.Ask(*source);
+    if (line.stream) return {answer.status, std::nullopt, answer.begun};
+    return {answer.status, line.json ? ToJson(answer.response) : shown(answer.response)};
+  };
+  if (line.text) return ShowAnswer(generate(*line.text, Lines), line, terminal);
+  return AnswerLines(line, terminal,
+                     [&](const std::string& source) { return generate(source, OneLine); });
 }
 
 }  // namespace transept::client

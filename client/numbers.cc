@@ -1,12 +1,14 @@
 // `transept score` and `transept encode`: numbers about sources.
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "client/commands.h"
+#include "client/input.h"
 #include "client/lines.h"
 #include "client/output.h"
 #include "transept/v1/transept.grpc.pb.h"
@@ -16,13 +18,13 @@ namespace {
 
 // The fields that Score and Encode share with Generate, for which there are flags.
 template <typename Message>
-Message RequestFor(const CommandLine& line, const std::string& source) {
+Message RequestFor(const CommandLine& line, v1::Input source) {
   Message message;
   message.set_model(line.request.model());
   message.set_request_id(line.request.request_id());
   message.set_source_language(line.request.source_language());
   message.set_priority(line.request.priority());
-  message.mutable_source()->set_text(source);
+  *message.mutable_source() = std::move(source);
   return message;
 }
 
@@ -47,23 +49,11 @@ LineAnswer Call(const Connection& server, const CommandLine& line, const char* s
   const auto stub = v1::Transept::NewStub(server.channel());
   Response response;
   LineAnswer answer;
-  const bool empty_line = line.file && message.source().text().empty();
-  if (!empty_line) {
-    answer.status = server.Call([&](grpc::ClientContext* context, bool*) {
-      return ((*stub).*method)(context, message, &response);
-    });
-  }
+  answer.status = server.Call([&](grpc::ClientContext* context, bool*) {
+    return ((*stub).*method)(context, message, &response);
+  });
   answer.text = line.json ? ToJson(response) : Join(response, separator);
   return answer;
-}
-
-ExitCode Show(const LineAnswer& answer, const CommandLine& line, const Terminal& terminal) {
-  if (answer.status.ok()) {
-    terminal.out << *answer.text << "\n";
-  } else {
-    Report(answer.status, line, terminal);
-  }
-  return ExitCodeOf(answer.status);
 }
 
 }  // namespace
@@ -71,12 +61,18 @@ ExitCode Show(const LineAnswer& answer, const CommandLine& line, const Terminal&
 ExitCode Score(const CommandLine& line, const Connection& server, const Terminal& terminal) {
   const auto score = [&](const std::string& source, const std::vector<std::string>& targets,
                          const char* separator) {
-    auto message = RequestFor<v1::ScoreRequest>(line, source);
+    const auto input = ToInput(source, line.ids);
+    if (!input.ok()) return Refusal(input.status());
+    auto message = RequestFor<v1::ScoreRequest>(line, *input);
     message.set_target_language(line.request.target_language());
-    for (const std::string& target : targets) message.add_targets()->set_text(target);
+    for (const std::string& text : targets) {
+      const auto target = ToInput(text, line.ids);
+      if (!target.ok()) return Refusal(target.status());
+      *message.add_targets() = *target;
+    }
     return Call(server, line, separator, &v1::Transept::Stub::Score, message);
   };
-  if (line.text) return Show(score(*line.text, line.targets, "\n"), line, terminal);
+  if (line.text) return ShowAnswer(score(*line.text, line.targets, "\n"), line, terminal);
   return AnswerLines(line, terminal, [&](const std::string& source_and_targets) {
     std::vector<std::string> parts = absl::StrSplit(source_and_targets, '\t');
     const std::string source = parts.front();
@@ -88,12 +84,14 @@ ExitCode Score(const CommandLine& line, const Connection& server, const Terminal
 
 ExitCode Encode(const CommandLine& line, const Connection& server, const Terminal& terminal) {
   const auto encode = [&](const std::string& source, const char* separator) {
-    auto message = RequestFor<v1::EncodeRequest>(line, source);
+    const auto input = ToInput(source, line.ids);
+    if (!input.ok()) return Refusal(input.status());
+    auto message = RequestFor<v1::EncodeRequest>(line, *input);
     message.set_pooling(line.pooling);
     message.set_normalize(line.normalize);
     return Call(server, line, separator, &v1::Transept::Stub::Encode, message);
   };
-  if (line.text) return Show(encode(*line.text, "\n"), line, terminal);
+  if (line.text) return ShowAnswer(encode(*line.text, "\n"), line, terminal);
   return AnswerLines(line, terminal,
                      [&](const std::string& source) { return encode(source, "\t"); });
 }

@@ -20,11 +20,12 @@ std::string ToJson(const google::protobuf::Message& message) {
   return json;
 }
 
-std::string ErrorJson(const grpc::Status& status) {
+std::string ErrorJson(const grpc::Status& status, std::optional<int64_t> line) {
   google::protobuf::StringValue message;
   message.set_value(status.error_message());
   return absl::StrCat("{\"error\":{\"code\":\"", CodeName(status.error_code()),
-                      "\",\"message\":", ToJson(message), "}}");
+                      "\",\"message\":", ToJson(message), "}",
+                      line ? absl::StrCat(",\"line\":", *line) : "", "}");
 }
 
 std::string Shown(const v1::Hypothesis& hypothesis) {
@@ -32,10 +33,14 @@ std::string Shown(const v1::Hypothesis& hypothesis) {
   return absl::StrJoin(hypothesis.tokens().ids(), " ");
 }
 
+std::string OneLine(const std::string& text) {
+  return absl::StrReplaceAll(text, {{"\n", "\\n"}});
+}
+
 std::string OneLine(const v1::GenerateResponse& response) {
   return absl::StrJoin(response.hypotheses(), "\t",
                        [](std::string* out, const v1::Hypothesis& hypothesis) {
-                         out->append(absl::StrReplaceAll(Shown(hypothesis), {{"\n", "\\n"}}));
+                         out->append(OneLine(Shown(hypothesis)));
                        });
 }
 

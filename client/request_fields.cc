@@ -10,7 +10,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "absl/strings/str_split.h"
+#include "client/input.h"
 
 namespace transept::client {
 namespace {
@@ -40,20 +40,23 @@ const EnumValueDescriptor* EnumValue(const EnumDescriptor& type, const std::stri
   return nullptr;
 }
 
-absl::Status SetIds(const std::string& text, v1::TokenIds* ids) {
-  ids->Clear();
-  for (absl::string_view part : absl::StrSplit(text, ',', absl::SkipWhitespace())) {
-    int32_t id = 0;
-    if (!absl::SimpleAtoi(part, &id)) return NotA("a list of ids such as 1,2,3", text);
-    ids->add_ids(id);
+// Its values as flags take them: without the prefix, and without the one that means "not set".
+std::string Choices(const EnumDescriptor& type, absl::string_view separator) {
+  const size_t prefix = type.value(0)->name().size() - absl::string_view("UNSPECIFIED").size();
+  std::string names;
+  for (int i = 1; i < type.value_count(); ++i) {
+    absl::StrAppend(&names, i > 1 ? separator : "",
+                    absl::AsciiStrToLower(type.value(i)->name().substr(prefix)));
   }
-  return absl::OkStatus();
+  return names;
 }
 
 absl::Status SetMessage(const std::string& text, Message* message) {
   const Descriptor* type = message->GetDescriptor();
   if (type == v1::TokenIds::descriptor()) {
-    return SetIds(text, static_cast<v1::TokenIds*>(message));
+    const auto ids = ParseIds(text);
+    if (ids.ok()) *static_cast<v1::TokenIds*>(message) = *ids;
+    return ids.status();
   }
   if (type == v1::Strings::descriptor()) {
     static_cast<v1::Strings*>(message)->add_values(text);
@@ -99,7 +102,9 @@ absl::Status SetScalar(const FieldDescriptor& field, const std::string& text, Me
       return absl::OkStatus();
     case FieldDescriptor::CPPTYPE_ENUM: {
       const EnumValueDescriptor* value = EnumValue(*field.enum_type(), text);
-      if (value == nullptr) return NotA(absl::StrCat("a ", field.enum_type()->name()), text);
+      if (value == nullptr) {
+        return NotA(absl::StrCat("one of ", Choices(*field.enum_type(), ", ")), text);
+      }
       reflection.SetEnum(message, &field, value);
       return absl::OkStatus();
     }
@@ -159,7 +164,8 @@ std::string RequestField::ArgumentName() const {
     case FieldDescriptor::CPPTYPE_MESSAGE: return " JSON";
     case FieldDescriptor::CPPTYPE_STRING: return " TEXT";
     case FieldDescriptor::CPPTYPE_FLOAT: return " NUMBER";
-    case FieldDescriptor::CPPTYPE_ENUM: return " NAME";
+    case FieldDescriptor::CPPTYPE_ENUM:
+      return absl::StrCat(" ", Choices(*field_->enum_type(), "|"));
     default: return " N";
   }
 }

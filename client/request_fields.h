@@ -19,8 +19,8 @@ class RequestField {
   // Whether the flag means "true" without a value.
   bool is_switch() const;
 
-  // Sets the field from text. Lists of ids take "1,2,3"; lists of strings get one more element;
-  // enums take "never" as well as the full name; other messages are written as JSON.
+  // Sets the field from text. Lists of ids take "1,2,3" or "1 2 3"; lists of strings get one more
+  // element; enums take "never" as well as the full name; other messages are written as JSON.
   absl::Status Set(const std::string& text, v1::GenerateRequest* request) const;
 
  private:

@@ -3,11 +3,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_split.h"
 #include "client/request_fields.h"
 
 namespace transept::client {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -47,7 +51,7 @@ TEST(CommandLine, DashIsTheStandardInput) {
 TEST(CommandLine, SetsFieldsOfTheRequestAndItsOutput) {
   const CommandLine line =
       Parsed({"generate", "-", "--model", "m", "--priority=-3", "--request-id", "r",
-              "--target-prefix", "so far", "--tokens", "--top-logprobs", "4"});
+              "--target-prefix", "so far", "--tokens", "--top-logprobs", "4", "--json"});
   EXPECT_EQ(line.request.model(), "m");
   EXPECT_EQ(line.request.priority(), -3);
   EXPECT_EQ(line.request.request_id(), "r");
@@ -138,13 +142,48 @@ TEST(CommandLine, RefusesBadValues) {
   EXPECT_THAT(ErrorOf({"generate", "-", "--top-k", "9999999999"}), HasSubstr("32-bit"));
   EXPECT_THAT(ErrorOf({"generate", "-", "--seed=-1"}), HasSubstr("unsigned"));
   EXPECT_THAT(ErrorOf({"generate", "-", "--do-sample=1"}), HasSubstr("true or false"));
-  EXPECT_THAT(ErrorOf({"generate", "-", "--suppress-tokens", "1,x"}), HasSubstr("list of ids"));
-  EXPECT_THAT(ErrorOf({"generate", "-", "--early-stopping", "x"}), HasSubstr("EarlyStopping"));
+  EXPECT_THAT(ErrorOf({"generate", "-", "--suppress-tokens", "1,x"}),
+              HasSubstr("\"x\" is no token id"));
+  EXPECT_THAT(ErrorOf({"generate", "-", "--early-stopping", "x"}),
+              HasSubstr("\"x\" is not one of false, true, never"));
+  EXPECT_THAT(ErrorOf({"encode", "-", "--pooling", "x"}),
+              HasSubstr("--pooling: \"x\" is not one of mean, first, last, all"));
+  EXPECT_THAT(ErrorOf({"generate", "-", "--ids", "--target-prefix", "5 x"}),
+              HasSubstr("--target-prefix: \"x\" is no token id"));
   EXPECT_THAT(ErrorOf({"generate", "-", "--bad-words-ids", "{"}), HasSubstr("TokenSequences"));
   EXPECT_THAT(ErrorOf({"generate", "-", "--concurrency", "0"}), HasSubstr("--concurrency: \"0\""));
   EXPECT_THAT(ErrorOf({"generate", "-", "--timeout", "nan"}), HasSubstr("--timeout"));
   EXPECT_THAT(ErrorOf({"generate", "-", "--stream=yes"}), HasSubstr("takes no value"));
   EXPECT_THAT(ErrorOf({"generate", "-", "--top-k"}), HasSubstr("--top-k needs a value"));
+}
+
+TEST(CommandLine, ATargetPrefixMayBeIds) {
+  const auto prefix =
+      Parsed({"generate", "--target-prefix", "5 7,9", "--ids", "-"}).request.target_prefix();
+  EXPECT_THAT(prefix.tokens().ids(), ElementsAre(5, 7, 9));
+}
+
+TEST(CommandLine, PartsThatOnlyJsonShowsNeedIt) {
+  for (const char* flag : {"--tokens", "--token-logprobs", "--top-logprobs=3"}) {
+    EXPECT_THAT(ErrorOf({"generate", "-", flag}), HasSubstr("need --json")) << flag;
+    EXPECT_EQ(ErrorOf({"generate", "-", flag, "--json"}), "no error") << flag;
+  }
+}
+
+// The examples of --help are read as they stand there.
+TEST(CommandLine, HelpShowsValuesOfJson) {
+  const std::string usage = Usage();
+  int examples = 0;
+  for (absl::string_view line : absl::StrSplit(usage, '\n')) {
+    const std::vector<std::string> parts = absl::StrSplit(line, '\'');
+    if (parts.size() != 3 || !absl::StartsWith(line, "  --")) continue;
+    ++examples;
+    const std::string flag(absl::StripAsciiWhitespace(parts[0]));
+    EXPECT_TRUE(Parsed({"generate", "-", flag, parts[1]}).request.has_options()) << flag;
+  }
+  EXPECT_EQ(examples, 3);
+  EXPECT_THAT(usage, AllOf(HasSubstr("--early-stopping false|true|never"),
+                           HasSubstr("--pooling mean|first|last|all")));
 }
 
 TEST(CommandLine, WantsExactlyOneSource) {
