@@ -36,6 +36,8 @@
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
+#include "absl/flags/usage_config.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "engine/checkpoint/random_tensors.h"
@@ -280,6 +282,13 @@ absl::Status Main() {
 }  // namespace transept::bench
 
 int main(int argc, char** argv) {
+  // Without this --help looks for flags in a file with the program's name, which has a dash.
+  absl::FlagsUsageConfig usage;
+  usage.contains_help_flags = [](absl::string_view file) {
+    return absl::EndsWith(file, "transept_bench.cc");
+  };
+  usage.contains_helpshort_flags = usage.contains_help_flags;
+  absl::SetFlagsUsageConfig(usage);
   absl::SetProgramUsageMessage("times generation on the shared workloads");
   absl::ParseCommandLine(argc, argv);
   spdlog::set_level(spdlog::level::warn);
