@@ -1,11 +1,25 @@
-# CUDA as an optional language: the `cuda` preset. The compiler is the one in $CUDA_PATH, on the PATH,
-# in /usr/local/cuda, or what tools/setup-cuda unpacked.
+# CUDA as an optional language: the `cuda` preset. The compiler is the first of version 13.0 or newer
+# among the one in $CUDA_PATH, on the PATH, in /usr/local/cuda, and what tools/setup-cuda unpacked.
+set(TRANSEPT_CUDA_VERSION 13.0)
+
+# For find_program: whether `nvcc` is new enough.
+function(transept_check_nvcc result nvcc)
+  execute_process(COMMAND ${nvcc} --version OUTPUT_VARIABLE text ERROR_QUIET)
+  string(REGEX MATCH "release ([0-9.]+)" release "${text}")
+  if(NOT release OR CMAKE_MATCH_1 VERSION_LESS TRANSEPT_CUDA_VERSION)
+    message(STATUS "${nvcc} is passed over: ${release}, older than ${TRANSEPT_CUDA_VERSION}")
+    set(${result} FALSE PARENT_SCOPE)
+  endif()
+endfunction()
+
 if(NOT CMAKE_CUDA_COMPILER)
   find_program(TRANSEPT_NVCC nvcc
     HINTS $ENV{CUDA_PATH}/bin
-    PATHS /usr/local/cuda/bin ${PROJECT_SOURCE_DIR}/build/cuda-toolkit/bin)
+    PATHS /usr/local/cuda/bin ${PROJECT_SOURCE_DIR}/build/cuda-toolkit/bin
+    VALIDATOR transept_check_nvcc)
   if(NOT TRANSEPT_NVCC)
-    message(FATAL_ERROR "TRANSEPT_CUDA is on and there is no nvcc: run tools/setup-cuda")
+    message(FATAL_ERROR "TRANSEPT_CUDA is on and there is no nvcc of CUDA ${TRANSEPT_CUDA_VERSION} "
+      "or newer: run tools/setup-cuda")
   endif()
   set(CMAKE_CUDA_COMPILER ${TRANSEPT_NVCC})
 endif()
@@ -17,6 +31,10 @@ if(CCACHE AND NOT CMAKE_CUDA_COMPILER_LAUNCHER)
   set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE})
 endif()
 enable_language(CUDA)
+if(CMAKE_CUDA_COMPILER_VERSION VERSION_LESS TRANSEPT_CUDA_VERSION)
+  message(FATAL_ERROR "${CMAKE_CUDA_COMPILER} is of CUDA ${CMAKE_CUDA_COMPILER_VERSION}; "
+    "at least ${TRANSEPT_CUDA_VERSION} is needed")
+endif()
 string(APPEND CMAKE_CUDA_FLAGS " --expt-relaxed-constexpr")
 if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know CUDA 13's
   set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
