@@ -38,7 +38,8 @@ AdmissionKey MakeAdmissionKey(TimePoint arrival, int32_t priority, Duration inte
 //
 // The rows of a beam search go in step, and end with it. Which past a row has on the device is
 // known here when it is known which beam it continues. Where the search goes on with other beams
-// than the device did (a stop sequence), all rows are fed afresh.
+// than the device did (a stop sequence), all rows are fed afresh, with computed == 0: at once, or
+// when a step that is planned already has ended (Sequence::astray).
 struct Row {
   Row(BlockPool* pool, StoppingRules rules) : stopping(std::move(rules)), blocks(pool) {}
 
