@@ -5,7 +5,8 @@ three tiny models with the texts that they make of texts.
 
 Usage: python3 tools/make_translation_goldens.py [FOLDER]
 Needs transformers 5.17, sentencepiece 0.2.3 (older releases score user-defined pieces otherwise) and
-protobuf, and no sacremoses: with it MarianTokenizer also normalizes punctuation. The result is the same on every run.
+protobuf, and no sacremoses: with it MarianTokenizer also normalizes punctuation. The result is the
+same on every run.
 
 All expected values come from transformers 5.17, from the folder as it lies there. What of that is
 not as the models' own releases have it:
