@@ -22,13 +22,16 @@ class CountdownSink final : public ResultSink {
 // Sources differ from run to run, so that none is found in the source cache.
 absl::StatusOr<BatchTimes> RunBatch(const Workload& workload, int batch, Engine* engine,
                                     std::mt19937* random) {
+  std::vector<Request> requests;
+  for (int i = 0; i < batch; ++i) {
+    requests.push_back(
+        RandomRequest(workload.model, workload.source_tokens, workload.new_tokens, random));
+    requests.back().params.num_beams = workload.num_beams;
+  }
   Countdown countdown(batch);
   const EngineStats before = engine->Stats();
   const TimePoint start = Clock::now();
-  for (int i = 0; i < batch; ++i) {
-    Request request =
-        RandomRequest(workload.model, workload.source_tokens, workload.new_tokens, random);
-    request.params.num_beams = workload.num_beams;
+  for (Request& request : requests) {
     const absl::StatusOr<RequestId> id =
         engine->Submit(std::move(request), std::make_shared<CountdownSink>(&countdown));
     if (!id.ok()) countdown.Done(id.status());
