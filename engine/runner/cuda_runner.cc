@@ -72,7 +72,7 @@ CudaRunner::CudaRunner(kernels::cuda::Device* device, const Model* model,
       row_rules_(device, model->options().max_rows, limits.max_source_tokens),
       // A row's last token is appended too, though nothing will be fed it.
       device_rows_(device, model->options().max_rows, std::max(limits.max_target_tokens, 1) + 1),
-      steps_{{device, model->options().max_rows}, {device, model->options().max_rows}} {
+      results_(device, model->options().max_rows) {
   for (InFlight& step : steps_) {
     for (cudaEvent_t* event : {&step.begin, &step.encoded, &step.end}) {
       device_.Check(cudaEventCreate(event), "creating an event");
@@ -180,7 +180,8 @@ absl::Status CudaRunner::WarmUp() {
     device_.Check(cudaEventSynchronize(step.encoded), "the first encoding of its kind");
     device_inputs_.BeginStep();
     scores_.BeginStep(0);
-    if (outcome.ok()) outcome = Decode(plan, &step);
+    results_.BeginStep(0);
+    if (outcome.ok()) outcome = Decode(plan);
     device_.Check(cudaStreamSynchronize(device_.stream()), "the first step of its kind");
     if (!outcome.ok()) return outcome;
     if (length == most) break;
@@ -206,38 +207,43 @@ void CudaRunner::RunDecoder(DeviceDecoderInputs inputs, bool beams) {
     inputs.inputs.ancestry_stride = slots.history_stride;
   }
   executor_.Run(model_.decoder(), inputs.inputs);
-  const DeviceChoices& choices = device_rows_.choices();
-  kernels::cuda::ChooseTokens({.logits = model_.logits(),
-                               .rows = inputs.rows,
-                               .num_rows = inputs.inputs.num_rows,
-                               .slots = slots,
-                               .chosen = choices.chosen,
-                               .top = choices.top,
-                               .continuations = beams ? choices.continuations : nullptr},
-                              device_);
+  kernels::cuda::TokenChoice choice{.logits = model_.logits(),
+                                    .rows = inputs.rows,
+                                    .num_rows = inputs.inputs.num_rows,
+                                    .slots = slots};
+  results_.AddTo(&choice);
+  if (!beams) choice.continuations = nullptr;
+  kernels::cuda::ChooseTokens(choice, device_);
 }
 
 absl::Span<const RowChoice> CudaRunner::SendRows(const StepPlan& plan, RowRange range) {
   rows_.clear();
-  int32_t continuations = 0;
   for (size_t i = range.begin; i < range.end; ++i) {
     const RowPlan& row = plan.rows[i];
     const SourceView& source = plan.sources[row.source];
     RowChoice& choice = rows_.emplace_back(ChoiceOf(row, source));
     Require(choice.length < device_rows_.slots().history_stride,
             "a row is longer than was planned for");
-    choice.first_continuation = continuations;
-    if (row.hypothesis == choice.beams - 1) continuations += choice.beam_candidates;
     if (row.first_position > 0) continue;
     token_sets_.Send(row.slot, *row.params, source.tokens);
     row_rules_.Send(row.slot, *row.params, source.tokens);
   }
   const int32_t spare = model_.options().max_rows;
   rows_.resize(inputs_.decoder().num_rows, {.slot = spare});
+  results_.Place(range.end - range.begin, absl::MakeSpan(rows_));
   return rows_;
 }
 
-absl::Status CudaRunner::Decode(const StepPlan& plan, InFlight* step) {
+void CudaRunner::Begin(InFlight* step) {
+  if (launched_ > collected_) {
+    step->started = StepAt(launched_ - 1).end;
+    return;
+  }
+  step->started = step->begin;
+  device_.Check(cudaEventRecord(step->begin, device_.stream()), "recording an event");
+}
+
+absl::Status CudaRunner::Decode(const StepPlan& plan) {
   const RunLimits limits{.rows = static_cast<size_t>(model_.options().max_rows),
                          .tokens = static_cast<size_t>(model_.options().max_decoder_tokens)};
   RowRange range;
@@ -266,7 +272,6 @@ absl::Status CudaRunner::Decode(const StepPlan& plan, InFlight* step) {
       RunDecoder(device_inputs_.Send(inputs_.decoder(), SendRows(plan, range), /*replays=*/false),
                  beams);
     }
-    step->choices.Fetch(device_rows_.choices(), absl::MakeConstSpan(rows_).first(rows.size()));
     scores_.Score(plan, range);
   }
   return absl::OkStatus();
@@ -279,22 +284,22 @@ absl::Status CudaRunner::Check(const DecodeParams& params) const {
 }
 
 absl::StatusOr<Ticket> CudaRunner::Launch(const StepPlan& plan) {
-  InFlight& step = steps_[launched_ % 2];
+  InFlight& step = StepAt(launched_);
   step.id = plan.id;
   step.encodes = !plan.encode.empty();
-  step.choices.Clear();
   device_inputs_.BeginStep();
   encoder_.BeginStep(launched_);
   scores_.BeginStep(launched_);
+  results_.BeginStep(launched_);
   token_sets_.BeginStep();
   row_rules_.BeginStep();
-  device_.Check(cudaEventRecord(step.begin, device_.stream()), "recording an event");
+  Begin(&step);
   // Rows first: theirs is one launch, the encoder's are hundreds. What frees a block in one step
   // and what gets it in the next may be on either stream, so that both begin and end a step
   // together.
-  absl::Status outcome = Decode(plan, &step);
+  absl::Status outcome = Decode(plan);
   if (outcome.ok() && step.encodes) {
-    outcome = encoder_.Launch(plan, step.begin, step.encoded);
+    outcome = encoder_.Launch(plan, step.started, step.encoded);
     device_.Check(cudaStreamWaitEvent(device_.stream(), step.encoded), "waiting for the encoder");
   }
   if (!outcome.ok()) {
@@ -309,7 +314,7 @@ absl::StatusOr<Ticket> CudaRunner::Launch(const StepPlan& plan) {
 }
 
 absl::StatusOr<StepResult> CudaRunner::Collect(Ticket ticket) {
-  InFlight& step = steps_[collected_ % 2];
+  InFlight& step = StepAt(collected_);
   if (collected_ == launched_ || step.id != ticket.step) {
     return absl::InternalError(absl::StrCat("step ", ticket.step, " is not the next to collect"));
   }
@@ -319,11 +324,11 @@ absl::StatusOr<StepResult> CudaRunner::Collect(Ticket ticket) {
 
   StepResult result;
   result.id = step.id;
-  step.choices.Report(&result);
+  results_.Report(index, &result);
   encoder_.TakeStates(index, &result);
   scores_.Take(index, &result);
-  if (step.encodes) result.encode_time = TimeBetween(step.begin, step.encoded);
-  result.step_time = TimeBetween(step.begin, step.end);
+  if (step.encodes) result.encode_time = TimeBetween(step.started, step.encoded);
+  result.step_time = TimeBetween(step.started, step.end);
   return result;
 }
 

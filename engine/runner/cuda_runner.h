@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <vector>
@@ -48,13 +49,11 @@ class CudaRunner final : public Runner {
   bool encodes_beside_rows() const override { return true; }
 
  private:
-  // A step on its way. Events and pinned memory are kept for the next but one.
+  // A step on its way, or ended.
   struct InFlight {
-    InFlight(kernels::cuda::Device* device, int64_t rows) : choices(device, rows) {}
-
     uint64_t id = 0;
     bool encodes = false;
-    StepChoices choices;
+    cudaEvent_t started = nullptr;  // `begin`, or the `end` of the step that it followed at once
     cudaEvent_t begin = nullptr;
     cudaEvent_t encoded = nullptr;
     cudaEvent_t end = nullptr;
@@ -70,7 +69,11 @@ class CudaRunner final : public Runner {
   // may be in beam search.
   void RunDecoder(DeviceDecoderInputs inputs, bool beams);
 
-  absl::Status Decode(const StepPlan& plan, InFlight* step);
+  InFlight& StepAt(uint64_t index) { return steps_[index % std::size(steps_)]; }
+  // Notes where a step begins on the device's stream. Every event that is recorded there takes a
+  // moment between two steps.
+  void Begin(InFlight* step);
+  absl::Status Decode(const StepPlan& plan);
   // How the rows that inputs_ was built of choose. What those that start need goes to the device.
   absl::Span<const kernels::cuda::RowChoice> SendRows(const StepPlan& plan, RowRange range);
   DecoderPadding PaddingFor(size_t rows) const;
@@ -91,7 +94,8 @@ class CudaRunner final : public Runner {
   TokenSets token_sets_;
   RowRules row_rules_;
   DeviceRows device_rows_;  // max_rows, and one for filling rows
-  InFlight steps_[2];
+  RowResults results_;
+  InFlight steps_[3];  // the two that may be on their way, and the one in front of them
   uint64_t launched_ = 0;
   uint64_t collected_ = 0;
 };

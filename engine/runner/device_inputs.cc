@@ -42,7 +42,7 @@ const T* DeviceInputs::Put(const T* host, int64_t count) {
 void DeviceInputs::Copy(bool replays) {
   const char* const from = host_ + step_ * step_bytes_ + run_begin_;
   if (replays) {
-    kernels::cuda::RunTransfers({{device_data_, from, used_}, {}, {}}, device_);
+    kernels::cuda::RunTransfer({device_data_, from, used_}, device_);
   } else if (device_.ok()) {
     device_.Check(
         cudaMemcpyAsync(device_data_, from, used_, cudaMemcpyHostToDevice, device_.stream()),

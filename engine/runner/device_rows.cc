@@ -1,6 +1,6 @@
 #include "engine/runner/device_rows.h"
 
-#include "kernels/cuda/transfer.h"
+#include "engine/types/require.h"
 
 namespace transept {
 
@@ -24,79 +24,76 @@ DeviceRows::DeviceRows(kernels::cuda::Device* device, int64_t rows, int64_t hist
   allocate(&slots_.history, (rows + 1) * history_stride);
   allocate(&slots_.ancestry, (rows + 1) * history_stride);
   allocate(&slots_.beam_scores, rows + 1);
-  allocate(&choices_.chosen, rows);
-  allocate(&choices_.top, rows * kMaxTopTokens);
-  allocate(&choices_.continuations, rows * kMaxContinuationsEach);
 }
 
 DeviceRows::~DeviceRows() {
-  cudaFree(choices_.continuations);
-  cudaFree(choices_.top);
-  cudaFree(choices_.chosen);
   cudaFree(slots_.beam_scores);
   cudaFree(slots_.ancestry);
   cudaFree(slots_.history);
 }
 
-StepChoices::StepChoices(kernels::cuda::Device* device, int64_t rows) : device_(*device) {
+RowResults::RowResults(kernels::cuda::Device* device, int64_t rows) : rows_(rows) {
   const auto allocate = [&](auto** data, int64_t count) {
-    device_.Check(cudaMallocHost(data, count * sizeof(**data)), "allocating choices");
+    device->Check(cudaMallocHost(data, count * sizeof(**data)), "allocating choices");
   };
-  allocate(&host_.chosen, rows);
-  allocate(&host_.top, rows * kMaxTopTokens);
-  allocate(&host_.continuations, rows * kMaxContinuationsEach);
+  allocate(&chosen_, 2 * rows + 1);
+  allocate(&top_, (2 * rows + 1) * kMaxTopTokens);
+  allocate(&continuations_, 2 * rows * kMaxContinuationsEach);
 }
 
-StepChoices::~StepChoices() {
-  cudaFreeHost(host_.continuations);
-  cudaFreeHost(host_.top);
-  cudaFreeHost(host_.chosen);
+RowResults::~RowResults() {
+  cudaFreeHost(continuations_);
+  cudaFreeHost(top_);
+  cudaFreeHost(chosen_);
 }
 
-void StepChoices::Clear() {
-  top_tokens_.clear();
-  continuations_.clear();
-  num_continuations_ = 0;
+void RowResults::AddTo(kernels::cuda::TokenChoice* choice) const {
+  choice->chosen = chosen_;
+  choice->top = top_;
+  choice->continuations = continuations_;
 }
 
-void StepChoices::Fetch(const DeviceChoices& from, absl::Span<const RowChoice> rows) {
-  const auto copy = [](auto* to, const auto* data, int64_t count) -> kernels::cuda::Transfer {
-    return {to, data, count * sizeof(*to)};
-  };
-  const auto begin = static_cast<int64_t>(top_tokens_.size());
-  const auto count = static_cast<int64_t>(rows.size());
-  bool choose_alone = false;
-  bool reports_top = false;
-  int64_t continuations = 0;
-  for (const RowChoice& row : rows) {
-    top_tokens_.push_back(row.beams > 0 ? kInSearch : row.top_tokens);
-    choose_alone = choose_alone || row.beams == 0;
-    reports_top = reports_top || row.top_tokens > 0;
-    if (row.beams == 0 || row.hypothesis > 0) continue;
-    continuations_.push_back(row.beam_candidates);
-    continuations += row.beam_candidates;
+void RowResults::BeginStep(uint64_t step) {
+  current_ = static_cast<int64_t>(step % 2);
+  steps_[current_] = {};
+}
+
+void RowResults::Place(size_t count, absl::Span<RowChoice> rows) {
+  Step& step = steps_[current_];
+  for (size_t i = 0; i < rows.size(); ++i) {
+    RowChoice& row = rows[i];
+    if (i >= count) {
+      row.result = static_cast<int32_t>(2 * rows_);
+      continue;
+    }
+    Require(static_cast<int64_t>(step.top_tokens.size()) < rows_, "a step has too many rows");
+    row.result = static_cast<int32_t>(current_ * rows_ + step.top_tokens.size());
+    step.top_tokens.push_back(row.beams > 0 ? kInSearch : row.top_tokens);
+    if (row.beams == 0) continue;
+    row.first_continuation =
+        static_cast<int32_t>(current_ * rows_ * kMaxContinuationsEach) + step.num_continuations;
+    if (static_cast<int32_t>(row.hypothesis) < row.beams - 1) continue;
+    step.continuations.push_back(row.beam_candidates);
+    step.num_continuations += row.beam_candidates;
   }
-  kernels::cuda::RunTransfers(
-      {copy(host_.chosen + begin, from.chosen, choose_alone ? count : 0),
-       copy(host_.top + begin * kMaxTopTokens, from.top, reports_top ? count * kMaxTopTokens : 0),
-       copy(host_.continuations + num_continuations_, from.continuations, continuations)},
-      device_);
-  num_continuations_ += continuations;
 }
 
-void StepChoices::Report(StepResult* result) const {
-  for (size_t i = 0; i < top_tokens_.size(); ++i) {
-    GeneratedToken& chosen = result->rows.emplace_back();
-    if (top_tokens_[i] == kInSearch) continue;
-    chosen.token = host_.chosen[i].token;
-    chosen.logprob = host_.chosen[i].logprob;
-    const ScoredToken* const top = host_.top + i * kMaxTopTokens;
-    for (int32_t j = 0; j < top_tokens_[i] && top[j].token >= 0; ++j) {
-      chosen.top.push_back({top[j].token, top[j].logprob});
+void RowResults::Report(uint64_t index, StepResult* result) const {
+  const auto parity = static_cast<int64_t>(index % 2);
+  const Step& step = steps_[parity];
+  for (size_t i = 0; i < step.top_tokens.size(); ++i) {
+    GeneratedToken& token = result->rows.emplace_back();
+    if (step.top_tokens[i] == kInSearch) continue;
+    const int64_t at = parity * rows_ + static_cast<int64_t>(i);
+    token.token = chosen_[at].token;
+    token.logprob = chosen_[at].logprob;
+    const ScoredToken* const top = top_ + at * kMaxTopTokens;
+    for (int32_t j = 0; j < step.top_tokens[i] && top[j].token >= 0; ++j) {
+      token.top.push_back({top[j].token, top[j].logprob});
     }
   }
-  const Continuation* next = host_.continuations;
-  for (const int32_t count : continuations_) {
+  const Continuation* next = continuations_ + parity * rows_ * kMaxContinuationsEach;
+  for (const int32_t count : step.continuations) {
     std::vector<BeamCandidate>& candidates = result->beams.emplace_back();
     for (int32_t i = 0; i < count; ++i, ++next) {
       candidates.push_back({next->hypothesis, next->token, next->score});

@@ -1,4 +1,4 @@
-// What decoder rows have on the GPU, and the way of what they choose from there to the host.
+// What decoder rows have on the GPU, and where it leaves what they choose.
 #pragma once
 
 #include <cstdint>
@@ -11,17 +11,7 @@
 
 namespace transept {
 
-// What the rows of one run choose, in device memory (kernels::cuda::TokenChoice).
-struct DeviceChoices {
-  kernels::cuda::ScoredToken* chosen = nullptr;          // [rows]
-  kernels::cuda::ScoredToken* top = nullptr;             // [rows, kMaxTopTokens]
-  kernels::cuda::Continuation* continuations = nullptr;  // [rows * kMaxContinuationsEach]
-};
-
-// Of a request's continuations, at most so many for each of its rows: it has two rows or more.
-inline constexpr int32_t kMaxContinuationsEach = kernels::cuda::kMaxContinuations / 2;
-
-// Owns that memory, and what rows keep from step to step.
+// Owns what rows keep from step to step.
 class DeviceRows {
  public:
   // For `rows` rows, and one slot more for filling rows. `device` must outlive this object; errors
@@ -34,36 +24,49 @@ class DeviceRows {
 
   // Without token sets.
   const kernels::cuda::RowSlots& slots() const { return slots_; }
-  const DeviceChoices& choices() const { return choices_; }
 
  private:
   kernels::cuda::RowSlots slots_;
-  DeviceChoices choices_;
 };
 
-// What the rows of one step chose, in pinned host memory.
-class StepChoices {
+// What the rows of a step choose. The device writes it to pinned host memory, which steps use in
+// turn: before the next but one begins, this one must have ended. Not thread-safe.
+class RowResults {
  public:
-  // Room for `rows` rows. `device` must outlive this object; errors go to it.
-  StepChoices(kernels::cuda::Device* device, int64_t rows);
-  ~StepChoices();
+  // Room for two steps of `rows` rows. `device` must outlive this object; errors go to it.
+  RowResults(kernels::cuda::Device* device, int64_t rows);
+  ~RowResults();
 
-  StepChoices(const StepChoices&) = delete;
-  StepChoices& operator=(const StepChoices&) = delete;
+  RowResults(const RowResults&) = delete;
+  RowResults& operator=(const RowResults&) = delete;
 
-  // A step's runs follow.
-  void Clear();
-  // Puts copies of what a run's rows chose on the device's stream.
-  void Fetch(const DeviceChoices& from, absl::Span<const kernels::cuda::RowChoice> rows);
-  // Once the copies have ended.
-  void Report(StepResult* result) const;
+  // Sets where the rows' choices go, the same for all steps.
+  void AddTo(kernels::cuda::TokenChoice* choice) const;
+
+  // The runs of step `step` follow.
+  void BeginStep(uint64_t step);
+  // Gives the first `count` rows of a run, and their requests, their places; the others, which fill
+  // up, share one that nobody reads.
+  void Place(size_t count, absl::Span<kernels::cuda::RowChoice> rows);
+  // Once step `step` has ended.
+  void Report(uint64_t step, StepResult* result) const;
 
  private:
-  kernels::cuda::Device& device_;
-  std::vector<int32_t> top_tokens_;     // alternatives to report, of each row not in beam search
-  std::vector<int32_t> continuations_;  // to report, of each request in beam search
-  int64_t num_continuations_ = 0;       // of them all
-  DeviceChoices host_;
+  // Of a request's continuations, at most so many for each of its rows: it has two rows or more.
+  static constexpr int32_t kMaxContinuationsEach = kernels::cuda::kMaxContinuations / 2;
+
+  struct Step {
+    std::vector<int32_t> top_tokens;     // alternatives to report, of each row not in beam search
+    std::vector<int32_t> continuations;  // to report, of each request in beam search
+    int32_t num_continuations = 0;       // of them all
+  };
+
+  const int64_t rows_;
+  kernels::cuda::ScoredToken* chosen_ = nullptr;          // [2 * rows + 1]
+  kernels::cuda::ScoredToken* top_ = nullptr;             // [2 * rows + 1, kMaxTopTokens]
+  kernels::cuda::Continuation* continuations_ = nullptr;  // [2 * rows * kMaxContinuationsEach]
+  Step steps_[2];
+  int64_t current_ = 0;  // of the steps
 };
 
 }  // namespace transept

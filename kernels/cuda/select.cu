@@ -62,7 +62,8 @@ __device__ void Finish(const TokenChoice& c, const RowChoice& choice, const Summ
   const float* scores = static_cast<const float*>(c.logits.data) + row * c.logits.stride;
   const int vocab = static_cast<int>(c.logits.width);
   if (choice.top_tokens > 0) {
-    ReportTop(scores, vocab, choice.top_tokens, total, scratch, c.top + row * kMaxTopTokens);
+    ReportTop(scores, vocab, choice.top_tokens, total, scratch,
+              c.top + int64_t{choice.result} * kMaxTopTokens);
   }
   int32_t token = total.max > -INFINITY ? total.argmax : 0;
   float score = total.max;
@@ -71,7 +72,7 @@ __device__ void Finish(const TokenChoice& c, const RowChoice& choice, const Summ
     score = __ldcg(scores + token);
   }
   if (threadIdx.x > 0) return;
-  c.chosen[row] = {token, total.LogProb(score)};
+  c.chosen[choice.result] = {token, total.LogProb(score)};
   if (choice.length < c.slots.history_stride) {
     c.slots.history[choice.slot * c.slots.history_stride + choice.length] = token;
   }

@@ -57,8 +57,9 @@ struct TokenChoice {
   const RowChoice* rows = nullptr;  // [num_rows]
   int64_t num_rows = 0;
   RowSlots slots;
-  ScoredToken* chosen = nullptr;  // [num_rows]
-  // [num_rows, kMaxTopTokens]: the first top_tokens of a row are written, best first, up to and
+  // The results are written once, and may lie in pinned host memory. Of every row: [results].
+  ScoredToken* chosen = nullptr;
+  // [results, kMaxTopTokens]: the first top_tokens of a row are written, best first, up to and
   // with the first that there is none for.
   ScoredToken* top = nullptr;
   // Each request's at first_continuation, best first. Null when no row is in beam search.

@@ -11,15 +11,10 @@ namespace {
 constexpr int kThreads = 256;
 constexpr int64_t kMostBlocks = 32;
 
-struct Transfers {
-  Transfer each[3];
-};
-
-// Grid: (some blocks, transfers).
-__global__ void __launch_bounds__(kThreads) CopyWords(const Transfers transfers) {
+// Grid: some blocks.
+__global__ void __launch_bounds__(kThreads) CopyWords(const Transfer transfer) {
   LetSuccessorStart();
   WaitForPredecessor();
-  const Transfer& transfer = transfers.each[blockIdx.y];
   const auto* const from = static_cast<const uint32_t*>(transfer.from);
   auto* const to = static_cast<uint32_t*>(transfer.to);
   const auto words = static_cast<int64_t>(transfer.bytes / sizeof(uint32_t));
@@ -32,19 +27,11 @@ __global__ void __launch_bounds__(kThreads) CopyWords(const Transfers transfers)
 
 }  // namespace
 
-void RunTransfers(const Transfer (&transfers)[3], Device& device) {
-  Transfers all = {};
-  unsigned count = 0;
-  size_t most = 0;
-  for (const Transfer& transfer : transfers) {
-    if (transfer.bytes == 0) continue;
-    all.each[count++] = transfer;
-    most = std::max(most, transfer.bytes);
-  }
-  const auto blocks = static_cast<int64_t>((most / sizeof(uint32_t) + kThreads - 1) / kThreads);
-  Launch(device, "copying between host and device",
-         {dim3(static_cast<unsigned>(std::min(blocks, kMostBlocks)), count), kThreads}, CopyWords,
-         all);
+void RunTransfer(const Transfer& transfer, Device& device) {
+  const auto words = static_cast<int64_t>(transfer.bytes / sizeof(uint32_t));
+  const int64_t blocks = std::min((words + kThreads - 1) / kThreads, kMostBlocks);
+  Launch(device, "copying between host and device", {dim3(static_cast<unsigned>(blocks)), kThreads},
+         CopyWords, transfer);
 }
 
 }  // namespace transept::kernels::cuda

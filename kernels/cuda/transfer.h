@@ -1,4 +1,4 @@
-// Copies between the device and pinned host memory by a kernel: between other kernels it takes a
+// A copy between the device and pinned host memory by a kernel: between other kernels it takes a
 // fraction of the time in which the copy engine takes over and hands back.
 #pragma once
 
@@ -15,8 +15,8 @@ struct Transfer {
   size_t bytes = 0;  // a multiple of 4
 };
 
-// Puts the copies, meant to be of some kilobytes, on the device's stream. Like every kernel it lets
-// the next one start early: what that reads of them before it waits (launch.cuh) may be old.
-void RunTransfers(const Transfer (&transfers)[3], Device& device);
+// Puts the copy, meant to be of some kilobytes, on the device's stream. Like every kernel it lets
+// the next one start early: what that reads of it before it waits (launch.cuh) may be old.
+void RunTransfer(const Transfer& transfer, Device& device);
 
 }  // namespace transept::kernels::cuda

@@ -117,7 +117,6 @@ StepResult GpuBeamsTest::Choose(const std::vector<Search>& searches,
   Shared<float> logits(std::vector<float>(rows * stride, kInfinity));  // also behind the rows
   std::vector<int32_t> ids, positions, offsets = {0};
   std::vector<RowChoice> choices;
-  int32_t continuations = 0;
   for (const Search& search : searches) {
     for (size_t beam = 0; beam < search.beams.size(); ++beam) {
       const auto row = static_cast<int64_t>(choices.size());
@@ -137,16 +136,16 @@ StepResult GpuBeamsTest::Choose(const std::vector<Search>& searches,
       }
       offsets.push_back(static_cast<int32_t>(ids.size()));
       choices.push_back(ChoiceOf(plan, {.length = static_cast<int32_t>(search.source.size())}));
-      choices.back().first_continuation = continuations;
       if (!starts) continue;
       state->sets.Send(plan.slot, search.params, search.source);
       state->rules.Send(plan.slot, search.params, search.source);
     }
-    if (search.params.beam_search()) continuations += search.params.beam_candidates();
   }
   Shared<int32_t> device_ids(ids), device_positions(positions), device_offsets(offsets);
+  RowResults results(device_.get(), rows);
+  results.BeginStep(0);
+  results.Place(choices.size(), absl::MakeSpan(choices));
   Shared<RowChoice> device_choices(choices);
-  DeviceRows results(device_.get(), rows, 1);
   kernels::cuda::FeedTokens({.token_ids = device_ids.data(),
                              .positions = device_positions.data(),
                              .query_offsets = device_offsets.data(),
@@ -154,21 +153,17 @@ StepResult GpuBeamsTest::Choose(const std::vector<Search>& searches,
                              .num_rows = rows,
                              .slots = state->slots()},
                             *device_);
-  kernels::cuda::ChooseTokens(
-      {.logits = {logits.data(), kernels::DataType::kFloat32, vocab, stride},
-       .rows = device_choices.data(),
-       .num_rows = rows,
-       .slots = state->slots(),
-       .chosen = results.choices().chosen,
-       .top = results.choices().top,
-       .continuations = results.choices().continuations},
-      *device_);
-  StepChoices fetched(device_.get(), rows);
-  fetched.Fetch(results.choices(), choices);
+  kernels::cuda::TokenChoice choice{
+      .logits = {logits.data(), kernels::DataType::kFloat32, vocab, stride},
+      .rows = device_choices.data(),
+      .num_rows = rows,
+      .slots = state->slots()};
+  results.AddTo(&choice);
+  kernels::cuda::ChooseTokens(choice, *device_);
   device_->Check(cudaStreamSynchronize(device_->stream()), "a test");
   EXPECT_TRUE(device_->ok()) << device_->error();
   StepResult result;
-  fetched.Report(&result);
+  results.Report(0, &result);
   return result;
 }
 

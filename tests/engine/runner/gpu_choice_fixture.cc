@@ -80,6 +80,7 @@ std::vector<GeneratedToken> GpuChoiceTest::ChooseOnGpu(const std::vector<Case>& 
     plan.tokens = plan.history = c.history;
     const SourceView source{.length = static_cast<int32_t>(c.source.size()), .tokens = c.source};
     choices.push_back(ChoiceOf(plan, source));
+    choices.back().result = static_cast<int32_t>(row);
     sets.Send(plan.slot, c.params, c.source);
     rules.Send(plan.slot, c.params, c.source);
   }
