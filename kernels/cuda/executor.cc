@@ -1,21 +1,22 @@
 #include "kernels/cuda/executor.h"
 
+#include <algorithm>
+
 #include "kernels/cuda/skinny.h"
 
 namespace transept::kernels::cuda {
 
 namespace {
 
-// From 17 rows on reading the input again and again takes longer than norms and gates of their own
-// where the residual stream is wide.
+// Up to so many rows, products that take in the norms, biases and gates around them are worth it.
+// With more, reading the input again and again takes longer than kernels for all of these would,
+// the sooner the wider the residual stream is.
 int64_t FewRowsOf(const Program& program) {
-  constexpr int64_t kWide = 2048;
-  constexpr int64_t kOneTile = 16;
+  int64_t width = 0;
   for (const Operation& operation : program.operations) {
-    const auto* norm = std::get_if<NormOp>(&operation);
-    if (norm && norm->in.width >= kWide) return kOneTile;
+    if (const auto* norm = std::get_if<NormOp>(&operation)) width = std::max(width, norm->in.width);
   }
-  return kMaxSkinnyRows;
+  return width <= 512 ? kMaxSkinnyRows : width < 2048 ? 32 : 16;
 }
 
 }  // namespace

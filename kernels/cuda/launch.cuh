@@ -13,6 +13,7 @@ struct LaunchShape {
   dim3 grid;
   dim3 block;
   size_t shared_bytes = 0;
+  unsigned cluster = 1;  // neighbouring blocks along x that run together (cluster.cuh)
 };
 
 // Launches `kernel` on the device's stream. Programmatic dependent launch: the kernel may start
@@ -27,16 +28,20 @@ void Launch(Device& device, const char* name, const LaunchShape& shape,
             void (*kernel)(Parameters...), Arguments&&... arguments) {
   if (!device.ok() || shape.grid.x * shape.grid.y * shape.grid.z == 0) return;
   device.ReserveShared(reinterpret_cast<const void*>(kernel), shape.shared_bytes);
-  cudaLaunchAttribute attribute = {};
-  attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  attribute.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchAttribute attributes[2] = {};
+  attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  attributes[0].val.programmaticStreamSerializationAllowed = 1;
+  attributes[1].id = cudaLaunchAttributeClusterDimension;
+  attributes[1].val.clusterDim.x = shape.cluster;
+  attributes[1].val.clusterDim.y = 1;
+  attributes[1].val.clusterDim.z = 1;
   cudaLaunchConfig_t config = {};
   config.gridDim = shape.grid;
   config.blockDim = shape.block;
   config.dynamicSmemBytes = shape.shared_bytes;
   config.stream = device.stream();
-  config.attrs = &attribute;
-  config.numAttrs = 1;
+  config.attrs = attributes;
+  config.numAttrs = shape.cluster > 1 ? 2 : 1;
   device.Check(
       cudaLaunchKernelEx(&config, kernel, Parameters(std::forward<Arguments>(arguments))...), name);
 }
@@ -46,6 +51,16 @@ __device__ inline void LetSuccessorStart() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.launch_dependents;");
 #endif
+}
+
+// Has `value` worked out here. The compiler would rather do so where it is used; but before
+// WaitForPredecessor there is time, and behind it there is none.
+template <typename T>
+__device__ inline void WorkOutHere(T*& value) {
+  asm volatile("" : "+l"(value));
+}
+__device__ inline void WorkOutHere(int& value) {
+  asm volatile("" : "+r"(value));
 }
 
 // Returns when all kernels in front of this one have ended and their writes are visible.

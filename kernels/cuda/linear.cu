@@ -85,10 +85,17 @@ dim3 GridFor(int64_t rows, int64_t width) {
               static_cast<unsigned>((width + kThreads - 1) / kThreads));
 }
 
-// PlanFusion gives norms to products of few rows alone: others would leave them out.
-bool HasNoNorms(const NormNeighbours& norms, Device& device) {
-  const bool none = norms.before == nullptr && norms.after == nullptr && norms.residual == nullptr;
-  return device.Check(none ? cudaSuccess : cudaErrorNotSupported, "a norm around a large product");
+bool HasNorms(const NormNeighbours& norms) {
+  return norms.before || norms.after || norms.residual;
+}
+
+// Whether the kernel of few rows takes a product. PlanFusion gives norms to those alone that it
+// supports: others would leave them out.
+bool IsFew(const FusedProduct& product, const NormNeighbours& norms, Resources& resources) {
+  const bool supported = product.rows <= resources.few_rows && SkinnySupports(product);
+  if (!HasNorms(norms)) return supported && SkinnyPays(product);
+  return resources.device.Check(supported ? cudaSuccess : cudaErrorNotSupported,
+                                "a norm around a large product");
 }
 
 // Takes over the halves of the norms around a product of few rows, and runs it.
@@ -113,8 +120,8 @@ void Run(const LinearOp& op, const Step& step, Resources& resources, const NormN
          const void* half_bias) {
   const int64_t rows = step.Rows(op.in.extent);
   const FusedProduct few = ProductOf(op, rows);
-  if (rows <= resources.few_rows && SkinnySupports(few)) return RunFew(few, norms, resources);
-  if (!HasNoNorms(norms, resources.device)) return;
+  if (IsFew(few, norms, resources)) return RunFew(few, norms, resources);
+  if (!resources.device.ok()) return;
 
   // The product adds its residual, which is `out` in every model and follows no activation; the
   // rest is done in place.
@@ -151,8 +158,8 @@ void Run(const GatedLinearOp& op, const Step& step, Resources& resources,
          const NormNeighbours& norms) {
   const int64_t rows = step.Rows(op.in.extent);
   const FusedProduct few = ProductOf(op, rows);
-  if (rows <= resources.few_rows && SkinnySupports(few)) return RunFew(few, norms, resources);
-  if (!HasNoNorms(norms, resources.device)) return;
+  if (IsFew(few, norms, resources)) return RunFew(few, norms, resources);
+  if (!resources.device.ok()) return;
   resources.blas.Run({.weight = op.weight, .in = op.in, .out = op.scratch, .rows = rows});
   DispatchElement(op.out.dtype, [&](auto element) {
     using T = decltype(element);

@@ -7,104 +7,93 @@
 
 namespace transept::kernels::cuda {
 
-// What a norm still owes every row: on its way to shared memory early, summed up late. A warp has
-// rows of its own, so that no block barrier stands between the two.
+// What a norm still owes every row that the block finishes: on its way to shared memory early,
+// summed up late. A warp has rows of its own, so that no block barrier stands between the two.
 template <typename C>
 class NormScales {
  public:
-  // `shared`: of the block, Bytes(norm.parts), aligned to 16.
-  __device__ NormScales(const SplitNorm& norm, int rows, RowSums* shared)
-      : norm_(norm),
-        rows_(rows),
-        stride_(PartStride(norm.parts)),
-        mine_(shared + threadIdx.x / 32 * kRows * stride_) {}
+  // `shared`: of the block, Bytes(parts), aligned to 16.
+  template <typename T>
+  __device__ NormScales(const ProductParameters<T>& p, RowSums* shared)
+      : norm_(p.before.weight ? p.before : p.of_residual), stride_(PartStride(norm_.parts)) {
+    const int first = static_cast<int>(threadIdx.x) / 32 * kRows;
+    const int rows = min(min(p.rows - FirstOwnRow<C>(), C::kOwnRows) - first, kRows);
+    mine_ = shared + first * stride_;
+    from_ = norm_.sums + (FirstOwnRow<C>() + first) * stride_;
+    size_ = norm_.weight ? max(rows, 0) * stride_ : 0;
+    WorkOutHere(from_);
+    WorkOutHere(size_);
+  }
 
-  __device__ void Load() {
-    for (int r = 0; r < kRows; ++r) {
-      const bool exists = Row(r) < rows_;
-      const RowSums* const from = norm_.sums + (exists ? Row(r) * stride_ : 0);
-      for (int i = threadIdx.x % 32 * 2; i < stride_; i += 64) {
-        CopyAsync(mine_ + r * stride_ + i, from + i, exists);
-      }
-    }
+  __device__ void Load() const {
+#pragma unroll 1
+    for (int i = threadIdx.x % 32 * 2; i < size_; i += 64) CopyAsync(mine_ + i, from_ + i, true);
     CommitCopies();
   }
 
-  // Leaves the scale of every row in `scales`.
-  __device__ void Finish(RowScale (&scales)[16 * C::kTiles]) const {
+  // Leaves the scale of every such row in `scales`. A warp's rows are summed up side by side.
+  __device__ void Finish(RowScale (&scales)[C::kOwnRows]) const {
+    if (size_ == 0) return;
     WaitForCopies<0>();
     __syncwarp();
-    for (int r = 0; r < kRows; ++r) {
-      RowSums sums;
-      for (int part = threadIdx.x % 32; part < norm_.parts; part += 32) {
-        sums.sum += mine_[r * stride_ + part].sum;
-        sums.squares += mine_[r * stride_ + part].squares;
-      }
-      const RowSums total = SumOverWarp(sums);
-      if (threadIdx.x % 32 == 0 && Row(r) < rows_) scales[Row(r)] = ScaleOf(norm_, total);
+    const int lane = static_cast<int>(threadIdx.x) % kLanes;
+    const int row = static_cast<int>(threadIdx.x) % 32 / kLanes;
+    const RowSums* const parts = mine_ + row * stride_;
+    RowSums sums;
+#pragma unroll 2
+    for (int part = lane; part < norm_.parts; part += kLanes) {
+      sums.sum += parts[part].sum;
+      sums.squares += parts[part].squares;
     }
+    const RowSums total = SumOverLanes<kLanes>(sums);
+    const int own_row = static_cast<int>(threadIdx.x) / 32 * kRows + row;
+    if (lane == 0 && row * stride_ < size_) scales[own_row] = ScaleOf(norm_, total);
   }
 
   static constexpr size_t Bytes(int32_t parts) {
-    return 16 * C::kTiles * PartStride(parts) * sizeof(RowSums);
+    return C::kWarps * kRows * PartStride(parts) * sizeof(RowSums);
   }
 
  private:
-  static constexpr int kRows = 16 * C::kTiles / C::kWarps;  // of a warp
-
-  __device__ static int Row(int r) { return threadIdx.x / 32 + r * C::kWarps; }
+  static constexpr int kRows = (C::kOwnRows + C::kWarps - 1) / C::kWarps;  // of a warp, at most
+  static constexpr int kLanes = 32 / kRows;                                // of a row
+  static_assert(32 % kRows == 0);
 
   const SplitNorm& norm_;
-  int rows_;
   int stride_;
   RowSums* mine_;
+  const RowSums* from_;
+  int size_;  // of the warp's parts
 };
 
 // What a feature of the block is scaled by and added to. These are weights, and come from memory:
-// they are loaded before the kernel in front has ended, and kept in shared memory for when they are
-// needed.
+// they are on their way to shared memory before the kernel in front has ended.
 struct FeatureConstants {
   float bias;
   float column;           // of FoldedNorm
   float after;            // the weight of the norm behind
   float residual_weight;  // of the norm of the residual
   float residual_bias;
-
-  template <typename T>
-  __device__ static FeatureConstants Load(const ProductParameters<T>& p, int64_t feature) {
-    const auto value = [feature](const float* vector) { return vector ? vector[feature] : 0.0f; };
-    FeatureConstants constants = {};
-    if (feature >= p.out_features) return constants;
-    constants.bias = value(p.bias);
-    constants.column = value(p.columns);
-    if (feature >= p.features()) return constants;
-    constants.after = value(p.after.weight);
-    constants.residual_weight = value(p.of_residual.weight);
-    constants.residual_bias = value(p.of_residual.bias) * p.of_residual.output_scale;
-    return constants;
-  }
 };
 
-// Those of all features of a block, by one thread each.
-template <typename C>
-class BlockConstants {
- public:
-  template <typename T>
-  __device__ void Load(const ProductParameters<T>& p) {
-    if (threadIdx.x >= kCount) return;
-    const int strip = static_cast<int>(threadIdx.x) / 8;
-    mine_ =
-        FeatureConstants::Load(p, FirstFeature<C::kStrips>(strip, p.up_offset) + threadIdx.x % 8);
-  }
-  // Shows them to the block, once it has met.
-  __device__ void Share(FeatureConstants* shared) const {
-    if (threadIdx.x < kCount) shared[threadIdx.x] = mine_;
-  }
-
-  static constexpr int kCount = 8 * C::kStrips;
-
- private:
-  FeatureConstants mine_;
-};
+// Starts copying those of all features of a block, by one thread each. Zeros stand in for what
+// there is not.
+template <typename C, typename T>
+__device__ void LoadConstants(const ProductParameters<T>& p, FeatureConstants* shared) {
+  if (threadIdx.x >= C::kFeatures) return;
+  const int64_t feature =
+      FirstFeature<C>(static_cast<int>(threadIdx.x) / 8, p.up_offset) + threadIdx.x % 8;
+  FeatureConstants& to = shared[threadIdx.x];
+  const auto copy = [&](float* place, const float* vector, int64_t size) {
+    const bool some = vector && feature < size;
+    const void* const from = some ? static_cast<const void*>(vector + feature) : p.weight;
+    CopyFloatAsync(place, from, some);
+  };
+  copy(&to.bias, p.bias, p.out_features);
+  copy(&to.column, p.columns, p.out_features);
+  copy(&to.after, p.after.weight, p.features());
+  copy(&to.residual_weight, p.of_residual.weight, p.features());
+  copy(&to.residual_bias, p.of_residual.bias, p.features());
+}
 
 }  // namespace transept::kernels::cuda

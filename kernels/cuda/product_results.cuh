@@ -7,42 +7,54 @@
 
 namespace transept::kernels::cuda {
 
-// Where a thread's results go: result `place` is [strip][tile][4 * lane + index within the lane's
-// fragment].
-template <typename C>
+// A result that a block finishes, of kOwnRows times its features; a gated product has half as many.
+template <typename C, bool kGated>
 struct Place {
+  static constexpr int kFeatures = kGated ? C::kFeatures / 2 : C::kFeatures;
+  static constexpr int kCount = C::kOwnRows * kFeatures;  // of a block
+  static constexpr int kOfThread = (kCount + C::kThreads - 1) / C::kThreads;
+
+  int own_row;  // counted from the first that the block finishes
+  int own;      // the feature, counted within the block
   int row;
-  int own;  // the feature, counted within the block
   int64_t feature;
 
-  __device__ Place(int place, int64_t up_offset) {
-    const int lane = place % 128 / 4;
-    row = 16 * (place / 128 % C::kTiles) + lane / 4 + place % 4 / 2 * 8;
-    const int strip = place / (C::kTiles * 128);
-    const int column = lane % 4 * 2 + place % 2;
-    own = 8 * strip + column;
-    feature = FirstFeature<C::kStrips>(strip, up_offset) + column;
+  template <typename T>
+  __device__ Place(const ProductParameters<T>& p, int of_thread) {
+    const int index = threadIdx.x + of_thread * C::kThreads;
+    own_row = index / kFeatures;
+    own = index % kFeatures;
+    row = FirstOwnRow<C>() + own_row;
+    feature = FirstFeature<C>(0, p.up_offset) + own;
   }
   template <typename T>
   __device__ bool Inside(const ProductParameters<T>& p) const {
-    return row < p.rows && feature < p.features();
+    return own_row < C::kOwnRows && row < p.rows && feature < p.features();
   }
 };
 
-// The residuals of a thread's results, loaded early.
+// The residuals of a thread's results, loaded early. A gated product has none.
 template <typename C>
 struct Residuals {
-  static constexpr int kCount = (C::kPlaces + C::kThreads - 1) / C::kThreads;
+  static constexpr int kCount = Place<C, false>::kOfThread;
+  const float* from[kCount];  // null: none
   float value[kCount];
 
   template <typename T>
-  __device__ void Load(const ProductParameters<T>& p) {
+  __device__ explicit Residuals(const ProductParameters<T>& p) {
 #pragma unroll
     for (int i = 0; i < kCount; ++i) {
-      const int place = threadIdx.x + i * C::kThreads;
-      const Place<C> at(place, p.up_offset);
-      const bool some = p.residual && place < C::kPlaces && at.Inside(p);
-      value[i] = some ? p.residual[at.row * p.residual_stride + at.feature] : 0.0f;
+      const Place<C, false> at(p, i);
+      from[i] = p.residual && at.Inside(p) ? p.residual + at.row * p.residual_stride + at.feature
+                                           : nullptr;
+      WorkOutHere(from[i]);
+    }
+  }
+  __device__ void Load() {
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) {
+      value[i] = 0.0f;
+      if (from[i]) asm volatile("ld.global.f32 %0, [%1];" : "=f"(value[i]) : "l"(from[i]));
     }
   }
 };
@@ -69,61 +81,61 @@ __device__ inline float Normed(const RowScale& before, float sum,
   return (sum - before.mean * constants.column) * before.scale + constants.bias;
 }
 
-// Adds the warps' sums up and writes the block's results. Afterwards the first warp's places hold
-// the results.
-template <typename C, typename T>
-__device__ void Finish(const ProductParameters<T>& p, float (*sums)[C::kPlaces],
-                       const RowScale* scales, const FeatureConstants* constants,
-                       const Residuals<C>& residuals) {
-  const auto sum_at = [&](int place) {
-    float sum = 0.0f;
+// What is added to a result, of the residual as it is or with its norm.
+__device__ inline float ResidualOf(const SplitNorm& norm, float residual, const RowScale& scale,
+                                   const FeatureConstants& constants) {
+  if (norm.weight == nullptr) return residual;
+  return (residual - scale.mean) * scale.scale * constants.residual_weight +
+         constants.residual_bias * norm.output_scale;
+}
+
+// Adds up the parts of the sums of the block's own rows, [part][own row][kStride] with `kSize`
+// floats a part, and writes its results. Afterwards the first part holds the results.
+template <typename C, bool kGated, int kParts, int kSize, typename T>
+__device__ void Finish(const ProductParameters<T>& p, float* sums, const RowScale* scales,
+                       const FeatureConstants* constants, const Residuals<C>& residuals) {
+  using At = Place<C, kGated>;
 #pragma unroll
-    for (int warp = 0; warp < C::kDepthWarps; ++warp) sum += sums[warp][place];
-    return sum;
-  };
-  const int places = p.up_offset ? C::kPlaces / 2 : C::kPlaces;
+  for (int i = 0; i < At::kOfThread; ++i) {
+    const At at(p, i);
+    if (at.own_row >= C::kOwnRows) break;
+    float* const mine = sums + at.own_row * C::kStride + at.own;
+    float value = 0.0f, up = 0.0f;
 #pragma unroll
-  for (int i = 0; i < Residuals<C>::kCount; ++i) {
-    const int place = threadIdx.x + i * C::kThreads;
-    if (place >= places) break;
-    const Place<C> at(place, p.up_offset);
-    float value = 0.0f;
-    if (at.Inside(p)) {
-      const RowScale before = p.before.weight ? scales[at.row] : kNoScale;
-      const FeatureConstants& mine = constants[at.own];
-      value = Normed(before, sum_at(place), mine);
-      value = Activate(p.activation, value);
-      if (p.up_offset) {
-        value *= Normed(before, sum_at(place + places), constants[at.own + 4 * C::kStrips]);
-      }
-      float residual = residuals.value[i];
-      if (p.of_residual.weight) {
-        const RowScale& scale = scales[at.row];
-        residual =
-            (residual - scale.mean) * scale.scale * mine.residual_weight + mine.residual_bias;
-      }
-      value += residual;
-      Store(p, at.row, at.feature, value, mine.after);
+    for (int part = 0; part < kParts; ++part) {
+      value += mine[part * kSize];
+      if constexpr (kGated) up += mine[part * kSize + At::kFeatures];
     }
-    sums[0][place] = value;  // read by this thread alone until now
+    if (!at.Inside(p)) {
+      *mine = 0.0f;
+      continue;
+    }
+    const RowScale before = p.before.weight ? scales[at.own_row] : kNoScale;
+    const FeatureConstants& constant = constants[at.own];
+    value = Activate(p.activation, Normed(before, value, constant));
+    if constexpr (kGated) {
+      value *= Normed(before, up, constants[at.own + At::kFeatures]);
+    } else {
+      value += ResidualOf(p.of_residual, residuals.value[i], scales[at.own_row], constant);
+    }
+    Store(p, at.row, at.feature, value, constant.after);
+    *mine = value;  // read by this thread alone until now
   }
 }
 
-// This block's part of each row's sums.
+// This block's part of the sums of each of its own rows. Never of a gated product.
 template <typename C, typename T>
 __device__ void StoreSums(const ProductParameters<T>& p, const float* results) {
-  for (int row = threadIdx.x; row < p.rows; row += C::kThreads) {
+  const int first = FirstOwnRow<C>();
+  for (int own = threadIdx.x; own < min(p.rows - first, C::kOwnRows); own += C::kThreads) {
     RowSums sums;
-    for (int strip = 0; strip < C::kStrips; ++strip) {
-      for (int column = 0; column < 8; ++column) {
-        const int lane = row % 8 * 4 + column / 2;
-        const float value = results[(strip * C::kTiles + row / 16) * 128 + lane * 4 +
-                                    row % 16 / 8 * 2 + column % 2];
-        sums.sum += value;
-        sums.squares += value * value;
-      }
+#pragma unroll
+    for (int i = 0; i < C::kFeatures; i += 4) {
+      const float4 four = *reinterpret_cast<const float4*>(results + own * C::kStride + i);
+      sums.sum += four.x + four.y + four.z + four.w;
+      sums.squares += four.x * four.x + four.y * four.y + four.z * four.z + four.w * four.w;
     }
-    p.after.sums[row * PartStride(p.after.parts) + blockIdx.x] = sums;
+    p.after.sums[(first + own) * PartStride(p.after.parts) + blockIdx.x / C::kBlocks] = sums;
   }
 }
 

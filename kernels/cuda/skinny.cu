@@ -3,79 +3,149 @@
 #include <algorithm>
 
 #include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/product_exchange.cuh"
 #include "kernels/cuda/product_results.cuh"
 #include "kernels/cuda/tensor_core.cuh"
 
 // A block computes some strips of 8 output features for all rows. Its warps split the depth, and
-// everybody reads the weight in 16-byte pieces straight into the fragments of tensor cores: the
-// order of the depth within a product is free as long as both operands agree on it, so lane (g, t)
-// takes the 8 elements from 8 t on of row g in every 32 columns and calls them those that its
-// fragments of two successive products want. The weight's first pieces are on their way before the
-// kernel in front has ended.
+// perhaps the strips and rows; a cluster of blocks may split the depth further. Everybody reads the
+// weight in 16-byte pieces straight into the fragments of tensor cores: the order of the depth
+// within a product is free as long as both operands agree on it, so lane (g, t) takes the 8
+// elements from 8 t on of row g in every 32 columns and calls them those that its fragments of two
+// successive products want. The weight's first pieces are on their way before the kernel in front
+// has ended.
 namespace transept::kernels::cuda {
 namespace {
 
 constexpr int kChunk = 32;  // columns of two products
 
-__device__ inline uint4 LoadWeight(const void* from) {
+// Reads 16 bytes of global memory where this stands: the compiler may hold back a read that it
+// takes for one of constants until WaitForPredecessor has returned. `kCached`: several of the
+// block's warps read the same; else past the first-level cache.
+template <bool kCached>
+__device__ inline uint4 LoadPiece(const void* from) {
   uint4 r;
-  asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
-               : "=r"(r.x), "=r"(r.y), "=r"(r.z), "=r"(r.w)
-               : "l"(from));
+  if constexpr (kCached) {
+    asm volatile("ld.global.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(r.x), "=r"(r.y), "=r"(r.z), "=r"(r.w)
+                 : "l"(from));
+  } else {
+    asm volatile("ld.global.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(r.x), "=r"(r.y), "=r"(r.z), "=r"(r.w)
+                 : "l"(from));
+  }
   return r;
 }
 
-// The chunks that a warp works on at once, every kDepthWarps-th from `first` on; zeros beyond the
-// end.
-// No branch stands between the loads, so that all are under way together.
+// The chunks of the depth that a warp works on, and which of a block's strips and rows it has.
+template <typename C>
+struct WarpShare {
+  static constexpr int kStep = C::kDepthWarps * C::kChunks;  // chunks to the next that it loads
+
+  int first_chunk;
+  int end_chunk;  // of the block; what lies there counts as zeros
+  int first_strip;
+  int first_row;
+
+  __device__ explicit WarpShare(int chunks) {
+    const int warp = static_cast<int>(threadIdx.x) / 32;
+    const int group = warp / C::kDepthWarps;
+    const int each = (chunks + C::kBlocks - 1) / C::kBlocks;
+    const int begin = ClusterRank<C::kBlocks>() * each;
+    first_chunk = begin + warp % C::kDepthWarps;
+    end_chunk = min(begin + each, chunks);
+    first_strip = group / C::kRowGroups * C::kWarpStrips;
+    first_row = group % C::kRowGroups * C::kWarpTiles * 16;
+  }
+};
+
+// The chunks that a warp works on at once, every kDepthWarps-th; zeros beyond the share's end. No
+// branch stands between the loads, so that all are under way together.
 template <typename T, typename C>
 struct WeightChunks {
-  uint4 piece[C::kDepth][C::kWarpStrips];
+  const T* strips[C::kWarpStrips];  // where the next chunks begin for this lane
+  uint4 piece[C::kChunks][C::kWarpStrips];
 
-  __device__ void Load(const T* const (&strips)[C::kWarpStrips], int first, int chunks) {
+  __device__ WeightChunks(const ProductParameters<T>& p, const WarpShare<C>& share) {
+    const int lane = threadIdx.x % 32;
+    const int column = share.first_chunk * kChunk + lane % 4 * 8;
 #pragma unroll
-    for (int i = 0; i < C::kDepth; ++i) {
-      const int chunk = first + i * C::kDepthWarps;
+    for (int s = 0; s < C::kWarpStrips; ++s) {
+      const int64_t feature = FirstFeature<C>(share.first_strip + s, p.up_offset) + lane / 4;
+      strips[s] = p.weight + min(feature, p.out_features - 1) * p.depth + column;
+    }
+  }
+
+  __device__ void Load(int first, int end) {
+#pragma unroll
+    for (int i = 0; i < C::kChunks; ++i) {
+      const bool some = first + i * C::kDepthWarps < end;
 #pragma unroll
       for (int s = 0; s < C::kWarpStrips; ++s) {
-        piece[i][s] = chunk < chunks ? LoadWeight(strips[s] + chunk * kChunk) : uint4{};
+        const T* const from = strips[s] + i * C::kDepthWarps * kChunk;
+        piece[i][s] = some ? LoadPiece<(C::kRowGroups > 1)>(from) : uint4{};
       }
     }
+#pragma unroll
+    for (int s = 0; s < C::kWarpStrips; ++s) strips[s] += WarpShare<C>::kStep * kChunk;
   }
 };
 
+// The same of the input. Where there are no rows the last one stands in.
 template <typename T, typename C>
 struct InputChunks {
-  uint4 piece[C::kDepth][2 * C::kTiles];  // [chunk][rows g and g + 8 of each tile]
+  static constexpr int kHalves = 2 * C::kWarpTiles;  // of tiles
 
-  __device__ void Load(const ProductParameters<T>& p, int first, int chunks) {
+  const T* rows[kHalves];  // where the next chunks begin for this lane: rows g and g + 8 of a tile
+  int halves;              // that there are
+  uint4 piece[C::kChunks][kHalves];
+
+  __device__ InputChunks(const ProductParameters<T>& p, const WarpShare<C>& share) {
+    const int lane = threadIdx.x % 32;
+    const int column = share.first_chunk * kChunk + lane % 4 * 8;
 #pragma unroll
-    for (int i = 0; i < C::kDepth; ++i) {
-      const int chunk = min(first + i * C::kDepthWarps, chunks - 1);
+    for (int half = 0; half < kHalves; ++half) {
+      const int row = min(share.first_row + 8 * half + lane / 4, p.rows - 1);
+      rows[half] = p.in + row * p.in_stride + column;
+      WorkOutHere(rows[half]);
+    }
+    halves = (p.rows - share.first_row + 7) / 8;
+    WorkOutHere(halves);
+  }
+
+  __device__ void Load(int first, int end) {
 #pragma unroll
-      for (int half = 0; half < 2 * C::kTiles; ++half) {
-        const int row = 8 * half + threadIdx.x % 32 / 4;
-        const T* in = p.in + row * p.in_stride + chunk * kChunk + threadIdx.x % 4 * 8;
-        piece[i][half] = row < p.rows ? *reinterpret_cast<const uint4*>(in) : uint4{};
+    for (int i = 0; i < C::kChunks; ++i) {
+      const bool some = first + i * C::kDepthWarps < end;
+#pragma unroll
+      for (int half = 0; half < kHalves; ++half) {
+        const T* const from = rows[half] + i * C::kDepthWarps * kChunk;
+        piece[i][half] = some && half < halves ? LoadPiece<true>(from) : uint4{};
       }
     }
+#pragma unroll
+    for (int half = 0; half < kHalves; ++half) rows[half] += WarpShare<C>::kStep * kChunk;
   }
 };
 
 template <typename T, typename C>
-__device__ void MultiplyChunks(const InputChunks<T, C>& in, const WeightChunks<T, C>& weights,
-                               float (&c)[C::kWarpStrips][C::kTiles][4]) {
+using Fragments = float[C::kWarpStrips][C::kWarpTiles][4];
+
+template <typename T, typename C>
+__device__ void MultiplyChunks(const InputChunks<T, C>& in,
+                               const uint4 (&weights)[C::kChunks][C::kWarpStrips],
+                               Fragments<T, C>& c) {
 #pragma unroll
-  for (int i = 0; i < C::kDepth; ++i) {
+  for (int i = 0; i < C::kChunks; ++i) {
 #pragma unroll
-    for (int tile = 0; tile < C::kTiles; ++tile) {
+    for (int tile = 0; tile < C::kWarpTiles; ++tile) {
       const uint4& low = in.piece[i][2 * tile];
       const uint4& high = in.piece[i][2 * tile + 1];
       const uint32_t a0[4] = {low.x, high.x, low.y, high.y};
       const uint32_t a1[4] = {low.z, high.z, low.w, high.w};
 #pragma unroll
       for (int s = 0; s < C::kWarpStrips; ++s) {
-        const uint4& b = weights.piece[i][s];
+        const uint4& b = weights[i][s];
         Multiply<T>(c[s][tile], a0, b.x, b.y);
         Multiply<T>(c[s][tile], a1, b.z, b.w);
       }
@@ -83,64 +153,91 @@ __device__ void MultiplyChunks(const InputChunks<T, C>& in, const WeightChunks<T
   }
 }
 
-template <typename T, typename C>
-__global__ void __launch_bounds__(C::kThreads) SkinnyKernel(const ProductParameters<T> p) {
-  extern __shared__ __align__(16) char shared[];
-  auto* const sums = reinterpret_cast<float(*)[C::kPlaces]>(shared);  // of each depth warp
-  __shared__ RowScale scales[16 * C::kTiles];
-  __shared__ FeatureConstants constants[BlockConstants<C>::kCount];
-  LetSuccessorStart();
-  const int depth_warp = threadIdx.x / 32 % C::kDepthWarps;
-  const int first_strip = static_cast<int>(threadIdx.x) / 32 / C::kDepthWarps * C::kWarpStrips;
-  const int lane = threadIdx.x % 32;
-  const int chunks = static_cast<int>(p.depth / kChunk);
-  const T* strips[C::kWarpStrips];
-#pragma unroll
-  for (int s = 0; s < C::kWarpStrips; ++s) {
-    const int64_t feature = FirstFeature<C::kStrips>(first_strip + s, p.up_offset) + lane / 4;
-    strips[s] = p.weight + min(feature, p.out_features - 1) * p.depth + lane % 4 * 8;
-  }
-  WeightChunks<T, C> weights;
-  weights.Load(strips, depth_warp, chunks);
-  BlockConstants<C> block_constants;
-  block_constants.Load(p);
-  WaitForPredecessor();
-  const SplitNorm& split = p.before.weight ? p.before : p.of_residual;
-  NormScales<C> norm(split, p.rows, reinterpret_cast<RowSums*>(shared + C::kSharedBytes));
-  if (split.weight) norm.Load();
-  Residuals<C> residuals;
-  residuals.Load(p);
-
-  float c[C::kWarpStrips][C::kTiles][4] = {};
-  constexpr int kStep = C::kDepthWarps * C::kDepth;
-  for (int first = depth_warp; first < chunks; first += kStep) {
-    InputChunks<T, C> in;
-    in.Load(p, first, chunks);
+// Multiplies a warp's share, whose first chunks `weights` holds. Calls `meanwhile` once, while the
+// first of the input is on its way. There is one place for each of the loads: code comes from
+// memory too.
+template <typename T, typename C, typename Fn>
+__device__ void MultiplyShare(const WarpShare<C>& share, InputChunks<T, C>& in,
+                              WeightChunks<T, C>& weights, Fragments<T, C>& c, Fn meanwhile) {
+  int first = share.first_chunk;
+  do {
+    in.Load(first, share.end_chunk);
+    if (first == share.first_chunk) meanwhile();
+    first += WarpShare<C>::kStep;
     if constexpr (C::kPrefetches) {
-      const WeightChunks<T, C> current = weights;
-      weights.Load(strips, first + kStep, chunks);
-      MultiplyChunks(in, current, c);
+      uint4 current[C::kChunks][C::kWarpStrips];
+#pragma unroll
+      for (int i = 0; i < C::kChunks; ++i) {
+#pragma unroll
+        for (int s = 0; s < C::kWarpStrips; ++s) current[i][s] = weights.piece[i][s];
+      }
+      weights.Load(first, share.end_chunk);
+      MultiplyChunks<T, C>(in, current, c);
     } else {  // one load covers most depths
-      MultiplyChunks(in, weights, c);
-      if (first + kStep < chunks) weights.Load(strips, first + kStep, chunks);
+      MultiplyChunks<T, C>(in, weights.piece, c);
+      if (first < share.end_chunk) weights.Load(first, share.end_chunk);
+    }
+  } while (first < share.end_chunk);
+}
+
+// Leaves a warp's sums in `sums`, [row][kStride].
+template <typename T, typename C>
+__device__ void LeaveFragments(const WarpShare<C>& share, const Fragments<T, C>& c, float* sums) {
+  const int lane = threadIdx.x % 32;
+#pragma unroll
+  for (int tile = 0; tile < C::kWarpTiles; ++tile) {
+#pragma unroll
+    for (int s = 0; s < C::kWarpStrips; ++s) {
+      const int row = share.first_row + 16 * tile + lane / 4;
+      float* const to = sums + row * C::kStride + (share.first_strip + s) * 8 + lane % 4 * 2;
+      *reinterpret_cast<float2*>(to) = make_float2(c[s][tile][0], c[s][tile][1]);
+      *reinterpret_cast<float2*>(to + 8 * C::kStride) = make_float2(c[s][tile][2], c[s][tile][3]);
     }
   }
-#pragma unroll
-  for (int s = 0; s < C::kWarpStrips; ++s) {
-#pragma unroll
-    for (int tile = 0; tile < C::kTiles; ++tile) {
-      const int place = ((first_strip + s) * C::kTiles + tile) * 128 + 4 * lane;
-      *reinterpret_cast<float4*>(&sums[depth_warp][place]) =
-          make_float4(c[s][tile][0], c[s][tile][1], c[s][tile][2], c[s][tile][3]);
-    }
-  }
-  if (split.weight) norm.Finish(scales);
-  block_constants.Share(constants);
+}
+
+// Grid: parts of the features by the blocks of a cluster.
+template <typename T, typename C>
+__global__ void __launch_bounds__(C::kThreads, 16 / C::kWarps)
+    SkinnyKernel(const ProductParameters<T> p) {
+  extern __shared__ __align__(16) char shared[];
+  auto* const sums = reinterpret_cast<float*>(shared);
+  __shared__ RowScale scales[C::kOwnRows];
+  __shared__ FeatureConstants constants[C::kFeatures];
+  const WarpShare<C> share(static_cast<int>(p.depth / kChunk));
+  WeightChunks<T, C> weights(p, share);
+  weights.Load(share.first_chunk, share.end_chunk);
+  LetSuccessorStart();  // the weight's loads go first
+  if constexpr (C::kBlocks > 1) ArriveAtCluster();
+  LoadConstants<C>(p, constants);
+  InputChunks<T, C> in(p, share);
+  NormScales<C> norm(p, reinterpret_cast<RowSums*>(shared + C::kSharedBytes));
+  Residuals<C> residuals(p);
+  WaitForPredecessor();
+  norm.Load();
+  residuals.Load();
+
+  Fragments<T, C> c = {};
+  MultiplyShare<T, C>(share, in, weights, c, [&] { norm.Finish(scales); });
+  const int depth_warp = static_cast<int>(threadIdx.x) / 32 % C::kDepthWarps;
+  LeaveFragments<T, C>(share, c, sums + depth_warp * C::kSumsOfWarp);
+  WaitForCopies<0>();  // of the constants
   __syncthreads();
-  Finish<C>(p, sums, scales, constants, residuals);
+  constexpr int kParts = C::kBlocks > 1 ? C::kBlocks : C::kDepthWarps;
+  constexpr int kPart = C::kBlocks > 1 ? C::kOwnRows * C::kStride : C::kSumsOfWarp;
+  float* results = sums;
+  if constexpr (C::kBlocks > 1) {
+    results += C::kDepthWarps * C::kSumsOfWarp;
+    Exchange<C>(sums, results, p.rows);
+  }
+  if (C::kStrips > 1 && p.up_offset) {
+    Finish<C, (C::kStrips > 1), kParts, kPart>(p, results, scales, constants, residuals);
+    return;
+  }
+  Finish<C, false, kParts, kPart>(p, results, scales, constants, residuals);
   if (p.after.weight) {
     __syncthreads();
-    StoreSums<C>(p, sums[0]);
+    StoreSums<C>(p, results);
   }
 }
 
@@ -151,53 +248,89 @@ size_t SharedBytes(const FusedProduct& product) {
   return C::kSharedBytes + NormScales<C>::Bytes(parts);
 }
 
-// Calls fn with the Cut for a product of up to 16 rows. `each`: strips for every multiprocessor.
-// One block for each takes them all, with 16 warps, so that everybody is at work from beginning to
-// end; and a warp loads as much at once as makes the depth a whole number of loads, up to what
-// registers hold. `paired`: there is one strip for most multiprocessors, so that half of them do
-// with two each, and on the others the next kernel's blocks begin to load. All were measured on an
-// H200, by tests/bench/gpu_products_bench.cc and in whole decoder steps.
-template <typename Fn>
-auto DispatchOneTile(int64_t each, bool gated, bool paired, int64_t depth, Fn fn) {
-  if (each > 6) return fn(Cut<1, 10, 2, 8, 1>{});
-  if (each > 4) return depth <= 1024 ? fn(Cut<1, 6, 2, 8, 4>{}) : fn(Cut<1, 6, 1, 16, 1>{});
-  if (each == 4 || (each == 3 && gated)) return fn(Cut<1, 4, 2, 8, 4>{});
-  if (each == 3) return fn(Cut<1, 3, 1, 16, 2>{});
-  if (depth <= 1024) {
-    return each == 2 || gated || paired ? fn(Cut<1, 2, 1, 16, 2>{}) : fn(Cut<1, 1, 1, 16, 2>{});
-  }
-  if (each == 2 || gated) return fn(Cut<1, 2, 1, 16, 4>{});
-  return depth > 2048 && depth <= 3072 ? fn(Cut<1, 1, 1, 16, 6>{}) : fn(Cut<1, 1, 1, 16, 4>{});
+// What the choice of a cut depends on.
+struct Problem {
+  int64_t strips;
+  int64_t each;  // strips for every multiprocessor
+  int64_t depth;
+  bool gated;
+  // There is one strip for most multiprocessors, so that half of them do with two each, and on the
+  // others the next kernel's blocks begin to load.
+  bool paired;
+  bool wide_fits;  // whether a block may have the memory of WideCut, which not every GPU grants
+  bool clusters;   // whether blocks can write to each other's memory
+};
+using WideCut = CutShape<Cut{2, 10, 2, 1, 8, 1}>;
+
+template <Cut kCut, typename Fn>
+auto With(Fn fn) {
+  return fn(CutShape<kCut>{});
 }
 
-// The same for up to 32 rows, where reading the input again and again is what costs. Not every GPU
-// lets a block have the memory of the widest cut (`wide_fits`).
-using WideCut = Cut<2, 10, 2, 8, 1>;
+// Calls fn with the CutShape for a product of up to 16 rows. One block for each multiprocessor
+// takes all its strips, with 16 warps, so that everybody is at work from beginning to end; and a
+// warp loads as much at once as makes the depth a whole number of loads, up to what registers hold.
+// All cuts were measured on an H200, by tests/bench/gpu_products_bench.cc and in whole decoder
+// steps.
 template <typename Fn>
-auto DispatchTwoTiles(int64_t each, bool gated, bool paired, int64_t depth, bool wide_fits, Fn fn) {
-  if (each > 6 && wide_fits) return fn(WideCut{});
-  if (each > 4) return fn(Cut<2, 6, 2, 8, 2>{});
-  if (each == 4 || (each == 3 && gated)) return fn(Cut<2, 4, 2, 8, 2>{});
-  if (each == 3) return fn(Cut<2, 3, 1, 16, 2>{});
-  if (depth <= 1024) {
-    if (each == 2 || gated) return fn(Cut<2, 2, 2, 8, 2>{});
-    return paired ? fn(Cut<2, 2, 2, 8, 4>{}) : fn(Cut<2, 1, 1, 16, 2>{});
-  }
-  return each == 2 || gated ? fn(Cut<2, 2, 1, 16, 2>{}) : fn(Cut<2, 1, 1, 16, 4>{});
+auto DispatchOneTile(const Problem& p, Fn fn) {
+  const bool shallow = p.depth <= 1024;
+  if (p.each > 6) return With<Cut{1, 10, 2, 1, 8, 1}>(fn);
+  if (p.each > 4)
+    return shallow ? With<Cut{1, 6, 2, 1, 8, 4}>(fn) : With<Cut{1, 6, 1, 1, 16, 1}>(fn);
+  if (p.each == 4 || (p.each == 3 && p.gated)) return With<Cut{1, 4, 2, 1, 8, 4}>(fn);
+  if (p.each == 3) return With<Cut{1, 3, 1, 1, 16, 2}>(fn);
+  const bool two = p.each == 2 || p.gated;
+  if (shallow)
+    return two || p.paired ? With<Cut{1, 2, 1, 1, 16, 2}>(fn) : With<Cut{1, 1, 1, 1, 16, 2}>(fn);
+  if (two) return With<Cut{1, 2, 1, 1, 16, 4}>(fn);
+  if (p.depth <= 2048) return With<Cut{1, 1, 1, 1, 16, 4}>(fn);
+  return p.depth <= 3072 ? With<Cut{1, 1, 1, 1, 16, 6}>(fn) : With<Cut{1, 1, 1, 1, 16, 8}>(fn);
+}
+
+// Up to 32 rows, where reading the input again and again is what costs.
+template <typename Fn>
+auto DispatchTwoTiles(const Problem& p, Fn fn) {
+  if (p.each > 6 && p.wide_fits) return fn(WideCut{});
+  if (p.each > 4) return With<Cut{2, 6, 2, 1, 8, 2}>(fn);
+  if (p.each == 4 || (p.each == 3 && p.gated)) return With<Cut{2, 4, 2, 1, 8, 2}>(fn);
+  if (p.each == 3) return With<Cut{2, 3, 1, 1, 16, 2}>(fn);
+  const bool two = p.each == 2 || p.gated;
+  if (p.depth > 1024)
+    return two ? With<Cut{2, 2, 1, 1, 16, 2}>(fn) : With<Cut{2, 1, 1, 1, 16, 4}>(fn);
+  if (two) return With<Cut{2, 2, 2, 1, 8, 2}>(fn);
+  return p.paired ? With<Cut{2, 2, 2, 1, 8, 4}>(fn) : With<Cut{2, 1, 1, 1, 16, 2}>(fn);
+}
+
+// Up to 64 and 128 rows: warps share the rows, and clusters the depth.
+template <typename Fn>
+auto DispatchFourTiles(const Problem& p, Fn fn) {
+  if (!p.clusters) return With<Cut{4, 2, 1, 2, 8, 2}>(fn);
+  if (p.depth > 1024) return With<Cut{4, 4, 1, 2, 8, 2, 4}>(fn);
+  if (p.strips > 128 || p.gated) return With<Cut{4, 4, 2, 2, 4, 2, 2}>(fn);
+  return With<Cut{4, 4, 1, 2, 8, 1, 4}>(fn);
+}
+template <typename Fn>
+auto DispatchEightTiles(const Problem& p, Fn fn) {
+  if (!p.clusters || p.strips > 128 || p.gated) return With<Cut{8, 2, 1, 4, 4, 2}>(fn);
+  return With<Cut{8, 4, 1, 4, 4, 1, 4}>(fn);
 }
 
 template <typename Fn>
 auto DispatchCut(const FusedProduct& product, const Device& device, Fn fn) {
-  const int64_t strips = (product.weight.rows + 7) / 8;
-  const int64_t each = (strips + device.multiprocessors() - 1) / device.multiprocessors();
-  const bool paired = each == 1 && 2 * strips > device.multiprocessors();
-  const int64_t depth = product.weight.cols;
   constexpr size_t kStaticBytes = 2048;  // at most
-  const bool wide_fits = SharedBytes<WideCut>(product) + kStaticBytes <= device.max_shared_bytes();
-  if (product.rows > 16) {
-    return DispatchTwoTiles(each, product.gated, paired, depth, wide_fits, fn);
-  }
-  return DispatchOneTile(each, product.gated, paired, depth, fn);
+  const int64_t processors = device.multiprocessors();
+  Problem problem;
+  problem.strips = (product.weight.rows + 7) / 8;
+  problem.each = (problem.strips + processors - 1) / processors;
+  problem.depth = product.weight.cols;
+  problem.gated = product.gated;
+  problem.paired = problem.each == 1 && 2 * problem.strips > processors;
+  problem.wide_fits = SharedBytes<WideCut>(product) + kStaticBytes <= device.max_shared_bytes();
+  problem.clusters = device.architecture() >= 90;
+  if (product.rows <= 16) return DispatchOneTile(problem, fn);
+  if (product.rows <= 32) return DispatchTwoTiles(problem, fn);
+  return product.rows <= 64 ? DispatchFourTiles(problem, fn) : DispatchEightTiles(problem, fn);
 }
 
 template <typename T>
@@ -205,8 +338,10 @@ void LaunchSkinny(const FusedProduct& product, Device& device) {
   DispatchCut(product, device, [&](auto cut) {
     using C = decltype(cut);
     Launch(device, "a product of few rows",
-           {dim3(static_cast<unsigned>(SkinnyParts(product, device))), C::kThreads,
-            SharedBytes<C>(product)},
+           {.grid = dim3(static_cast<unsigned>(SkinnyParts(product, device) * C::kBlocks)),
+            .block = C::kThreads,
+            .shared_bytes = SharedBytes<C>(product),
+            .cluster = C::kBlocks},
            SkinnyKernel<T, C>, ParametersOf<T>(product));
   });
 }
@@ -219,6 +354,11 @@ bool SkinnySupports(const FusedProduct& product) {
          product.weight.dtype != DataType::kFloat32 && product.weight.dtype == product.in.dtype &&
          product.weight.cols % kChunk == 0 && product.in.stride % 8 == 0 &&
          (!product.gated || features % 16 == 0);
+}
+
+bool SkinnyPays(const FusedProduct& product) {
+  constexpr int64_t kFewRows = 32, kFewFeatures = 4096;
+  return product.rows <= kFewRows || product.weight.rows <= kFewFeatures;
 }
 
 int32_t SkinnyParts(const FusedProduct& product, const Device& device) {

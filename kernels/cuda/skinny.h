@@ -7,7 +7,7 @@
 namespace transept::kernels::cuda {
 
 // Most rows the kernel takes.
-inline constexpr int64_t kMaxSkinnyRows = 32;
+inline constexpr int64_t kMaxSkinnyRows = 128;
 
 // Of so many features cuBLASLt's kernels are the faster ones however few rows there are.
 inline constexpr int64_t kMaxSkinnyFeatures = 24575;
@@ -15,6 +15,10 @@ inline constexpr int64_t kMaxSkinnyFeatures = 24575;
 // Whether the kernel serves it: kMaxSkinnyRows and kMaxSkinnyFeatures at most, 16-bit weights and
 // inputs, a depth that is a multiple of 32 and input rows that are multiples of 8 apart.
 bool SkinnySupports(const FusedProduct& product);
+
+// Whether it is the faster one of a product that cuBLASLt serves as well, because there is no norm
+// around it.
+bool SkinnyPays(const FusedProduct& product);
 
 // How many blocks share a row of `out`. The norms of input and residual, of which there may be one,
 // must be known.

@@ -16,19 +16,21 @@ inline constexpr RowScale kNoScale = {0.0f, 1.0f};
 
 __device__ inline RowScale ScaleOf(const SplitNorm& norm, const RowSums& total) {
   RowScale row = kNoScale;
-  float variance = total.squares / norm.width;
+  float variance = total.squares * norm.inverse_width;
   if (norm.centred) {
-    row.mean = total.sum / norm.width;
+    row.mean = total.sum * norm.inverse_width;
     variance = fmaxf(variance - row.mean * row.mean, 0.0f);
   }
   row.scale = rsqrtf(variance + norm.eps) * norm.output_scale;
   return row;
 }
 
-// Of what the warp's lanes have, in each of them. All lanes call it.
-__device__ inline RowSums SumOverWarp(RowSums mine) {
+// Of what each group of kLanes neighbouring lanes has, in each of them. All lanes of the warp call
+// it.
+template <int kLanes>
+__device__ inline RowSums SumOverLanes(RowSums mine) {
 #pragma unroll
-  for (int distance = 16; distance > 0; distance /= 2) {
+  for (int distance = kLanes / 2; distance > 0; distance /= 2) {
     mine.sum += __shfl_xor_sync(~0u, mine.sum, distance);
     mine.squares += __shfl_xor_sync(~0u, mine.squares, distance);
   }

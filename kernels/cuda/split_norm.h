@@ -27,8 +27,8 @@ struct SplitNorm {
   bool centred = false;           // kLayer
   float eps = 0.0f;
   float output_scale = 1.0f;
-  int64_t width = 0;
-  void* scaled = nullptr;  // [rows, width] in 16 bits
+  float inverse_width = 0.0f;  // 1 / width
+  void* scaled = nullptr;      // [rows, width] in 16 bits
   int64_t scaled_stride = 0;
   RowSums* sums = nullptr;  // [rows, PartStride(parts)]
   int32_t parts = 0;
@@ -45,7 +45,7 @@ inline SplitNorm SplitOf(const NormOp& norm, RowSums* sums, int32_t parts) {
           .centred = norm.kind == NormKind::kLayer,
           .eps = norm.eps,
           .output_scale = norm.output_scale,
-          .width = norm.in.width,
+          .inverse_width = 1.0f / static_cast<float>(norm.in.width),
           .scaled = norm.out.data,
           .scaled_stride = norm.out.stride,
           .sums = sums,

@@ -50,6 +50,7 @@ constexpr Shape kShapes[] = {
 
 constexpr int64_t kChainBytes = int64_t{200} << 20;
 constexpr int64_t kMostRows = 512;
+constexpr int32_t kPartsOfNorm = 64;  // what products of 1024 features leave
 
 class Bench {
  public:
@@ -58,9 +59,11 @@ class Bench {
     Allocate(&in_, kMostRows * 8192 * 2);
     Allocate(&out_, kMostRows * 65536 * 4);
     Allocate(&bias_, 65536 * 4);
+    Allocate(&sums_, kMaxSkinnyRows * kMaxParts * sizeof(RowSums));
+    Allocate(&scaled_, kMaxSkinnyRows * 8192 * 2);
   }
   ~Bench() {
-    for (void* memory : {weights_, in_, out_, bias_}) cudaFree(memory);
+    for (void* memory : {weights_, in_, out_, bias_, sums_, scaled_}) cudaFree(memory);
   }
 
   void Run(const Shape& shape, int64_t rows) {
@@ -68,7 +71,12 @@ class Bench {
                 shape.out * shape.in * 2 / 4.4e6);
     const FusedProduct product = ProductFor(shape, rows, 0);
     if (SkinnySupports(product)) {
-      Report("skinny", shape, rows, [&](const FusedProduct& p) { RunSkinny(p, device_); });
+      for (const bool norms : {false, true}) {
+        with_norms_ = norms;
+        Report(norms ? "with norm" : "skinny", shape, rows,
+               [&](const FusedProduct& p) { RunSkinny(p, device_); });
+      }
+      with_norms_ = false;
     }
     blas_.set_measuring(true);
     blas_.Run(BlasProductOf(product));
@@ -96,7 +104,25 @@ class Bench {
                    StrideFor(width), Extent::kTokens};
     if (shape.residual) product.residual = product.out;
     product.rows = rows;
+    if (with_norms_) AddNorms(shape, &product);
     return product;
+  }
+  // As in a decoder layer: what adds to the residual stream leaves a norm, all else takes one.
+  void AddNorms(const Shape& shape, FusedProduct* product) const {
+    SplitNorm norm;
+    norm.weight = static_cast<const float*>(bias_);
+    norm.sums = static_cast<RowSums*>(sums_);
+    norm.scaled = scaled_;
+    if (shape.residual) {
+      norm.inverse_width = 1.0f / shape.out;
+      norm.scaled_stride = StrideFor(shape.out);
+      norm.parts = SkinnyParts(*product, device_);
+      product->norm_after = norm;
+    } else {
+      norm.inverse_width = 1.0f / shape.in;
+      norm.parts = kPartsOfNorm;
+      product->norm_before = norm;
+    }
   }
   static int64_t WeightBytes(const Shape& shape) { return Padded(shape.out) * shape.in * 2; }
   // Without what cuBLASLt leaves to another kernel.
@@ -144,6 +170,9 @@ class Bench {
   void* in_ = nullptr;
   void* out_ = nullptr;
   void* bias_ = nullptr;
+  void* sums_ = nullptr;
+  void* scaled_ = nullptr;
+  bool with_norms_ = false;
 };
 
 int Main(int argc, char** argv) {

@@ -12,7 +12,7 @@ namespace {
 using cpu::ExpectNear;
 
 // From one row to more than any kernel of few rows takes, around the sizes of tensor core tiles.
-constexpr int32_t kRows[] = {1, 2, 7, 8, 9, 16, 17, 31, 33, 64, 65, 200};
+constexpr int32_t kRows[] = {1, 2, 7, 8, 9, 16, 17, 31, 33, 64, 65, 128, 200};
 
 struct Shape {
   int64_t out;
@@ -24,9 +24,11 @@ constexpr Shape kShapes[] = {{64, 32},   {72, 96},    {1000, 256}, {512, 2816},
 // Those for which a kernel of few rows is cut otherwise on a GPU of some 130 multiprocessors; the
 // row counts at which it changes.
 constexpr Shape kWideShapes[] = {{2112, 1056}, {6144, 1056}, {10240, 1056}, {36000, 64},
-                                 {2112, 96},   {3072, 96},   {4096, 96},    {5632, 96},
-                                 {200, 2048},  {200, 4096}};
+                                 {2112, 96},   {3072, 96},   {4096, 96},    {5632, 96}};
 constexpr int32_t kFewRows[] = {1, 16, 17, 32};
+// Those whose depth the blocks of a cluster share, from 33 rows on.
+constexpr Shape kDeepShapes[] = {{200, 2048}, {200, 4096}};
+constexpr int32_t kDeepRows[] = {1, 16, 17, 32, 64, 128};
 
 // A step of so many tokens; nothing else of it is read.
 EncoderInputs StepOf(int32_t tokens) {
@@ -85,6 +87,10 @@ TEST_P(CudaLinearTest, Linear) {
 
 TEST_P(CudaLinearTest, LinearOfManyFeatures) {
   for (const Shape& shape : kWideShapes) ExpectLinear(shape, kFewRows);
+}
+
+TEST_P(CudaLinearTest, LinearOfGreatDepth) {
+  for (const Shape& shape : kDeepShapes) ExpectLinear(shape, kDeepRows);
 }
 
 TEST_P(CudaLinearTest, AddsToTheResidualStream) {
