@@ -28,10 +28,15 @@ class Description {
     cublasLtMatmulDescSetAttribute(operation_, CUBLASLT_MATMUL_DESC_TRANSA, &transposed,
                                    sizeof(transposed));
     if (p.bias || p.relu) SetEpilogue(p);
-    cublasLtMatrixLayoutCreate(&weight_, TypeOf(p.weight.dtype), p.weight.cols, p.weight.rows,
+    const int64_t depth = p.weight.cols / p.parts;
+    cublasLtMatrixLayoutCreate(&weight_, TypeOf(p.weight.dtype), depth, p.weight.rows,
                                p.weight.cols);
-    cublasLtMatrixLayoutCreate(&in_, TypeOf(p.in.dtype), p.weight.cols, rows, p.in.stride);
+    cublasLtMatrixLayoutCreate(&in_, TypeOf(p.in.dtype), depth, rows, p.in.stride);
     cublasLtMatrixLayoutCreate(&out_, TypeOf(p.out.dtype), p.weight.rows, rows, p.out.stride);
+    if (p.parts == 1) return;
+    SetParts(weight_, p.parts, depth);
+    SetParts(in_, p.parts, depth);
+    SetParts(out_, p.parts, rows * p.out.stride);
   }
   ~Description() {
     cublasLtMatrixLayoutDestroy(out_);
@@ -48,6 +53,12 @@ class Description {
   cublasLtMatrixLayout_t out() const { return out_; }
 
  private:
+  static void SetParts(cublasLtMatrixLayout_t layout, int32_t parts, int64_t stride) {
+    cublasLtMatrixLayoutSetAttribute(layout, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &parts,
+                                     sizeof(parts));
+    cublasLtMatrixLayoutSetAttribute(layout, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &stride,
+                                     sizeof(stride));
+  }
   void SetEpilogue(const Product& p) {
     const cublasLtEpilogue_t epilogue = !p.bias  ? CUBLASLT_EPILOGUE_RELU
                                         : p.relu ? CUBLASLT_EPILOGUE_RELU_BIAS
@@ -164,7 +175,8 @@ void Blas::Run(const Product& product) {
   if (product.rows == 0 || !device_.ok()) return;
   Product p = product;
   const int64_t padded = Padded(p.weight.rows);
-  if (p.weight.padded && (p.bias == nullptr || p.bias_padded) && padded <= p.out.stride) {
+  if (p.parts == 1 && p.weight.padded && (p.bias == nullptr || p.bias_padded) &&
+      padded <= p.out.stride) {
     p.weight.rows = padded;
   }
   const Key key{.rows = BucketOf(p.rows),
@@ -177,6 +189,7 @@ void Blas::Run(const Product& product) {
                 .bias = p.bias != nullptr,
                 .relu = p.relu,
                 .add_to_out = p.add_to_out,
+                .parts = p.parts,
                 .alignment = AlignmentOf(p)};
   auto algorithm = algorithms_.find(key);
   if (algorithm == algorithms_.end()) {

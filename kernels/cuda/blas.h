@@ -21,6 +21,9 @@ struct Product {
   bool relu = false;
   bool add_to_out = false;
   int64_t rows = 0;
+  // Into how many parts the depth, a multiple of 8 times that, is divided: `out` is then
+  // [parts, rows, width] without padding, with nothing added.
+  int32_t parts = 1;
 };
 
 // Keeps an algorithm of cuBLASLt's for each kind of product and power of two of rows, so that few
@@ -51,6 +54,7 @@ class Blas {
     bool bias;
     bool relu;
     bool add_to_out;
+    int32_t parts;
     uint32_t alignment;
     auto operator<=>(const Key&) const = default;
   };

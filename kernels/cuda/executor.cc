@@ -27,9 +27,12 @@ Executor::Executor(Device* device)
     device->Check(cudaMalloc(&sums, kMaxSkinnyRows * kMaxParts * sizeof(RowSums)),
                   "allocating the sums of norms");
   }
+  device->Check(cudaMalloc(&resources_.partial_sums, kMaxPartialSums * sizeof(float)),
+                "allocating partial sums");
 }
 
 Executor::~Executor() {
+  cudaFree(resources_.partial_sums);
   for (RowSums* sums : resources_.sums) cudaFree(sums);
 }
 
@@ -66,7 +69,8 @@ void Executor::Run(const Program& program, const Step& step) {
   for (const PlannedOperation& planned : plan.operations) {
     if (fused && planned.absorbed) continue;
     if (observer_) observer_->Begin(*planned.operation);
-    const NormNeighbours norms = fused ? planned.norms : NormNeighbours{};
+    NormNeighbours norms = planned.norms;
+    norms.taken = fused;
     std::visit(
         [&](const auto& op) {
           if constexpr (requires { cuda::Run(op, step, resources_, norms, planned.half_bias); }) {

@@ -86,7 +86,7 @@ dim3 GridFor(int64_t rows, int64_t width) {
 }
 
 bool HasNorms(const NormNeighbours& norms) {
-  return norms.before || norms.after || norms.residual;
+  return norms.taken && (norms.before || norms.after || norms.residual);
 }
 
 // Whether the kernel of few rows takes a product. PlanFusion gives norms to those alone that it
@@ -96,6 +96,36 @@ bool IsFew(const FusedProduct& product, const NormNeighbours& norms, Resources& 
   if (!HasNorms(norms)) return supported && SkinnyPays(product);
   return resources.device.Check(supported ? cudaSuccess : cudaErrorNotSupported,
                                 "a norm around a large product");
+}
+
+// How many parts of its depth a product should be computed in, so that it fills the GPU and its
+// blocks are done sooner: several if a norm runs next, whose kernel adds them up at little cost.
+int32_t PartsOf(const LinearOp& op, const NormNeighbours& norms, int64_t rows,
+                const Resources& resources) {
+  constexpr int64_t kTile = 64, kDeep = 2;
+  const int64_t width = op.weight.rows, depth = op.weight.cols;
+  const bool joins = norms.after && !norms.taken && op.residual.data == op.out.data &&
+                     op.activation == ActivationFunction::kNone && CanAddParts(*norms.after);
+  if (!joins || width % 4 != 0 || depth < kDeep * width) return 1;
+  const int64_t tiles = (rows + kTile - 1) / kTile * ((width + kTile - 1) / kTile);
+  int32_t parts = kMaxNormParts;
+  while (parts > 1 && (parts * tiles > 2 * resources.device.multiprocessors() ||
+                       depth % (parts * kTile) != 0 || parts * rows * width > kMaxPartialSums)) {
+    parts /= 2;
+  }
+  return parts;
+}
+
+// Leaves the product to the norm behind it, in `parts` parts.
+void RunInParts(const LinearOp& op, int32_t parts, int64_t rows, Resources& resources) {
+  const int64_t width = op.weight.rows;
+  resources.blas.Run(
+      {.weight = op.weight,
+       .in = op.in,
+       .out = {resources.partial_sums, DataType::kFloat32, width, width, op.out.extent},
+       .rows = rows,
+       .parts = parts});
+  resources.left = {.sums = resources.partial_sums, .parts = parts, .bias = op.bias.data};
 }
 
 // Takes over the halves of the norms around a product of few rows, and runs it.
@@ -123,6 +153,9 @@ void Run(const LinearOp& op, const Step& step, Resources& resources, const NormN
   if (IsFew(few, norms, resources)) return RunFew(few, norms, resources);
   if (!resources.device.ok()) return;
 
+  if (const int32_t parts = PartsOf(op, norms, rows, resources); parts > 1) {
+    return RunInParts(op, parts, rows, resources);
+  }
   // The product adds its residual, which is `out` in every model and follows no activation; the
   // rest is done in place.
   if (op.residual.data &&

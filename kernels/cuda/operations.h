@@ -36,6 +36,14 @@ struct Step {
   const int32_t* positions;
 };
 
+// A deep product with the residual stream as it is left when a norm of the stream runs next: sums
+// over parts of the depth, for the norm's kernel to add up.
+struct PartialSums {
+  const float* sums = nullptr;  // [parts, rows, width]; null = none
+  int32_t parts = 0;
+  const float* bias = nullptr;  // [width] or null
+};
+
 struct Resources {
   Device& device;
   Blas blas;
@@ -45,7 +53,16 @@ struct Resources {
   // Of the two split norms that were written last.
   RowSums* sums[2] = {};  // [kMaxSkinnyRows, PartStride(parts)], room for kMaxParts
   int32_t parts[2] = {};
+  // Room for kMaxPartialSums, and what of it waits for its norm.
+  float* partial_sums = nullptr;
+  PartialSums left = {};
 };
+
+inline constexpr int64_t kMaxPartialSums = int64_t{1} << 21;
+
+// Whether the norm's kernel can add up PartialSums of at most kMaxNormParts parts.
+inline constexpr int32_t kMaxNormParts = 4;
+bool CanAddParts(const NormOp& op);
 
 // `half_bias`: PlannedOperation's.
 void Run(const LinearOp& op, const Step& step, Resources& resources, const NormNeighbours& norms,

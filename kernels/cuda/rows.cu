@@ -1,4 +1,7 @@
 // The operations that treat rows one by one: embedding, norm, gathering.
+#include <type_traits>
+#include <utility>
+
 #include "kernels/cuda/element.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/operations.h"
@@ -108,6 +111,33 @@ struct RowPacks {
                                    : Pack<float, kPack>{};
     }
   }
+  // Adds the parts of row `row`, of so many rows, and the bias.
+  __device__ void Add(const PartialSums& partial, int64_t row, int64_t rows, int64_t width,
+                      const RowPacks& bias) {
+    RowPacks parts[kMaxNormParts];
+#pragma unroll
+    for (int part = 0; part < kMaxNormParts; ++part) {
+      const bool some = part < partial.parts;
+      parts[part].Load(some ? partial.sums + (part * rows + row) * width : nullptr, width);
+    }
+#pragma unroll
+    for (int i = 0; i < kPacks; ++i) {
+#pragma unroll
+      for (int j = 0; j < kPack; ++j) {
+        float sum = 0.0f;
+#pragma unroll
+        for (int part = 0; part < kMaxNormParts; ++part) sum += parts[part].packs[i].element[j];
+        packs[i].element[j] += sum + bias.packs[i].element[j];
+      }
+    }
+  }
+  __device__ void Store(float* row, int64_t width) const {
+#pragma unroll
+    for (int i = 0; i < kPacks; ++i) {
+      const int64_t at = Column(i);
+      if (at < width) *reinterpret_cast<Pack<float, kPack>*>(row + at) = packs[i];
+    }
+  }
   // The sum of term(x) over the row's elements, in every thread of the block.
   template <typename Term>
   __device__ float Sum(int64_t width, Term term) const {
@@ -124,17 +154,25 @@ struct RowPacks {
 };
 
 // Grid: rows of kThreads * kPack * kPacks elements at most. The norm's weights, which come from
-// memory, are on their way before the row is there. `in` may be `out` or the stream.
-template <typename T, int kPack, int kPacks>
-__global__ void __launch_bounds__(kThreads) NormRow(const NormOp op) {
+// memory, are on their way before the row is there. `in` may be `out` or the stream. kAdds: the
+// partial sums are added to `in` first, which afterwards holds the result unless the norm replaces
+// it.
+template <typename T, int kPack, int kPacks, bool kAdds>
+__global__ void __launch_bounds__(kThreads) NormRow(const NormOp op, const PartialSums partial) {
   using Row = RowPacks<kPack, kPacks>;
   LetSuccessorStart();
   const int64_t width = op.in.width;
-  Row weight, bias, x;
+  Row weight, bias, product_bias, x;
   weight.Load(op.weight.data, width);
   bias.Load(op.bias.data, width);
+  if constexpr (kAdds) product_bias.Load(partial.bias, width);
   WaitForPredecessor();
-  x.Load(static_cast<const float*>(op.in.data) + blockIdx.x * op.in.stride, width);
+  float* const in = static_cast<float*>(op.in.data) + blockIdx.x * op.in.stride;
+  x.Load(in, width);
+  if constexpr (kAdds) {
+    x.Add(partial, blockIdx.x, gridDim.x, width, product_bias);
+    if (op.stream.data != op.in.data) x.Store(in, width);
+  }
   float mean = 0.0f;
   if (op.kind == NormKind::kLayer) {
     mean = x.Sum(width, [](float value) { return value; }) / width;
@@ -206,6 +244,12 @@ bool InFours(const NormOp& op) {
          IsAligned(op.stream.data) && IsAligned(op.weight.data) && IsAligned(op.bias.data);
 }
 
+// Packs of four that a thread has of a row.
+int64_t FoursOf(const NormOp& op) {
+  return (op.in.width + 4 * kThreads - 1) / (4 * kThreads);
+}
+constexpr int64_t kMostFours = 4;
+
 // Grid: rows.
 __global__ void __launch_bounds__(kThreads)
     GatherRow(const GatherRowsOp op, const int32_t* query_offsets) {
@@ -225,7 +269,7 @@ dim3 Blocks(int64_t count) {
 
 void Run(const EmbedOp& op, const Step& step, Resources& resources, const NormNeighbours& norms) {
   SplitNorm norm;
-  if (norms.after) {
+  if (norms.taken && norms.after) {
     norm = SplitOf(*norms.after, resources.sums[norms.after_slot], 1);
     resources.parts[norms.after_slot] = 1;
   }
@@ -240,16 +284,33 @@ void Run(const EmbedOp& op, const Step& step, Resources& resources, const NormNe
   });
 }
 
+bool CanAddParts(const NormOp& op) {
+  return op.kind != NormKind::kNone && InFours(op) && FoursOf(op) <= kMostFours;
+}
+
 void Run(const NormOp& op, const Step& step, Resources& resources) {
   const LaunchShape shape{Blocks(step.Rows(op.in.extent)), kThreads};
+  const PartialSums partial = std::exchange(resources.left, {});
   DispatchElement(op.out.dtype, [&](auto element) {
     using T = decltype(element);
-    const auto launch = [&](auto* kernel) { Launch(resources.device, "norm", shape, kernel, op); };
-    const int64_t fours = (op.in.width + 4 * kThreads - 1) / (4 * kThreads);
-    if (op.kind == NormKind::kNone || !InFours(op) || fours > 4) {
-      launch(InFours(op) ? NormLongRow<T, 4> : NormLongRow<T, 1>);
+    if (!CanAddParts(op)) {
+      Launch(resources.device, "norm", shape, InFours(op) ? NormLongRow<T, 4> : NormLongRow<T, 1>,
+             op);
+      return;
+    }
+    const auto launch = [&](auto adds) {
+      constexpr bool kAdds = decltype(adds)::value;
+      const int64_t fours = FoursOf(op);
+      Launch(resources.device, "norm", shape,
+             fours == 1   ? NormRow<T, 4, 1, kAdds>
+             : fours == 2 ? NormRow<T, 4, 2, kAdds>
+                          : NormRow<T, 4, 4, kAdds>,
+             op, partial);
+    };
+    if (partial.sums) {
+      launch(std::true_type{});
     } else {
-      launch(fours == 1 ? NormRow<T, 4, 1> : fours == 2 ? NormRow<T, 4, 2> : NormRow<T, 4, 4>);
+      launch(std::false_type{});
     }
   });
 }

@@ -65,6 +65,7 @@ struct FoldedNorm {
 
 // The norms around a product, or what else writes the residual stream.
 struct NormNeighbours {
+  bool taken = false;  // whether the step has few rows; else the norms run by themselves
   const NormOp* before = nullptr;  // of its input
   const NormOp* after = nullptr;   // of its output
   // Of its residual, which lies there as it was in front of the norm.
