@@ -236,8 +236,11 @@ absl::Span<const RowChoice> CudaRunner::SendRows(const StepPlan& plan, RowRange 
 
 void CudaRunner::Begin(InFlight* step) {
   if (launched_ > collected_) {
-    step->started = StepAt(launched_ - 1).end;
-    return;
+    const cudaEvent_t end = StepAt(launched_ - 1).end;
+    const bool runs = cudaEventQuery(end) == cudaErrorNotReady;
+    cudaGetLastError();  // "not ready" is none
+    step->started = end;
+    if (runs) return;
   }
   step->started = step->begin;
   device_.Check(cudaEventRecord(step->begin, device_.stream()), "recording an event");

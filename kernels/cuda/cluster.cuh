@@ -35,6 +35,8 @@ __device__ inline void StoreToCluster(float* shared, int rank, const float4& val
   asm volatile("st.shared::cluster.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(there), "f"(value.x),
                "f"(value.y), "f"(value.z), "f"(value.w)
                : "memory");
+#else
+  __trap();  // no such kernel is launched there
 #endif
 }
 

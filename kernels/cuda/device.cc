@@ -67,7 +67,7 @@ size_t Device::AvailableMemory() {
 }
 
 void Device::ReserveShared(const void* kernel, size_t bytes) {
-  constexpr size_t kUnasked = size_t{47} << 10;  // what any kernel may have, less static arrays
+  constexpr size_t kUnasked = size_t{46} << 10;  // what any kernel may have, less static arrays
   if (bytes <= kUnasked) return;
   size_t& reserved = gpu_->shared[kernel];
   if (bytes <= reserved) return;

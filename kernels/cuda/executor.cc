@@ -8,15 +8,12 @@ namespace transept::kernels::cuda {
 
 namespace {
 
-// Up to so many rows, products that take in the norms, biases and gates around them are worth it.
-// With more, reading the input again and again takes longer than kernels for all of these would,
-// the sooner the wider the residual stream is.
 int64_t FewRowsOf(const Program& program) {
   int64_t width = 0;
   for (const Operation& operation : program.operations) {
     if (const auto* norm = std::get_if<NormOp>(&operation)) width = std::max(width, norm->in.width);
   }
-  return width <= 512 ? kMaxSkinnyRows : width < 2048 ? 32 : 16;
+  return FewRowsFor(width);
 }
 
 }  // namespace
@@ -24,8 +21,10 @@ int64_t FewRowsOf(const Program& program) {
 Executor::Executor(Device* device)
     : resources_{.device = *device, .blas = Blas(device), .biases = BiasTables(device)} {
   for (RowSums*& sums : resources_.sums) {
-    device->Check(cudaMalloc(&sums, kMaxSkinnyRows * kMaxParts * sizeof(RowSums)),
-                  "allocating the sums of norms");
+    const size_t bytes = kMaxSkinnyRows * kMaxParts * sizeof(RowSums);
+    device->Check(cudaMalloc(&sums, bytes), "allocating the sums of norms");
+    // Rows are copied as a whole, with what nobody writes to align them.
+    if (sums) device->Check(cudaMemsetAsync(sums, 0, bytes, device->stream()), "clearing");
   }
   device->Check(cudaMalloc(&resources_.partial_sums, kMaxPartialSums * sizeof(float)),
                 "allocating partial sums");

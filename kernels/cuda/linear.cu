@@ -105,7 +105,8 @@ int32_t PartsOf(const LinearOp& op, const NormNeighbours& norms, int64_t rows,
   constexpr int64_t kTile = 64, kDeep = 2;
   const int64_t width = op.weight.rows, depth = op.weight.cols;
   const bool joins = norms.after && !norms.taken && op.residual.data == op.out.data &&
-                     op.activation == ActivationFunction::kNone && CanAddParts(*norms.after);
+                     op.activation == ActivationFunction::kNone && CanAddParts(*norms.after) &&
+                     reinterpret_cast<uintptr_t>(op.bias.data) % 16 == 0;
   if (!joins || width % 4 != 0 || depth < kDeep * width) return 1;
   const int64_t tiles = (rows + kTile - 1) / kTile * ((width + kTile - 1) / kTile);
   int32_t parts = kMaxNormParts;
@@ -131,13 +132,13 @@ void RunInParts(const LinearOp& op, int32_t parts, int64_t rows, Resources& reso
 // Takes over the halves of the norms around a product of few rows, and runs it.
 void RunFew(FusedProduct product, const NormNeighbours& norms, Resources& resources) {
   const auto split = [&](const NormOp* norm, int slot) {
-    if (norm == nullptr) return SplitNorm{};
+    if (norm == nullptr || !norms.taken) return SplitNorm{};
     return SplitOf(*norm, resources.sums[slot], resources.parts[slot]);
   };
   product.norm_before = split(norms.before, norms.before_slot);
   product.norm_residual = split(norms.residual, norms.residual_slot);
-  product.folded = norms.folded;
-  if (norms.after) {
+  if (norms.taken) product.folded = norms.folded;
+  if (norms.taken && norms.after) {
     resources.parts[norms.after_slot] = SkinnyParts(product, resources.device);
     product.norm_after = split(norms.after, norms.after_slot);
   }

@@ -39,8 +39,7 @@ struct CutShape {
   static constexpr int kSharedBytes = kSums * sizeof(float);
   static_assert(kStrips % kCut.strip_groups == 0 && kCut.tiles % kRowGroups == 0 &&
                 kRows % kBlocks == 0);
-  // All that a multiprocessor's registers are shared among, or half of it.
-  static_assert(kWarps == 16 || kWarps == 8);
+  static_assert(kWarps == 16);  // all that a block's registers are shared among
   // Whether the next chunks are loaded while these are multiplied.
   static constexpr bool kPrefetches = kChunks < 4 && kChunks * kWarpStrips < 6 && kRowGroups == 1;
 };

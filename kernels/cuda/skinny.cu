@@ -198,8 +198,7 @@ __device__ void LeaveFragments(const WarpShare<C>& share, const Fragments<T, C>&
 
 // Grid: parts of the features by the blocks of a cluster.
 template <typename T, typename C>
-__global__ void __launch_bounds__(C::kThreads, 16 / C::kWarps)
-    SkinnyKernel(const ProductParameters<T> p) {
+__global__ void __launch_bounds__(C::kThreads, 1) SkinnyKernel(const ProductParameters<T> p) {
   extern __shared__ __align__(16) char shared[];
   auto* const sums = reinterpret_cast<float*>(shared);
   __shared__ RowScale scales[C::kOwnRows];
@@ -250,6 +249,7 @@ size_t SharedBytes(const FusedProduct& product) {
 
 // What the choice of a cut depends on.
 struct Problem {
+  const FusedProduct& product;
   int64_t strips;
   int64_t each;  // strips for every multiprocessor
   int64_t depth;
@@ -257,10 +257,15 @@ struct Problem {
   // There is one strip for most multiprocessors, so that half of them do with two each, and on the
   // others the next kernel's blocks begin to load.
   bool paired;
-  bool wide_fits;  // whether a block may have the memory of WideCut, which not every GPU grants
-  bool clusters;   // whether blocks can write to each other's memory
+  bool clusters;            // whether blocks can write to each other's memory
+  size_t max_shared_bytes;  // of a block: 99 KB on some GPUs
+
+  template <Cut kCut>
+  bool Fits() const {
+    constexpr size_t kStaticBytes = 2048;  // at most
+    return SharedBytes<CutShape<kCut>>(product) + kStaticBytes <= max_shared_bytes;
+  }
 };
-using WideCut = CutShape<Cut{2, 10, 2, 1, 8, 1}>;
 
 template <Cut kCut, typename Fn>
 auto With(Fn fn) {
@@ -291,9 +296,9 @@ auto DispatchOneTile(const Problem& p, Fn fn) {
 // Up to 32 rows, where reading the input again and again is what costs.
 template <typename Fn>
 auto DispatchTwoTiles(const Problem& p, Fn fn) {
-  if (p.each > 6 && p.wide_fits) return fn(WideCut{});
-  if (p.each > 4) return With<Cut{2, 6, 2, 1, 8, 2}>(fn);
-  if (p.each == 4 || (p.each == 3 && p.gated)) return With<Cut{2, 4, 2, 1, 8, 2}>(fn);
+  if (constexpr Cut kWide{2, 10, 2, 1, 8, 1}; p.each > 6 && p.Fits<kWide>()) return With<kWide>(fn);
+  if (constexpr Cut kSix{2, 6, 2, 1, 8, 2}; p.each > 4 && p.Fits<kSix>()) return With<kSix>(fn);
+  if (p.each >= 4 || (p.each == 3 && p.gated)) return With<Cut{2, 4, 2, 1, 8, 2}>(fn);
   if (p.each == 3) return With<Cut{2, 3, 1, 1, 16, 2}>(fn);
   const bool two = p.each == 2 || p.gated;
   if (p.depth > 1024)
@@ -312,22 +317,24 @@ auto DispatchFourTiles(const Problem& p, Fn fn) {
 }
 template <typename Fn>
 auto DispatchEightTiles(const Problem& p, Fn fn) {
-  if (!p.clusters || p.strips > 128 || p.gated) return With<Cut{8, 2, 1, 4, 4, 2}>(fn);
-  return With<Cut{8, 4, 1, 4, 4, 1, 4}>(fn);
+  constexpr Cut kShared{8, 4, 1, 4, 4, 1, 4};
+  const bool shares = p.clusters && p.strips <= 128 && !p.gated && p.Fits<kShared>();
+  return shares ? With<kShared>(fn) : With<Cut{8, 2, 1, 4, 4, 2}>(fn);
 }
 
 template <typename Fn>
 auto DispatchCut(const FusedProduct& product, const Device& device, Fn fn) {
-  constexpr size_t kStaticBytes = 2048;  // at most
   const int64_t processors = device.multiprocessors();
-  Problem problem;
-  problem.strips = (product.weight.rows + 7) / 8;
-  problem.each = (problem.strips + processors - 1) / processors;
-  problem.depth = product.weight.cols;
-  problem.gated = product.gated;
-  problem.paired = problem.each == 1 && 2 * problem.strips > processors;
-  problem.wide_fits = SharedBytes<WideCut>(product) + kStaticBytes <= device.max_shared_bytes();
-  problem.clusters = device.architecture() >= 90;
+  const int64_t strips = (product.weight.rows + 7) / 8;
+  const int64_t each = (strips + processors - 1) / processors;
+  const Problem problem{.product = product,
+                        .strips = strips,
+                        .each = each,
+                        .depth = product.weight.cols,
+                        .gated = product.gated,
+                        .paired = each == 1 && 2 * strips > processors,
+                        .clusters = device.architecture() >= 90,
+                        .max_shared_bytes = device.max_shared_bytes()};
   if (product.rows <= 16) return DispatchOneTile(problem, fn);
   if (product.rows <= 32) return DispatchTwoTiles(problem, fn);
   return product.rows <= 64 ? DispatchFourTiles(problem, fn) : DispatchEightTiles(problem, fn);
@@ -354,6 +361,10 @@ bool SkinnySupports(const FusedProduct& product) {
          product.weight.dtype != DataType::kFloat32 && product.weight.dtype == product.in.dtype &&
          product.weight.cols % kChunk == 0 && product.in.stride % 8 == 0 &&
          (!product.gated || features % 16 == 0);
+}
+
+int64_t FewRowsFor(int64_t stream_width) {
+  return stream_width <= 512 ? kMaxSkinnyRows : stream_width < 2048 ? 32 : 16;
 }
 
 bool SkinnyPays(const FusedProduct& product) {

@@ -15,7 +15,8 @@ struct Gpu {
   std::mutex mu;
   size_t total = 0;
   size_t used = 0;
-  size_t shared = 0;               // that a block may reserve
+  size_t shared = 0;  // that a block may reserve
+  int multiprocessors = 0;
   std::map<void*, size_t> device;  // allocations
   int64_t others = 0;              // of pinned memory, streams, events, graphs, handles
   std::map<std::string, int64_t> calls;
@@ -90,11 +91,12 @@ cudaError_t Copy(const char* name, void* to, const void* from, size_t bytes) {
 
 }  // namespace
 
-void Reset(size_t total_memory, size_t shared_memory) {
+void Reset(size_t total_memory, size_t shared_memory, int multiprocessors) {
   Gpu& gpu = TheGpu();
   const std::lock_guard lock(gpu.mu);
   gpu.total = total_memory;
   gpu.shared = shared_memory;
+  gpu.multiprocessors = multiprocessors;
   gpu.calls.clear();
   gpu.until_failure = -1;
   gpu.lost = cudaSuccess;
@@ -143,8 +145,7 @@ extern "C" {
 cudaError_t cudaGetDeviceCount(int* count) {
   Call call("cudaGetDeviceCount");
   *count = call.gpu().total > 0 ? 1 : 0;
-  if (*count == 0) return cudaErrorNoDevice;
-  return call.result;
+  return *count == 0 ? cudaErrorNoDevice : call.result;
 }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
@@ -152,7 +153,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   *properties = {};
   std::strcpy(properties->name, "a GPU that is none");
   properties->major = 9;
-  properties->multiProcessorCount = 132;
+  properties->multiProcessorCount = call.gpu().multiprocessors;
   properties->sharedMemPerBlockOptin = call.gpu().shared;
   properties->totalGlobalMem = call.gpu().total;
   return call.result;
@@ -239,13 +240,12 @@ cudaError_t cudaMemsetAsync(void* data, int value, size_t bytes, cudaStream_t) {
   Call call("cudaMemsetAsync");
   const auto allocation = call.gpu().device.find(data);
   const bool whole = allocation != call.gpu().device.end() && allocation->second == bytes;
-  if (!call.ok()) return call.result;
-  if (value == 0 && whole) {
+  if (call.ok() && value == 0 && whole) {
     madvise(data, bytes, MADV_DONTNEED);
-  } else {
+  } else if (call.ok()) {
     std::memset(data, value, bytes);
   }
-  return cudaSuccess;
+  return call.result;
 }
 
 // Streams and events. Everything has happened when it was asked for.
@@ -273,6 +273,9 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) {
   return Nothing("cudaEventRecord");
+}
+cudaError_t cudaEventQuery(cudaEvent_t) {
+  return Nothing("cudaEventQuery");
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t) {
   return Nothing("cudaEventSynchronize");

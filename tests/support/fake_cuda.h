@@ -17,7 +17,8 @@ namespace transept::fake_cuda {
 
 // A new GPU with so much memory, and so much shared memory for a thread block: no memory takes it
 // out of the machine. Counts start at 0, failures are forgotten. Nothing may be held.
-void Reset(size_t total_memory = size_t{8} << 30, size_t shared_memory = 227 << 10);
+void Reset(size_t total_memory = size_t{8} << 30, size_t shared_memory = 227 << 10,
+           int multiprocessors = 132);
 
 struct Failure {
   std::string call;   // the function's name; empty = any that can fail

@@ -208,17 +208,11 @@ using GpuSteps = FakeGpu;
 // Nothing is allocated or freed, and nobody waits for the whole device or stream: a step launches,
 // copies without waiting, and waits for the event at the end of a step.
 TEST_F(GpuSteps, CallOnlyWhatNeitherAllocatesNorWaits) {
-  const std::set<std::string> allowed = {"cudaLaunchKernelExC",
-                                         "cudaGraphLaunch",
-                                         "cudaMemcpyAsync",
-                                         "cudaMemsetAsync",
-                                         "cudaEventRecord",
-                                         "cudaEventSynchronize",
-                                         "cudaEventElapsedTime",
-                                         "cudaFuncSetAttribute",
-                                         "cudaStreamWaitEvent",
-                                         "cublasLtMatmul",
-                                         "cublasLtMatmulAlgoGetHeuristic"};
+  const std::set<std::string> allowed = {
+      "cudaLaunchKernelExC",  "cudaGraphLaunch",      "cudaMemcpyAsync",
+      "cudaMemsetAsync",      "cudaEventRecord",      "cudaEventQuery",
+      "cudaEventSynchronize", "cudaEventElapsedTime", "cudaFuncSetAttribute",
+      "cudaStreamWaitEvent",  "cublasLtMatmul",       "cublasLtMatmulAlgoGetHeuristic"};
   const auto engine = Create(GpuConfig());
   ASSERT_TRUE(engine.ok()) << engine.status();
   fake_cuda::ForgetCalls();
