@@ -1,7 +1,6 @@
 // `transept score` and `transept encode`: numbers about sources.
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -18,13 +17,13 @@ namespace {
 
 // The fields that Score and Encode share with Generate, for which there are flags.
 template <typename Message>
-Message RequestFor(const CommandLine& line, v1::Input source) {
+Message RequestFor(const CommandLine& line, const v1::Input& source) {
   Message message;
   message.set_model(line.request.model());
   message.set_request_id(line.request.request_id());
   message.set_source_language(line.request.source_language());
   message.set_priority(line.request.priority());
-  *message.mutable_source() = std::move(source);
+  *message.mutable_source() = source;
   return message;
 }
 

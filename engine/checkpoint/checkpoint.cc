@@ -1,5 +1,7 @@
 #include "engine/checkpoint/checkpoint.h"
 
+#include <spdlog/spdlog.h>
+
 #include <string_view>
 #include <utility>
 
@@ -30,6 +32,11 @@ absl::Status ReadGeneration(const std::string& folder, const JsonView& config, M
   ConfigFields fields(own.ok() ? own->root() : config);
   GenerationDefaults defaults = ReadGenerationConfig(fields, spec.vocab_size);
   if (!fields.status().ok()) return fields.status();
+  if (own.ok()) {
+    for (const std::string& name : UnknownGenerationFields(fields)) {
+      spdlog::warn("{}/generation_config.json: `{}` is not known and has no effect", folder, name);
+    }
+  }
   generation = std::move(defaults.options);
   // How BART's older files name forced_bos_token_id.
   if (!own.ok() && fields.Bool("force_bos_token_to_be_generated").value_or(false)) {

@@ -13,20 +13,33 @@ std::optional<T> ConfigFields::Keep(absl::StatusOr<T> value) {
   return std::nullopt;
 }
 
+JsonView ConfigFields::Get(std::string_view name) const {
+  asked_.emplace(name);
+  return object_[name];
+}
+
+std::vector<std::string> ConfigFields::Unread() const {
+  std::vector<std::string> names = object_.Keys();
+  std::erase_if(names, [this](const std::string& name) {
+    return asked_.contains(name) || !object_[name].exists();
+  });
+  return names;
+}
+
 void ConfigFields::Reject(std::string_view name, std::string_view message) {
-  status_.Update(object_[name].Error(message));
+  status_.Update(Get(name).Error(message));
 }
 
 std::optional<int32_t> ConfigFields::Int(std::string_view name, Range<int32_t> range) {
   if (!Has(name)) return std::nullopt;
-  const std::optional<int64_t> number = Keep(object_[name].AsInt(range.min, range.max));
+  const std::optional<int64_t> number = Keep(Get(name).AsInt(range.min, range.max));
   if (!number) return std::nullopt;
   return static_cast<int32_t>(*number);
 }
 
 std::optional<float> ConfigFields::Float(std::string_view name, Range<float> range) {
   if (!Has(name)) return std::nullopt;
-  const std::optional<double> number = Keep(object_[name].AsDouble());
+  const std::optional<double> number = Keep(Get(name).AsDouble());
   if (!number) return std::nullopt;
   if (*number >= range.min && *number <= range.max) {
     const float value = static_cast<float>(*number);
@@ -40,17 +53,17 @@ std::optional<float> ConfigFields::Float(std::string_view name, Range<float> ran
 
 std::optional<bool> ConfigFields::Bool(std::string_view name) {
   if (!Has(name)) return std::nullopt;
-  return Keep(object_[name].AsBool());
+  return Keep(Get(name).AsBool());
 }
 
 std::optional<std::string> ConfigFields::String(std::string_view name) {
   if (!Has(name)) return std::nullopt;
-  return Keep(object_[name].AsString());
+  return Keep(Get(name).AsString());
 }
 
 std::optional<std::vector<int32_t>> ConfigFields::Ints(std::string_view name,
                                                        Range<int32_t> range) {
-  const JsonView field = object_[name];
+  const JsonView field = Get(name);
   if (!field.exists()) return std::nullopt;
   const size_t count = field.is_array() ? field.size() : 1;
   std::vector<int32_t> numbers;
@@ -64,7 +77,7 @@ std::optional<std::vector<int32_t>> ConfigFields::Ints(std::string_view name,
 }
 
 std::optional<std::vector<std::string>> ConfigFields::Strings(std::string_view name) {
-  const JsonView field = object_[name];
+  const JsonView field = Get(name);
   if (!field.exists()) return std::nullopt;
   const size_t count = field.is_array() ? field.size() : 1;
   std::vector<std::string> strings;

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,8 +33,8 @@ class ConfigFields {
   // The document that `object` belongs to must outlive this.
   explicit ConfigFields(JsonView object) : object_(std::move(object)) {}
 
-  bool Has(std::string_view name) const { return object_[name].exists(); }
-  JsonView Get(std::string_view name) const { return object_[name]; }
+  bool Has(std::string_view name) const { return Get(name).exists(); }
+  JsonView Get(std::string_view name) const;
 
   std::optional<int32_t> Int(std::string_view name, Range<int32_t> range);
   std::optional<float> Float(std::string_view name, Range<float> range);
@@ -48,12 +50,16 @@ class ConfigFields {
 
   const absl::Status& status() const { return status_; }
 
+  // The fields that nobody has asked for and that are not null, in byte order.
+  std::vector<std::string> Unread() const;
+
  private:
   // The value, or nullopt with the error recorded.
   template <typename T>
   std::optional<T> Keep(absl::StatusOr<T> value);
 
   JsonView object_;
+  mutable std::set<std::string, std::less<>> asked_;
   absl::Status status_;
 };
 

@@ -1,5 +1,7 @@
 #include "engine/checkpoint/generation_config.h"
 
+#include <algorithm>
+#include <iterator>
 #include <limits>
 #include <string_view>
 
@@ -24,6 +26,42 @@ constexpr Unsupported kUnsupported[] = {
     {"guidance_scale", 1},       {"max_time", 0},        {"num_beam_groups", 1},
     {"penalty_alpha", 0},        {"token_healing", 0},   {"top_h", 1},
     {"watermarking_config", 0},
+};
+
+// What transformers 5.17's GenerationConfig has besides: how tokens are computed, what else is
+// returned, where the file is from.
+constexpr std::string_view kWithoutEffect[] = {
+    "_commit_hash",
+    "_from_model_config",
+    "assistant_confidence_threshold",
+    "assistant_ensemble_weight",
+    "assistant_lookbehind",
+    "bos_token_id",
+    "cache_config",
+    "cache_implementation",
+    "compile_config",
+    "continuous_batching_config",
+    "disable_compile",
+    "is_assistant",
+    "low_memory",
+    "max_cache_len",
+    "max_matching_ngram_size",
+    "num_assistant_tokens",
+    "num_assistant_tokens_schedule",
+    "output_attentions",
+    "output_hidden_states",
+    "output_logits",
+    "output_scores",
+    "pad_token_id",
+    "prefill_chunk_size",
+    "prompt_lookup_num_tokens",
+    "remove_invalid_values",  // matters where scores are NaN or infinite alone
+    "return_dict_in_generate",
+    "speculation_type",
+    "target_lookbehind",
+    "transformers_version",
+    "use_cache",
+    "use_mtp",
 };
 
 bool IsNeutral(const JsonView& value, double neutral) {
@@ -187,6 +225,15 @@ GenerationDefaults ReadGenerationConfig(ConfigFields& fields, int32_t vocab_size
   defaults.decoder_start_token =
       ReadToken(fields, has_start ? "decoder_start_token_id" : "bos_token_id", ids);
   return defaults;
+}
+
+std::vector<std::string> UnknownGenerationFields(const ConfigFields& fields) {
+  std::vector<std::string> names = fields.Unread();
+  std::erase_if(names, [](const std::string& name) {
+    return std::find(std::begin(kWithoutEffect), std::end(kWithoutEffect), name) !=
+           std::end(kWithoutEffect);
+  });
+  return names;
 }
 
 }  // namespace transept

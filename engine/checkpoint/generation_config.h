@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "engine/checkpoint/config_fields.h"
@@ -21,5 +22,9 @@ struct GenerationDefaults {
 // transformers 5.17's generate would honour and we cannot is an error unless it has its neutral
 // value; fields that do not change the output are ignored. Errors are left in fields.status().
 GenerationDefaults ReadGenerationConfig(ConfigFields& fields, int32_t vocab_size);
+
+// The fields of a generation_config.json, read before, of which nobody here knows what they do:
+// later transformers, or code that came with the checkpoint, may honour them. In byte order.
+std::vector<std::string> UnknownGenerationFields(const ConfigFields& fields);
 
 }  // namespace transept

@@ -77,6 +77,7 @@ bool AnyPieceSpansWords(const SentencePieceModel& model) {
 
 ByteTrie TextsOf(const SentencePieceModel& model, const std::vector<TokenId>& ids) {
   std::vector<ByteTrie::Entry> entries;
+  entries.reserve(ids.size());
   for (const TokenId id : ids) {
     entries.emplace_back(model.pieces[static_cast<size_t>(id)].text, id);
   }

@@ -185,5 +185,23 @@ TEST(GenerationConfigTest, NeutralAndHarmlessFieldsPass) {
                "task_specific_params": {"summarization": {"typical_p": 0.5}}})");
 }
 
+std::vector<std::string> Unknown(std::string_view text) {
+  const absl::StatusOr<JsonDocument> json =
+      JsonDocument::Parse(text, "dir/generation_config.json", kConfigLimits);
+  EXPECT_TRUE(json.ok()) << json.status();
+  ConfigFields fields(json->root());
+  ReadGenerationConfig(fields, kVocabulary);
+  EXPECT_TRUE(fields.status().ok()) << fields.status();
+  return UnknownGenerationFields(fields);
+}
+
+TEST(GenerationConfigTest, NamesWhatNobodyKnows) {
+  EXPECT_THAT(Unknown(R"({"num_beams": 2, "lang_to_id": {"a": 1}, "alignment_heads": [[1, 2]],
+                         "bos_token_id": 1, "decoder_start_token_id": 2, "pad_token_id": 0,
+                         "guidance_scale": 1.0, "transformers_version": "5.17.0"})"),
+              ElementsAre("alignment_heads", "lang_to_id"));
+  EXPECT_THAT(Unknown(R"({"a_later_option": null, "use_cache": true})"), IsEmpty());
+}
+
 }  // namespace
 }  // namespace transept
