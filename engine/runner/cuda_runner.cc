@@ -236,10 +236,9 @@ absl::Span<const RowChoice> CudaRunner::SendRows(const StepPlan& plan, RowRange 
 
 void CudaRunner::Begin(InFlight* step) {
   if (launched_ > collected_) {
-    const cudaEvent_t end = StepAt(launched_ - 1).end;
-    const bool runs = cudaEventQuery(end) == cudaErrorNotReady;
+    step->started = StepAt(launched_ - 1).end;
+    const bool runs = cudaEventQuery(step->started) == cudaErrorNotReady;
     cudaGetLastError();  // "not ready" is none
-    step->started = end;
     if (runs) return;
   }
   step->started = step->begin;

@@ -53,8 +53,8 @@ class CudaRunner final : public Runner {
   struct InFlight {
     uint64_t id = 0;
     bool encodes = false;
-    cudaEvent_t started =
-        nullptr;  // `begin`, or the `end` of the step that still ran at its launch
+    // `begin`, or the `end` of the step that still ran at its launch.
+    cudaEvent_t started = nullptr;
     cudaEvent_t begin = nullptr;
     cudaEvent_t encoded = nullptr;
     cudaEvent_t end = nullptr;

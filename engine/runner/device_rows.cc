@@ -53,9 +53,12 @@ void RowResults::AddTo(kernels::cuda::TokenChoice* choice) const {
   choice->continuations = continuations_;
 }
 
-void RowResults::BeginStep(uint64_t step) {
-  current_ = static_cast<int64_t>(step % 2);
-  steps_[current_] = {};
+void RowResults::BeginStep(uint64_t index) {
+  current_ = static_cast<int64_t>(index % 2);
+  Step& step = steps_[current_];
+  step.top_tokens.clear();
+  step.continuations.clear();
+  step.num_continuations = 0;
 }
 
 void RowResults::Place(size_t count, absl::Span<RowChoice> rows) {

@@ -42,8 +42,7 @@ struct SequenceRules {
 struct RowChoice {
   int32_t slot = 0;    // the row's place in RowSlots
   int32_t length = 1;  // tokens in its history
-  int32_t result =
-      0;  // where in TokenChoice::chosen and ::top its choice goes, by its number there
+  int32_t result = 0;  // the number of its choice in TokenChoice::chosen and ::top
 
   int32_t biased_sequences = 0;  // of RowSlots::sequences
   float source_penalty = 1.0f;   // of kSource

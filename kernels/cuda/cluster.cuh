@@ -1,5 +1,5 @@
 // Thread blocks that run together and write to each other's shared memory: compute capability 9.0
-// and later. What is called for one block alone does nothing.
+// and later.
 #pragma once
 
 #include <cstdint>

@@ -130,15 +130,16 @@ void RunInParts(const LinearOp& op, int32_t parts, int64_t rows, Resources& reso
 }
 
 // Takes over the halves of the norms around a product of few rows, and runs it.
-void RunFew(FusedProduct product, const NormNeighbours& norms, Resources& resources) {
+void RunFew(FusedProduct product, const NormNeighbours& planned, Resources& resources) {
+  const NormNeighbours norms = planned.taken ? planned : NormNeighbours{};
   const auto split = [&](const NormOp* norm, int slot) {
-    if (norm == nullptr || !norms.taken) return SplitNorm{};
+    if (norm == nullptr) return SplitNorm{};
     return SplitOf(*norm, resources.sums[slot], resources.parts[slot]);
   };
   product.norm_before = split(norms.before, norms.before_slot);
   product.norm_residual = split(norms.residual, norms.residual_slot);
-  if (norms.taken) product.folded = norms.folded;
-  if (norms.taken && norms.after) {
+  product.folded = norms.folded;
+  if (norms.after) {
     resources.parts[norms.after_slot] = SkinnyParts(product, resources.device);
     product.norm_after = split(norms.after, norms.after_slot);
   }

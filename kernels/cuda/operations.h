@@ -43,6 +43,11 @@ struct PartialSums {
   int32_t parts = 0;
   const float* bias = nullptr;  // [width] or null
 };
+inline constexpr int32_t kMaxNormParts = 4;
+inline constexpr int64_t kMaxPartialSums = int64_t{1} << 21;  // floats of all parts
+
+// Whether the norm's kernel can add up partial sums.
+bool CanAddParts(const NormOp& op);
 
 struct Resources {
   Device& device;
@@ -57,12 +62,6 @@ struct Resources {
   float* partial_sums = nullptr;
   PartialSums left = {};
 };
-
-inline constexpr int64_t kMaxPartialSums = int64_t{1} << 21;
-
-// Whether the norm's kernel can add up PartialSums of at most kMaxNormParts parts.
-inline constexpr int32_t kMaxNormParts = 4;
-bool CanAddParts(const NormOp& op);
 
 // `half_bias`: PlannedOperation's.
 void Run(const LinearOp& op, const Step& step, Resources& resources, const NormNeighbours& norms,
