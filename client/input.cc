@@ -1,35 +1,13 @@
 #include "client/input.h"
 
-#include <algorithm>
 #include <cstdint>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "engine/text/utf8.h"
 
 namespace transept::client {
-namespace {
-
-// The length of the character that `text`, not empty, starts with; 0 if it starts with none.
-size_t CharacterLength(std::string_view text) {
-  const auto first = static_cast<unsigned char>(text[0]);
-  if (first < 0x80) return 1;
-  if (first < 0xC2 || first > 0xF4) return 0;
-  const size_t length = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
-  if (text.size() < length) return 0;
-  const auto second = static_cast<unsigned char>(text[1]);
-  // Longer than needed, a surrogate, or beyond the last code point.
-  const unsigned char min = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
-  const unsigned char max = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
-  if (second < min || second > max) return 0;
-  const std::string_view rest = text.substr(2, length - 2);
-  const bool complete = std::all_of(rest.begin(), rest.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
-  });
-  return complete ? length : 0;
-}
-
-}  // namespace
 
 absl::StatusOr<v1::TokenIds> ParseIds(const std::string& text) {
   v1::TokenIds ids;
@@ -58,9 +36,9 @@ absl::StatusOr<v1::Input> ToInput(const std::string& text, bool ids) {
 
 std::optional<size_t> FindNotUtf8(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
-    const size_t length = CharacterLength(text.substr(i));
-    if (length == 0) return i;
-    i += length;
+    const Utf8Char character = DecodeUtf8Char(text.substr(i));
+    if (!character.valid) return i;
+    i += character.length;
   }
   return std::nullopt;
 }

@@ -1,4 +1,4 @@
-// UTF-8, as far as tokenizers need it.
+// UTF-8, as far as tokenizers and the client need it.
 #pragma once
 
 #include <cstddef>
