@@ -1,22 +1,8 @@
 #include "kernels/cuda/executor.h"
 
-#include <algorithm>
-
 #include "kernels/cuda/skinny.h"
 
 namespace transept::kernels::cuda {
-
-namespace {
-
-int64_t FewRowsOf(const Program& program) {
-  int64_t width = 0;
-  for (const Operation& operation : program.operations) {
-    if (const auto* norm = std::get_if<NormOp>(&operation)) width = std::max(width, norm->in.width);
-  }
-  return FewRowsFor(width);
-}
-
-}  // namespace
 
 Executor::Executor(Device* device)
     : resources_{.device = *device, .blas = Blas(device), .biases = BiasTables(device)} {
@@ -37,8 +23,7 @@ Executor::~Executor() {
 
 void Executor::Prepare(const Program& program) {
   Plan& plan = plans_[&program];
-  plan.operations = PlanFusion(program);
-  plan.few_rows = FewRowsOf(program);
+  plan.operations = PlanFusion(program, resources_.device.multiprocessors());
   plan.constants = std::make_unique<PlanConstants>(&plan.operations, &resources_.device);
   for (const Operation& operation : program.operations) {
     std::visit(
@@ -62,16 +47,12 @@ void Executor::Run(const Program& program, const DecoderInputs& inputs) {
 }
 
 void Executor::Run(const Program& program, const Step& step) {
-  const Plan& plan = plans_.at(&program);
-  const bool fused = step.num_tokens <= plan.few_rows;
-  resources_.few_rows = plan.few_rows;
-  for (const PlannedOperation& planned : plan.operations) {
-    if (fused && planned.absorbed) continue;
+  for (const PlannedOperation& planned : plans_.at(&program).operations) {
+    if (step.num_tokens <= planned.absorbed_rows) continue;
     if (observer_) observer_->Begin(*planned.operation);
-    NormNeighbours norms = planned.norms;
-    norms.taken = fused;
     std::visit(
         [&](const auto& op) {
+          const NormNeighbours& norms = planned.norms;
           if constexpr (requires { cuda::Run(op, step, resources_, norms, planned.half_bias); }) {
             cuda::Run(op, step, resources_, norms, planned.half_bias);
           } else if constexpr (requires { cuda::Run(op, step, resources_, norms); }) {

@@ -53,7 +53,6 @@ class Executor {
  private:
   struct Plan {
     std::vector<PlannedOperation> operations;
-    int64_t few_rows = 0;                           // most tokens of a step with split norms
     std::unique_ptr<PlanConstants> constants;       // of the operations
     std::unique_ptr<PersistentDecoder> persistent;  // null where there is none
   };

@@ -1,5 +1,7 @@
 #include "kernels/cuda/fusion.h"
 
+#include <algorithm>
+
 #include "kernels/cuda/skinny.h"
 
 namespace transept::kernels::cuda {
@@ -56,9 +58,20 @@ bool CanSplit(const NormOp& norm) {
          (norm.stream.data == nullptr || norm.stream.data == norm.in.data);
 }
 
+// Up to how many rows the operation does its half of a norm at no loss.
+int64_t FewRowsOf(const Operation& operation, int multiprocessors) {
+  if (const auto* linear = std::get_if<LinearOp>(&operation)) {
+    return FewRowsOf(ProductOf(*linear, 1), multiprocessors);
+  }
+  if (const auto* gated = std::get_if<GatedLinearOp>(&operation)) {
+    return FewRowsOf(ProductOf(*gated, 1), multiprocessors);
+  }
+  return kMaxSkinnyRows;
+}
+
 }  // namespace
 
-std::vector<PlannedOperation> PlanFusion(const Program& program) {
+std::vector<PlannedOperation> PlanFusion(const Program& program, int multiprocessors) {
   std::vector<PlannedOperation> plan(program.operations.size());
   for (size_t i = 0; i < plan.size(); ++i) plan[i].operation = &program.operations[i];
   int8_t slot = 0;
@@ -68,17 +81,17 @@ std::vector<PlannedOperation> PlanFusion(const Program& program) {
         !CanFinish(*plan[i + 1].operation, norm->out)) {
       continue;
     }
+    const auto rows_of = [&](size_t at) { return FewRowsOf(*plan[at].operation, multiprocessors); };
+    NeighbourNorm neighbour{norm, std::min(rows_of(i - 1), rows_of(i + 1)), slot};
     if (norm->stream.data != nullptr) {
       const size_t adder = FindAdder(plan, i + 2, *norm);
       if (adder == plan.size()) continue;
-      plan[adder].norms.residual = norm;
-      plan[adder].norms.residual_slot = slot;
+      neighbour.few_rows = std::min(neighbour.few_rows, rows_of(adder));
+      plan[adder].norms.residual = neighbour;
     }
-    plan[i].absorbed = true;
-    plan[i - 1].norms.after = norm;
-    plan[i - 1].norms.after_slot = slot;
-    plan[i + 1].norms.before = norm;
-    plan[i + 1].norms.before_slot = slot;
+    plan[i].absorbed_rows = neighbour.few_rows;
+    plan[i - 1].norms.after = neighbour;
+    plan[i + 1].norms.before = neighbour;
     slot = 1 - slot;
   }
   return plan;

@@ -8,12 +8,12 @@
 
 namespace transept::kernels::cuda {
 
-// An operation and the norms next to it that it takes over when a step has few rows. `absorbed`:
-// this is such a norm, which those around it have taken.
+// An operation and the norms next to it that it takes over when a step has few rows.
 struct PlannedOperation {
   const Operation* operation = nullptr;
   NormNeighbours norms;
-  bool absorbed = false;
+  // Of a norm: up to so many rows those around it take it over.
+  int64_t absorbed_rows = 0;
   // The bias of a linear layer in bfloat16, with its padding, if its results are of that type.
   // PlanFusion leaves it null.
   const void* half_bias = nullptr;
@@ -23,8 +23,9 @@ struct PlannedOperation {
 // the one behind is a linear layer that reads what it writes, and products of few rows serve both
 // in bfloat16 (in float16 what is not normalised yet could overflow). Nobody else may read such a
 // norm's output; kernels/operation.h promises that. Where the norm's result becomes the stream, the
-// linear layer that adds to it next works it out again, element by element. `program` must outlive
+// linear layer that adds to it next works it out again, element by element. How many rows are few
+// is what the products around it say, for a GPU of so many multiprocessors. `program` must outlive
 // the plan.
-std::vector<PlannedOperation> PlanFusion(const Program& program);
+std::vector<PlannedOperation> PlanFusion(const Program& program, int multiprocessors);
 
 }  // namespace transept::kernels::cuda

@@ -13,7 +13,6 @@ struct LaunchShape {
   dim3 grid;
   dim3 block;
   size_t shared_bytes = 0;
-  unsigned cluster = 1;  // neighbouring blocks along x that run together (cluster.cuh)
 };
 
 // Launches `kernel` on the device's stream. Programmatic dependent launch: the kernel may start
@@ -28,20 +27,16 @@ void Launch(Device& device, const char* name, const LaunchShape& shape,
             void (*kernel)(Parameters...), Arguments&&... arguments) {
   if (!device.ok() || shape.grid.x * shape.grid.y * shape.grid.z == 0) return;
   device.ReserveShared(reinterpret_cast<const void*>(kernel), shape.shared_bytes);
-  cudaLaunchAttribute attributes[2] = {};
-  attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  attributes[0].val.programmaticStreamSerializationAllowed = 1;
-  attributes[1].id = cudaLaunchAttributeClusterDimension;
-  attributes[1].val.clusterDim.x = shape.cluster;
-  attributes[1].val.clusterDim.y = 1;
-  attributes[1].val.clusterDim.z = 1;
+  cudaLaunchAttribute early = {};
+  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  early.val.programmaticStreamSerializationAllowed = 1;
   cudaLaunchConfig_t config = {};
   config.gridDim = shape.grid;
   config.blockDim = shape.block;
   config.dynamicSmemBytes = shape.shared_bytes;
   config.stream = device.stream();
-  config.attrs = attributes;
-  config.numAttrs = shape.cluster > 1 ? 2 : 1;
+  config.attrs = &early;
+  config.numAttrs = 1;
   device.Check(
       cudaLaunchKernelEx(&config, kernel, Parameters(std::forward<Arguments>(arguments))...), name);
 }

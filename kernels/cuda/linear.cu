@@ -85,16 +85,17 @@ dim3 GridFor(int64_t rows, int64_t width) {
               static_cast<unsigned>((width + kThreads - 1) / kThreads));
 }
 
-bool HasNorms(const NormNeighbours& norms) {
-  return norms.taken && (norms.before || norms.after || norms.residual);
+bool HasNorms(const NormNeighbours& norms, int64_t rows) {
+  return norms.before.Splits(rows) || norms.after.Splits(rows) || norms.residual.Splits(rows);
 }
 
 // Whether the kernel of few rows takes a product. PlanFusion gives norms to those alone that it
 // supports: others would leave them out.
 bool IsFew(const FusedProduct& product, const NormNeighbours& norms, Resources& resources) {
-  const bool supported = product.rows <= resources.few_rows && SkinnySupports(product);
-  if (!HasNorms(norms)) return supported && SkinnyPays(product);
-  return resources.device.Check(supported ? cudaSuccess : cudaErrorNotSupported,
+  const bool few = SkinnySupports(product) &&
+                   product.rows <= FewRowsOf(product, resources.device.multiprocessors());
+  if (!HasNorms(norms, product.rows)) return few;
+  return resources.device.Check(few ? cudaSuccess : cudaErrorNotSupported,
                                 "a norm around a large product");
 }
 
@@ -104,8 +105,9 @@ int32_t PartsOf(const LinearOp& op, const NormNeighbours& norms, int64_t rows,
                 const Resources& resources) {
   constexpr int64_t kTile = 64, kDeep = 2;
   const int64_t width = op.weight.rows, depth = op.weight.cols;
-  const bool joins = norms.after && !norms.taken && op.residual.data == op.out.data &&
-                     op.activation == ActivationFunction::kNone && CanAddParts(*norms.after) &&
+  const bool joins = norms.after.norm && !norms.after.Splits(rows) &&
+                     op.residual.data == op.out.data &&
+                     op.activation == ActivationFunction::kNone && CanAddParts(*norms.after.norm) &&
                      reinterpret_cast<uintptr_t>(op.bias.data) % 16 == 0;
   if (!joins || width % 4 != 0 || depth < kDeep * width) return 1;
   const int64_t tiles = (rows + kTile - 1) / kTile * ((width + kTile - 1) / kTile);
@@ -130,18 +132,18 @@ void RunInParts(const LinearOp& op, int32_t parts, int64_t rows, Resources& reso
 }
 
 // Takes over the halves of the norms around a product of few rows, and runs it.
-void RunFew(FusedProduct product, const NormNeighbours& planned, Resources& resources) {
-  const NormNeighbours norms = planned.taken ? planned : NormNeighbours{};
-  const auto split = [&](const NormOp* norm, int slot) {
-    if (norm == nullptr) return SplitNorm{};
-    return SplitOf(*norm, resources.sums[slot], resources.parts[slot]);
+void RunFew(FusedProduct product, const NormNeighbours& norms, Resources& resources) {
+  const auto split = [&](const NeighbourNorm& neighbour) {
+    if (!neighbour.Splits(product.rows)) return SplitNorm{};
+    return SplitOf(*neighbour.norm, resources.sums[neighbour.slot],
+                   resources.parts[neighbour.slot]);
   };
-  product.norm_before = split(norms.before, norms.before_slot);
-  product.norm_residual = split(norms.residual, norms.residual_slot);
-  product.folded = norms.folded;
-  if (norms.after) {
-    resources.parts[norms.after_slot] = SkinnyParts(product, resources.device);
-    product.norm_after = split(norms.after, norms.after_slot);
+  product.norm_before = split(norms.before);
+  product.norm_residual = split(norms.residual);
+  if (norms.before.Splits(product.rows)) product.folded = norms.folded;
+  if (norms.after.Splits(product.rows)) {
+    resources.parts[norms.after.slot] = SkinnyParts(product, resources.device);
+    product.norm_after = split(norms.after);
   }
   RunSkinny(product, resources.device);
 }

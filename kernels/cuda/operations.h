@@ -52,8 +52,6 @@ bool CanAddParts(const NormOp& op);
 struct Resources {
   Device& device;
   Blas blas;
-  // Most rows of a product that is computed with all that is around it (fused_product.h).
-  int64_t few_rows = 0;
   BiasTables biases;
   // Of the two split norms that were written last.
   RowSums* sums[2] = {};  // [kMaxSkinnyRows, PartStride(parts)], room for kMaxParts

@@ -25,7 +25,7 @@ Layer LayerOf(const Operation& operation) {
 }
 
 bool FoldsNorm(const PlannedOperation& planned) {
-  return planned.norms.before && planned.norms.before->kind == NormKind::kLayer;
+  return planned.norms.before.norm && planned.norms.before.norm->kind == NormKind::kLayer;
 }
 bool HalvesBias(const Layer& layer) {
   return layer.bias.data && layer.out == DataType::kBFloat16;
@@ -92,7 +92,7 @@ void Prepare(Cutter& memory, PlannedOperation* planned, Device& device) {
     if (columns) {
       DispatchElement(layer.weight.dtype, [&](auto element) {
         Launch(device, "folding a norm", {Blocks(32 * layer.weight.rows), kThreads},
-               FoldNorm<decltype(element)>, *planned->norms.before, layer, columns, offsets);
+               FoldNorm<decltype(element)>, *planned->norms.before.norm, layer, columns, offsets);
       });
     }
   }

@@ -7,7 +7,7 @@
 
 namespace transept::kernels::cuda {
 
-// What a norm still owes every row that the block finishes: on its way to shared memory early,
+// What a norm still owes every row of the block: on its way to shared memory early,
 // summed up late. A warp has rows of its own, so that no block barrier stands between the two.
 template <typename C>
 class NormScales {
@@ -17,9 +17,9 @@ class NormScales {
   __device__ NormScales(const ProductParameters<T>& p, RowSums* shared)
       : norm_(p.before.weight ? p.before : p.of_residual), stride_(PartStride(norm_.parts)) {
     const int first = static_cast<int>(threadIdx.x) / 32 * kRows;
-    const int rows = min(min(p.rows - FirstOwnRow<C>(), C::kOwnRows) - first, kRows);
+    const int rows = min(p.rows - FirstRow<C>() - first, kRows);
     mine_ = shared + first * stride_;
-    from_ = norm_.sums + (FirstOwnRow<C>() + first) * stride_;
+    from_ = norm_.sums + (FirstRow<C>() + first) * stride_;
     size_ = norm_.weight ? max(rows, 0) * stride_ : 0;
     WorkOutHere(from_);
     WorkOutHere(size_);
@@ -32,7 +32,7 @@ class NormScales {
   }
 
   // Leaves the scale of every such row in `scales`. A warp's rows are summed up side by side.
-  __device__ void Finish(RowScale (&scales)[C::kOwnRows]) const {
+  __device__ void Finish(RowScale (&scales)[C::kRows]) const {
     if (size_ == 0) return;
     WaitForCopies<0>();
     __syncwarp();
@@ -46,8 +46,8 @@ class NormScales {
       sums.squares += parts[part].squares;
     }
     const RowSums total = SumOverLanes<kLanes>(sums);
-    const int own_row = static_cast<int>(threadIdx.x) / 32 * kRows + row;
-    if (lane == 0 && row * stride_ < size_) scales[own_row] = ScaleOf(norm_, total);
+    const int of_block = static_cast<int>(threadIdx.x) / 32 * kRows + row;
+    if (lane == 0 && row * stride_ < size_) scales[of_block] = ScaleOf(norm_, total);
   }
 
   static constexpr size_t Bytes(int32_t parts) {
@@ -55,8 +55,8 @@ class NormScales {
   }
 
  private:
-  static constexpr int kRows = (C::kOwnRows + C::kWarps - 1) / C::kWarps;  // of a warp, at most
-  static constexpr int kLanes = 32 / kRows;                                // of a row
+  static constexpr int kRows = (C::kRows + C::kWarps - 1) / C::kWarps;  // of a warp, at most
+  static constexpr int kLanes = 32 / kRows;                             // of a row
   static_assert(32 % kRows == 0);
 
   const SplitNorm& norm_;

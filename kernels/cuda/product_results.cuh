@@ -7,14 +7,14 @@
 
 namespace transept::kernels::cuda {
 
-// A result that a block finishes, of kOwnRows times its features; a gated product has half as many.
+// A result of a block, of kRows times its features; a gated product has half as many.
 template <typename C, bool kGated>
 struct Place {
   static constexpr int kFeatures = kGated ? C::kFeatures / 2 : C::kFeatures;
-  static constexpr int kCount = C::kOwnRows * kFeatures;  // of a block
+  static constexpr int kCount = C::kRows * kFeatures;  // of a block
   static constexpr int kOfThread = (kCount + C::kThreads - 1) / C::kThreads;
 
-  int own_row;  // counted from the first that the block finishes
+  int own_row;  // counted from the block's first
   int own;      // the feature, counted within the block
   int row;
   int64_t feature;
@@ -24,12 +24,12 @@ struct Place {
     const int index = threadIdx.x + of_thread * C::kThreads;
     own_row = index / kFeatures;
     own = index % kFeatures;
-    row = FirstOwnRow<C>() + own_row;
+    row = FirstRow<C>() + own_row;
     feature = FirstFeature<C>(0, p.up_offset) + own;
   }
   template <typename T>
   __device__ bool Inside(const ProductParameters<T>& p) const {
-    return own_row < C::kOwnRows && row < p.rows && feature < p.features();
+    return own_row < C::kRows && row < p.rows && feature < p.features();
   }
 };
 
@@ -89,22 +89,22 @@ __device__ inline float ResidualOf(const SplitNorm& norm, float residual, const 
          constants.residual_bias * norm.output_scale;
 }
 
-// Adds up the parts of the sums of the block's own rows, [part][own row][kStride] with `kSize`
-// floats a part, and writes its results. Afterwards the first part holds the results.
-template <typename C, bool kGated, int kParts, int kSize, typename T>
+// Adds up the warps' sums, [depth warp][row][kStride], and writes the block's results. Afterwards
+// the first warp's sums are the results.
+template <typename C, bool kGated, typename T>
 __device__ void Finish(const ProductParameters<T>& p, float* sums, const RowScale* scales,
                        const FeatureConstants* constants, const Residuals<C>& residuals) {
   using At = Place<C, kGated>;
 #pragma unroll
   for (int i = 0; i < At::kOfThread; ++i) {
     const At at(p, i);
-    if (at.own_row >= C::kOwnRows) break;
+    if (at.own_row >= C::kRows) break;
     float* const mine = sums + at.own_row * C::kStride + at.own;
     float value = 0.0f, up = 0.0f;
 #pragma unroll
-    for (int part = 0; part < kParts; ++part) {
-      value += mine[part * kSize];
-      if constexpr (kGated) up += mine[part * kSize + At::kFeatures];
+    for (int warp = 0; warp < C::kDepthWarps; ++warp) {
+      value += mine[warp * C::kSumsOfWarp];
+      if constexpr (kGated) up += mine[warp * C::kSumsOfWarp + At::kFeatures];
     }
     if (!at.Inside(p)) {
       *mine = 0.0f;
@@ -123,11 +123,11 @@ __device__ void Finish(const ProductParameters<T>& p, float* sums, const RowScal
   }
 }
 
-// This block's part of the sums of each of its own rows. Never of a gated product.
+// This block's part of the sums of each of its rows. Never of a gated product.
 template <typename C, typename T>
 __device__ void StoreSums(const ProductParameters<T>& p, const float* results) {
-  const int first = FirstOwnRow<C>();
-  for (int own = threadIdx.x; own < min(p.rows - first, C::kOwnRows); own += C::kThreads) {
+  const int first = FirstRow<C>();
+  for (int own = threadIdx.x; own < min(p.rows - first, C::kRows); own += C::kThreads) {
     RowSums sums;
 #pragma unroll
     for (int i = 0; i < C::kFeatures; i += 4) {
@@ -135,7 +135,7 @@ __device__ void StoreSums(const ProductParameters<T>& p, const float* results) {
       sums.sum += four.x + four.y + four.z + four.w;
       sums.squares += four.x * four.x + four.y * four.y + four.z * four.z + four.w * four.w;
     }
-    p.after.sums[(first + own) * PartStride(p.after.parts) + blockIdx.x / C::kBlocks] = sums;
+    p.after.sums[(first + own) * PartStride(p.after.parts) + blockIdx.x] = sums;
   }
 }
 

@@ -269,9 +269,9 @@ dim3 Blocks(int64_t count) {
 
 void Run(const EmbedOp& op, const Step& step, Resources& resources, const NormNeighbours& norms) {
   SplitNorm norm;
-  if (norms.taken && norms.after) {
-    norm = SplitOf(*norms.after, resources.sums[norms.after_slot], 1);
-    resources.parts[norms.after_slot] = 1;
+  if (const NeighbourNorm& after = norms.after; after.Splits(step.num_tokens)) {
+    norm = SplitOf(*after.norm, resources.sums[after.slot], 1);
+    resources.parts[after.slot] = 1;
   }
   const bool in_fours = op.out.width % 4 == 0 && op.out.stride % 4 == 0 &&
                         norm.scaled_stride % 4 == 0 && IsAligned(op.table.data) &&

@@ -3,17 +3,15 @@
 #include <algorithm>
 
 #include "kernels/cuda/launch.cuh"
-#include "kernels/cuda/product_exchange.cuh"
 #include "kernels/cuda/product_results.cuh"
 #include "kernels/cuda/tensor_core.cuh"
 
-// A block computes some strips of 8 output features for all rows. Its warps split the depth, and
-// perhaps the strips and rows; a cluster of blocks may split the depth further. Everybody reads the
-// weight in 16-byte pieces straight into the fragments of tensor cores: the order of the depth
-// within a product is free as long as both operands agree on it, so lane (g, t) takes the 8
-// elements from 8 t on of row g in every 32 columns and calls them those that its fragments of two
-// successive products want. The weight's first pieces are on their way before the kernel in front
-// has ended.
+// A block computes some strips of 8 output features for up to 32 rows. Its warps split the depth,
+// and perhaps the strips. Everybody reads the weight in 16-byte pieces straight into the fragments
+// of tensor cores: the order of the depth within a product is free as long as both operands agree
+// on it, so lane (g, t) takes the 8 elements from 8 t on of row g in every 32 columns and calls
+// them those that its fragments of two successive products want. The weight's first pieces are on
+// their way before the kernel in front has ended.
 namespace transept::kernels::cuda {
 namespace {
 
@@ -37,25 +35,20 @@ __device__ inline uint4 LoadPiece(const void* from) {
   return r;
 }
 
-// The chunks of the depth that a warp works on, and which of a block's strips and rows it has.
+// The chunks of the depth that a warp works on, and which of a block's strips it has.
 template <typename C>
 struct WarpShare {
   static constexpr int kStep = C::kDepthWarps * C::kChunks;  // chunks to the next that it loads
 
   int first_chunk;
-  int end_chunk;  // of the block; what lies there counts as zeros
+  int end_chunk;  // what lies there counts as zeros
   int first_strip;
-  int first_row;
 
   __device__ explicit WarpShare(int chunks) {
     const int warp = static_cast<int>(threadIdx.x) / 32;
-    const int group = warp / C::kDepthWarps;
-    const int each = (chunks + C::kBlocks - 1) / C::kBlocks;
-    const int begin = ClusterRank<C::kBlocks>() * each;
-    first_chunk = begin + warp % C::kDepthWarps;
-    end_chunk = min(begin + each, chunks);
-    first_strip = group / C::kRowGroups * C::kWarpStrips;
-    first_row = group % C::kRowGroups * C::kWarpTiles * 16;
+    first_chunk = warp % C::kDepthWarps;
+    end_chunk = chunks;
+    first_strip = warp / C::kDepthWarps * C::kWarpStrips;
   }
 };
 
@@ -83,7 +76,7 @@ struct WeightChunks {
 #pragma unroll
       for (int s = 0; s < C::kWarpStrips; ++s) {
         const T* const from = strips[s] + i * C::kDepthWarps * kChunk;
-        piece[i][s] = some ? LoadPiece<(C::kRowGroups > 1)>(from) : uint4{};
+        piece[i][s] = some ? LoadPiece<false>(from) : uint4{};
       }
     }
 #pragma unroll
@@ -94,7 +87,7 @@ struct WeightChunks {
 // The same of the input. Where there are no rows the last one stands in.
 template <typename T, typename C>
 struct InputChunks {
-  static constexpr int kHalves = 2 * C::kWarpTiles;  // of tiles
+  static constexpr int kHalves = 2 * C::kTiles;  // of tiles
 
   const T* rows[kHalves];  // where the next chunks begin for this lane: rows g and g + 8 of a tile
   int halves;              // that there are
@@ -103,13 +96,14 @@ struct InputChunks {
   __device__ InputChunks(const ProductParameters<T>& p, const WarpShare<C>& share) {
     const int lane = threadIdx.x % 32;
     const int column = share.first_chunk * kChunk + lane % 4 * 8;
+    const int first_row = FirstRow<C>();
 #pragma unroll
     for (int half = 0; half < kHalves; ++half) {
-      const int row = min(share.first_row + 8 * half + lane / 4, p.rows - 1);
+      const int row = min(first_row + 8 * half + lane / 4, p.rows - 1);
       rows[half] = p.in + row * p.in_stride + column;
       WorkOutHere(rows[half]);
     }
-    halves = (p.rows - share.first_row + 7) / 8;
+    halves = (p.rows - first_row + 7) / 8;
     WorkOutHere(halves);
   }
 
@@ -129,7 +123,7 @@ struct InputChunks {
 };
 
 template <typename T, typename C>
-using Fragments = float[C::kWarpStrips][C::kWarpTiles][4];
+using Fragments = float[C::kWarpStrips][C::kTiles][4];
 
 template <typename T, typename C>
 __device__ void MultiplyChunks(const InputChunks<T, C>& in,
@@ -138,7 +132,7 @@ __device__ void MultiplyChunks(const InputChunks<T, C>& in,
 #pragma unroll
   for (int i = 0; i < C::kChunks; ++i) {
 #pragma unroll
-    for (int tile = 0; tile < C::kWarpTiles; ++tile) {
+    for (int tile = 0; tile < C::kTiles; ++tile) {
       const uint4& low = in.piece[i][2 * tile];
       const uint4& high = in.piece[i][2 * tile + 1];
       const uint32_t a0[4] = {low.x, high.x, low.y, high.y};
@@ -185,10 +179,10 @@ template <typename T, typename C>
 __device__ void LeaveFragments(const WarpShare<C>& share, const Fragments<T, C>& c, float* sums) {
   const int lane = threadIdx.x % 32;
 #pragma unroll
-  for (int tile = 0; tile < C::kWarpTiles; ++tile) {
+  for (int tile = 0; tile < C::kTiles; ++tile) {
 #pragma unroll
     for (int s = 0; s < C::kWarpStrips; ++s) {
-      const int row = share.first_row + 16 * tile + lane / 4;
+      const int row = 16 * tile + lane / 4;
       float* const to = sums + row * C::kStride + (share.first_strip + s) * 8 + lane % 4 * 2;
       *reinterpret_cast<float2*>(to) = make_float2(c[s][tile][0], c[s][tile][1]);
       *reinterpret_cast<float2*>(to + 8 * C::kStride) = make_float2(c[s][tile][2], c[s][tile][3]);
@@ -196,18 +190,17 @@ __device__ void LeaveFragments(const WarpShare<C>& share, const Fragments<T, C>&
   }
 }
 
-// Grid: parts of the features by the blocks of a cluster.
+// Grid: (parts of the features, parts of the rows).
 template <typename T, typename C>
 __global__ void __launch_bounds__(C::kThreads, 1) SkinnyKernel(const ProductParameters<T> p) {
   extern __shared__ __align__(16) char shared[];
   auto* const sums = reinterpret_cast<float*>(shared);
-  __shared__ RowScale scales[C::kOwnRows];
+  __shared__ RowScale scales[C::kRows];
   __shared__ FeatureConstants constants[C::kFeatures];
   const WarpShare<C> share(static_cast<int>(p.depth / kChunk));
   WeightChunks<T, C> weights(p, share);
   weights.Load(share.first_chunk, share.end_chunk);
   LetSuccessorStart();  // the weight's loads go first
-  if constexpr (C::kBlocks > 1) ArriveAtCluster();
   LoadConstants<C>(p, constants);
   InputChunks<T, C> in(p, share);
   NormScales<C> norm(p, reinterpret_cast<RowSums*>(shared + C::kSharedBytes));
@@ -222,21 +215,14 @@ __global__ void __launch_bounds__(C::kThreads, 1) SkinnyKernel(const ProductPara
   LeaveFragments<T, C>(share, c, sums + depth_warp * C::kSumsOfWarp);
   WaitForCopies<0>();  // of the constants
   __syncthreads();
-  constexpr int kParts = C::kBlocks > 1 ? C::kBlocks : C::kDepthWarps;
-  constexpr int kPart = C::kBlocks > 1 ? C::kOwnRows * C::kStride : C::kSumsOfWarp;
-  float* results = sums;
-  if constexpr (C::kBlocks > 1) {
-    results += C::kDepthWarps * C::kSumsOfWarp;
-    Exchange<C>(sums, results, p.rows);
-  }
   if (C::kStrips > 1 && p.up_offset) {
-    Finish<C, (C::kStrips > 1), kParts, kPart>(p, results, scales, constants, residuals);
+    Finish<C, (C::kStrips > 1)>(p, sums, scales, constants, residuals);
     return;
   }
-  Finish<C, false, kParts, kPart>(p, results, scales, constants, residuals);
+  Finish<C, false>(p, sums, scales, constants, residuals);
   if (p.after.weight) {
     __syncthreads();
-    StoreSums<C>(p, results);
+    StoreSums<C>(p, sums);
   }
 }
 
@@ -250,14 +236,12 @@ size_t SharedBytes(const FusedProduct& product) {
 // What the choice of a cut depends on.
 struct Problem {
   const FusedProduct& product;
-  int64_t strips;
-  int64_t each;  // strips for every multiprocessor
+  int64_t each;  // strips for every multiprocessor, once for all rows that a block takes
   int64_t depth;
   bool gated;
   // There is one strip for most multiprocessors, so that half of them do with two each, and on the
   // others the next kernel's blocks begin to load.
   bool paired;
-  bool clusters;            // whether blocks can write to each other's memory
   size_t max_shared_bytes;  // of a block: 99 KB on some GPUs
 
   template <Cut kCut>
@@ -280,75 +264,58 @@ auto With(Fn fn) {
 template <typename Fn>
 auto DispatchOneTile(const Problem& p, Fn fn) {
   const bool shallow = p.depth <= 1024;
-  if (p.each > 6) return With<Cut{1, 10, 2, 1, 8, 1}>(fn);
-  if (p.each > 4)
-    return shallow ? With<Cut{1, 6, 2, 1, 8, 4}>(fn) : With<Cut{1, 6, 1, 1, 16, 1}>(fn);
-  if (p.each == 4 || (p.each == 3 && p.gated)) return With<Cut{1, 4, 2, 1, 8, 4}>(fn);
-  if (p.each == 3) return With<Cut{1, 3, 1, 1, 16, 2}>(fn);
+  if (p.each > 6) return With<Cut{1, 10, 2, 8, 1}>(fn);
+  if (p.each > 4) return shallow ? With<Cut{1, 6, 2, 8, 4}>(fn) : With<Cut{1, 6, 1, 16, 1}>(fn);
+  if (p.each == 4 || (p.each == 3 && p.gated)) return With<Cut{1, 4, 2, 8, 4}>(fn);
+  if (p.each == 3) return With<Cut{1, 3, 1, 16, 2}>(fn);
   const bool two = p.each == 2 || p.gated;
   if (shallow)
-    return two || p.paired ? With<Cut{1, 2, 1, 1, 16, 2}>(fn) : With<Cut{1, 1, 1, 1, 16, 2}>(fn);
-  if (two) return With<Cut{1, 2, 1, 1, 16, 4}>(fn);
-  if (p.depth <= 2048) return With<Cut{1, 1, 1, 1, 16, 4}>(fn);
-  return p.depth <= 3072 ? With<Cut{1, 1, 1, 1, 16, 6}>(fn) : With<Cut{1, 1, 1, 1, 16, 8}>(fn);
+    return two || p.paired ? With<Cut{1, 2, 1, 16, 2}>(fn) : With<Cut{1, 1, 1, 16, 2}>(fn);
+  if (two) return With<Cut{1, 2, 1, 16, 4}>(fn);
+  if (p.depth <= 2048) return With<Cut{1, 1, 1, 16, 4}>(fn);
+  return p.depth <= 3072 ? With<Cut{1, 1, 1, 16, 6}>(fn) : With<Cut{1, 1, 1, 16, 8}>(fn);
 }
 
-// Up to 32 rows, where reading the input again and again is what costs.
+// More rows, 32 to a block: reading the input again and again is what costs, so that the blocks of
+// the same rows have no more strips to read it for than they must.
 template <typename Fn>
 auto DispatchTwoTiles(const Problem& p, Fn fn) {
-  if (constexpr Cut kWide{2, 10, 2, 1, 8, 1}; p.each > 6 && p.Fits<kWide>()) return With<kWide>(fn);
-  if (constexpr Cut kSix{2, 6, 2, 1, 8, 2}; p.each > 4 && p.Fits<kSix>()) return With<kSix>(fn);
-  if (p.each >= 4 || (p.each == 3 && p.gated)) return With<Cut{2, 4, 2, 1, 8, 2}>(fn);
-  if (p.each == 3) return With<Cut{2, 3, 1, 1, 16, 2}>(fn);
-  const bool two = p.each == 2 || p.gated;
-  if (p.depth > 1024)
-    return two ? With<Cut{2, 2, 1, 1, 16, 2}>(fn) : With<Cut{2, 1, 1, 1, 16, 4}>(fn);
-  if (two) return With<Cut{2, 2, 2, 1, 8, 2}>(fn);
-  return p.paired ? With<Cut{2, 2, 2, 1, 8, 4}>(fn) : With<Cut{2, 1, 1, 1, 16, 2}>(fn);
+  if (p.each > 6) return With<Cut{2, 8, 4, 4, 2}>(fn);
+  if (constexpr Cut kSix{2, 6, 2, 8, 2}; p.each > 4 && p.Fits<kSix>()) return With<kSix>(fn);
+  if (p.each >= 4 || (p.each == 3 && p.gated)) return With<Cut{2, 4, 2, 8, 2}>(fn);
+  if (p.each == 3) return With<Cut{2, 3, 1, 16, 2}>(fn);
+  if (p.each == 2 || p.gated || p.paired) return With<Cut{2, 2, 1, 16, 2}>(fn);
+  return p.depth > 1024 ? With<Cut{2, 1, 1, 16, 4}>(fn) : With<Cut{2, 1, 1, 16, 2}>(fn);
 }
 
-// Up to 64 and 128 rows: warps share the rows, and clusters the depth.
-template <typename Fn>
-auto DispatchFourTiles(const Problem& p, Fn fn) {
-  if (!p.clusters) return With<Cut{4, 2, 1, 2, 8, 2}>(fn);
-  if (p.depth > 1024) return With<Cut{4, 4, 1, 2, 8, 2, 4}>(fn);
-  if (p.strips > 128 || p.gated) return With<Cut{4, 4, 2, 2, 4, 2, 2}>(fn);
-  return With<Cut{4, 4, 1, 2, 8, 1, 4}>(fn);
+int64_t StripsOf(const FusedProduct& product) {
+  return (product.weight.rows + 7) / 8;
 }
-template <typename Fn>
-auto DispatchEightTiles(const Problem& p, Fn fn) {
-  constexpr Cut kShared{8, 4, 1, 4, 4, 1, 4};
-  const bool shares = p.clusters && p.strips <= 128 && !p.gated && p.Fits<kShared>();
-  return shares ? With<kShared>(fn) : With<Cut{8, 2, 1, 4, 4, 2}>(fn);
-}
+
+constexpr int64_t kMostBlockRows = 32;
 
 template <typename Fn>
 auto DispatchCut(const FusedProduct& product, const Device& device, Fn fn) {
   const int64_t processors = device.multiprocessors();
-  const int64_t strips = (product.weight.rows + 7) / 8;
+  const int64_t row_blocks = (product.rows + kMostBlockRows - 1) / kMostBlockRows;
+  const int64_t strips = StripsOf(product) * row_blocks;
   const int64_t each = (strips + processors - 1) / processors;
   const Problem problem{.product = product,
-                        .strips = strips,
                         .each = each,
                         .depth = product.weight.cols,
                         .gated = product.gated,
                         .paired = each == 1 && 2 * strips > processors,
-                        .clusters = device.architecture() >= 90,
                         .max_shared_bytes = device.max_shared_bytes()};
-  if (product.rows <= 16) return DispatchOneTile(problem, fn);
-  if (product.rows <= 32) return DispatchTwoTiles(problem, fn);
-  return product.rows <= 64 ? DispatchFourTiles(problem, fn) : DispatchEightTiles(problem, fn);
+  return product.rows <= 16 ? DispatchOneTile(problem, fn) : DispatchTwoTiles(problem, fn);
 }
 
 template <typename T>
 void LaunchSkinny(const FusedProduct& product, Device& device) {
   DispatchCut(product, device, [&](auto cut) {
     using C = decltype(cut);
-    Launch(device, "a product of few rows",
-           {.grid = dim3(static_cast<unsigned>(SkinnyParts(product, device) * C::kBlocks)),
-            .block = C::kThreads,
-            .shared_bytes = SharedBytes<C>(product),
-            .cluster = C::kBlocks},
+    const dim3 grid(static_cast<unsigned>(SkinnyParts(product, device)),
+                    static_cast<unsigned>((product.rows + C::kRows - 1) / C::kRows));
+    Launch(device, "a product of few rows", {grid, C::kThreads, SharedBytes<C>(product)},
            SkinnyKernel<T, C>, ParametersOf<T>(product));
   });
 }
@@ -363,19 +330,16 @@ bool SkinnySupports(const FusedProduct& product) {
          (!product.gated || features % 16 == 0);
 }
 
-int64_t FewRowsFor(int64_t stream_width) {
-  return stream_width <= 512 ? kMaxSkinnyRows : stream_width < 2048 ? 32 : 16;
-}
-
-bool SkinnyPays(const FusedProduct& product) {
-  constexpr int64_t kFewRows = 32, kFewFeatures = 4096;
-  return product.rows <= kFewRows || product.weight.rows <= kFewFeatures;
+int64_t FewRowsOf(const FusedProduct& product, int multiprocessors) {
+  constexpr int64_t kMostStrips = 8, kMostColumns = 8192, kAlways = 16;
+  const int64_t each = std::min(kMostStrips, kMostColumns / product.weight.cols);
+  const int64_t row_blocks = each * multiprocessors / StripsOf(product);
+  return std::clamp(row_blocks * kMostBlockRows, kAlways, kMaxSkinnyRows);
 }
 
 int32_t SkinnyParts(const FusedProduct& product, const Device& device) {
-  const int64_t strips = (product.weight.rows + 7) / 8;
   return DispatchCut(product, device, [&](auto cut) {
-    return static_cast<int32_t>((strips + cut.kStrips - 1) / cut.kStrips);
+    return static_cast<int32_t>((StripsOf(product) + cut.kStrips - 1) / cut.kStrips);
   });
 }
 

@@ -63,18 +63,21 @@ struct FoldedNorm {
   const float* offsets = nullptr;  // [out features]
 };
 
+// A norm next to an operation, which takes over its half of it in steps of few rows.
+struct NeighbourNorm {
+  const NormOp* norm = nullptr;
+  int64_t few_rows = 0;  // up to so many; with more the norm runs by itself
+  int8_t slot = 0;       // which of two buffers holds its sums
+
+  bool Splits(int64_t rows) const { return norm && rows <= few_rows; }
+};
+
 // The norms around a product, or what else writes the residual stream.
 struct NormNeighbours {
-  bool taken = false;  // whether the step has few rows; else the norms run by themselves
-  const NormOp* before = nullptr;  // of its input
-  const NormOp* after = nullptr;   // of its output
-  // Of its residual, which lies there as it was in front of the norm.
-  const NormOp* residual = nullptr;
-  // Which of two buffers holds the sums of each.
-  int8_t before_slot = 0;
-  int8_t after_slot = 0;
-  int8_t residual_slot = 0;
-  FoldedNorm folded;  // with `before`
+  NeighbourNorm before;    // of its input
+  NeighbourNorm after;     // of its output
+  NeighbourNorm residual;  // of its residual, which lies there as it was in front of the norm
+  FoldedNorm folded;       // with `before`
 };
 
 }  // namespace transept::kernels::cuda

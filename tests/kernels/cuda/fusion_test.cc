@@ -100,7 +100,7 @@ class CudaFusionTest : public GpuTest {
 };
 
 // Around every number of rows at which another kernel serves.
-constexpr int32_t kRows[] = {1, 5, 16, 17, 32, 33, 64, 65, 90, 128, 130};
+constexpr int32_t kRows[] = {1, 5, 16, 17, 32, 33, 64, 65, 90, 128, 256, 257, 512, 513};
 
 TEST_P(CudaFusionTest, ChainEqualsTheReference) {
   const Weight table = MakeWeight(kVocab, kWidth, 1);

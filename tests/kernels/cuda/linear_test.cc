@@ -12,7 +12,7 @@ namespace {
 using cpu::ExpectNear;
 
 // From one row to more than any kernel of few rows takes, around the sizes of tensor core tiles.
-constexpr int32_t kRows[] = {1, 2, 7, 8, 9, 16, 17, 31, 33, 64, 65, 128, 200};
+constexpr int32_t kRows[] = {1, 2, 7, 8, 9, 16, 17, 31, 33, 64, 65, 128, 200, 512, 515};
 
 struct Shape {
   int64_t out;
@@ -25,10 +25,9 @@ constexpr Shape kShapes[] = {{64, 32},   {72, 96},    {1000, 256}, {512, 2816},
 // row counts at which it changes.
 constexpr Shape kWideShapes[] = {{2112, 1056}, {6144, 1056}, {10240, 1056}, {36000, 64},
                                  {2112, 96},   {3072, 96},   {4096, 96},    {5632, 96}};
-constexpr int32_t kFewRows[] = {1, 16, 17, 32};
-// Those whose depth the blocks of a cluster share, from 33 rows on.
+constexpr int32_t kFewRows[] = {1, 16, 17, 32, 64};
 constexpr Shape kDeepShapes[] = {{200, 2048}, {200, 4096}};
-constexpr int32_t kDeepRows[] = {1, 16, 17, 32, 64, 128};
+constexpr int32_t kDeepRows[] = {1, 16, 17, 32, 64, 128, 512};
 
 // A step of so many tokens; nothing else of it is read.
 EncoderInputs StepOf(int32_t tokens) {

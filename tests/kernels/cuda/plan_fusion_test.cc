@@ -12,6 +12,7 @@ namespace {
 
 constexpr int64_t kWidth = 160;
 constexpr int64_t kRows = 4;
+constexpr int kMultiprocessors = 132;
 
 // linear + residual, norm, linear, as a decoder layer has them. Nothing of it runs.
 class PlanFusionTest : public testing::TestWithParam<DataType> {
@@ -43,15 +44,20 @@ class PlanFusionTest : public testing::TestWithParam<DataType> {
   LinearOp& last() { return std::get<LinearOp>(program_.operations[2]); }
 
   bool SplitsTheNorm() {
-    const std::vector<PlannedOperation> plan = PlanFusion(program_);
+    const std::vector<PlannedOperation> plan = PlanFusion(program_, kMultiprocessors);
     EXPECT_EQ(plan.size(), 3u);
-    EXPECT_EQ(plan[0].norms.after, plan[1].absorbed ? &norm() : nullptr);
-    EXPECT_EQ(plan[2].norms.before, plan[1].absorbed ? &norm() : nullptr);
-    return plan[1].absorbed;
+    const bool splits = plan[1].absorbed_rows > 0;
+    for (const NeighbourNorm& neighbour : {plan[0].norms.after, plan[2].norms.before}) {
+      EXPECT_EQ(neighbour.norm, splits ? &norm() : nullptr);
+      EXPECT_EQ(neighbour.few_rows, plan[1].absorbed_rows);
+    }
+    return splits;
   }
 
   void ExpectNothingAbsorbed() {
-    for (const PlannedOperation& planned : PlanFusion(program_)) EXPECT_FALSE(planned.absorbed);
+    for (const PlannedOperation& planned : PlanFusion(program_, kMultiprocessors)) {
+      EXPECT_EQ(planned.absorbed_rows, 0);
+    }
   }
 
   std::vector<float> weights_ = std::vector<float>(kWidth * kWidth);
@@ -93,9 +99,9 @@ TEST_P(PlanFusionTest, SplitsNormsThatReplaceTheStreamWhereALayerAddsToIt) {
   norm().stream = hidden_;
   EXPECT_FALSE(SplitsTheNorm());
   program_.operations.push_back(Adder());
-  const std::vector<PlannedOperation> plan = PlanFusion(program_);
-  EXPECT_EQ(plan[1].absorbed, GetParam() == DataType::kBFloat16);
-  EXPECT_EQ(plan[3].norms.residual, plan[1].absorbed ? &norm() : nullptr);
+  const std::vector<PlannedOperation> plan = PlanFusion(program_, kMultiprocessors);
+  EXPECT_EQ(plan[1].absorbed_rows > 0, GetParam() == DataType::kBFloat16);
+  EXPECT_EQ(plan[3].norms.residual.norm, plan[1].absorbed_rows > 0 ? &norm() : nullptr);
 }
 
 TEST_P(PlanFusionTest, LeavesNormsWhoseStreamIsReadBeforeALayerAddsToIt) {
@@ -112,12 +118,12 @@ TEST_P(PlanFusionTest, NormsTakeTurnsWithTheirSums) {
   program_.operations.push_back(norm());
   program_.operations.push_back(MakeLinear(normed_, out_));
   program_.operations.push_back(Adder());
-  const std::vector<PlannedOperation> plan = PlanFusion(program_);
+  const std::vector<PlannedOperation> plan = PlanFusion(program_, kMultiprocessors);
   if (GetParam() != DataType::kBFloat16) return;
-  ASSERT_TRUE(plan[1].absorbed && plan[4].absorbed);
-  EXPECT_EQ(plan[0].norms.after_slot, plan[3].norms.residual_slot);
-  EXPECT_NE(plan[3].norms.residual_slot, plan[3].norms.after_slot);
-  EXPECT_EQ(plan[3].norms.after_slot, plan[6].norms.residual_slot);
+  ASSERT_TRUE(plan[1].absorbed_rows > 0 && plan[4].absorbed_rows > 0);
+  EXPECT_EQ(plan[0].norms.after.slot, plan[3].norms.residual.slot);
+  EXPECT_NE(plan[3].norms.residual.slot, plan[3].norms.after.slot);
+  EXPECT_EQ(plan[3].norms.after.slot, plan[6].norms.residual.slot);
 }
 
 // The first half of the norm would overwrite what the layer in front reads.
@@ -132,6 +138,28 @@ TEST_P(PlanFusionTest, LeavesNormsInFrontOfWideLayers) {
   EXPECT_FALSE(SplitsTheNorm());
   last().weight.rows = last().out.width = kMaxSkinnyFeatures;
   EXPECT_EQ(SplitsTheNorm(), GetParam() == DataType::kBFloat16);
+}
+
+// All that take part in a norm do so up to the same number of rows: the fewest that any is fit for.
+TEST_P(PlanFusionTest, SplitsNormsUpToTheRowsOfTheWidestLayer) {
+  if (GetParam() != DataType::kBFloat16) return;
+  norm().stream = hidden_;
+  program_.operations.push_back(Adder());
+  const auto few_rows = [&] {
+    const std::vector<PlannedOperation> plan = PlanFusion(program_, kMultiprocessors);
+    EXPECT_EQ(plan[0].norms.after.few_rows, plan[1].absorbed_rows);
+    EXPECT_EQ(plan[2].norms.before.few_rows, plan[1].absorbed_rows);
+    EXPECT_EQ(plan[3].norms.residual.few_rows, plan[1].absorbed_rows);
+    return plan[1].absorbed_rows;
+  };
+  const int64_t of_narrow_layers = few_rows();
+  EXPECT_EQ(of_narrow_layers, kMaxSkinnyRows);
+  last().weight.rows = last().out.width = 64 * kWidth;
+  EXPECT_EQ(few_rows(), FewRowsOf(ProductOf(last(), 1), kMultiprocessors));
+  EXPECT_LT(few_rows(), of_narrow_layers);
+  last().weight.rows = last().out.width = kWidth;
+  std::get<LinearOp>(program_.operations[3]).weight.cols = 64 * kWidth;
+  EXPECT_LT(few_rows(), of_narrow_layers);
 }
 
 TEST_P(PlanFusionTest, LeavesNormsThatAreReadTwice) {
