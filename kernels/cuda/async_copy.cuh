@@ -41,7 +41,7 @@ class LaneRing {
       : slots_(static_cast<Slot*>(shared) + threadIdx.x % 32) {}
 
   // Starts filling a slot.
-  __device__ void Fetch(int stage, int slot, const void* from) {
+  __device__ void Fetch(int stage, int slot, const void* from) const {
     Slot* const to = At(stage, slot);
     if constexpr (sizeof(Slot) == 16) {
       CopyAsync(to, from, true);

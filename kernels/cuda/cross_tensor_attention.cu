@@ -15,6 +15,7 @@ namespace {
 
 constexpr int kQueries = 16;  // of a source and head at once
 constexpr int kWarps = 4;     // of a block, where there are many sources and heads
+constexpr int kUsualBeams = 4;
 
 // What a step says of a source.
 struct Source {
@@ -202,6 +203,7 @@ __device__ void Serve(const DecoderAttention<T>& p, const Source& source, int he
     const int count = min(kQueries, source.end - token);
     WarpQueries<T, kHead> queries;
     queries.Load(p.query + token * p.query_stride + column, p.query_stride, count, size);
+    tiles.FetchMore();
     tiles.ForEach([&](auto& tile, int keys) { queries.Attend(tile, keys, count, p.shape.scale); });
     T* const out = p.out + token * p.out_stride + column;
     if constexpr (kShare == 1) {
@@ -295,8 +297,11 @@ template <typename T, int kHead>
 void DispatchShare(const CrossAttentionOp& op, const Step& step, Device& device) {
   constexpr int kFew = kHead <= 64 ? 16 : 8;
   const int64_t processors = device.multiprocessors();
-  const int64_t pairs = static_cast<int64_t>(step.decoder->num_sources) * op.shape.num_heads;
-  const int64_t alone = kTileKeys * pairs / processors;
+  const int64_t most = static_cast<int64_t>(step.decoder->num_sources) * op.shape.num_heads;
+  const int64_t alone = kTileKeys * most / processors;
+  // A recorded step has as many sources as rows, most of them empty if the rows are beams.
+  const int64_t rows_of_source = step.decoder->ancestry ? kUsualBeams : 1;
+  const int64_t pairs = (most + rows_of_source - 1) / rows_of_source;
   if (pairs <= processors && kSharedBytes<T, kHead, kFew> <= device.max_shared_bytes()) {
     LaunchFew<T, kHead, kFew>(op, step, device);
   } else if (pairs <= 4 * processors) {

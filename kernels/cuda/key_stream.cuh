@@ -8,11 +8,12 @@
 
 namespace transept::kernels::cuda {
 
-// Streams the keys of a span past kWarps adjacent warps, which take its tiles in turn. Some tiles
-// are always on their way, the first from construction on: that is why it is constructed before the
-// kernel waits for its predecessor, and reads but keys of earlier steps. Lanes whose columns lie
-// beyond the head have tiles of the first columns.
-template <typename Layout, int kWarps, typename Locate>
+// Streams the keys of a span past kWarps adjacent warps, which take its tiles in turn. The first
+// tile is on its way from construction on: that is why it is constructed before the kernel waits
+// for its predecessor, and reads but keys of earlier steps. The others are from FetchMore on:
+// behind what is read of the predecessor's results, which would else arrive behind all of them.
+// Lanes whose columns lie beyond the head have tiles of the first columns.
+template <typename Layout, int kWarps, typename Where>
 class KeyStream {
  public:
   using T = typename Layout::T;
@@ -21,13 +22,21 @@ class KeyStream {
 
   // locate(keys, at): where in `pages` some keys in ascending order and their values lie; all lanes
   // call it together. `shared`: of the warp, kBytes.
-  __device__ KeyStream(void* shared, const Pages<T>& pages, KeySpan span, const Locate& locate)
+  __device__ KeyStream(void* shared, const Pages<T>& pages, KeySpan span, const Where& locate)
       : ring_(shared),
         pages_(pages),
         first_(span.begin + static_cast<int>(threadIdx.x) / 32 % kWarps * Tile::kKeys),
         end_(span.end),
         locate_(locate) {
-    Fetch<Ring::kStages>(0, first_);
+    Locate(first_, more_);
+    Copy(0, first_, more_);
+  }
+
+  __device__ void FetchMore() const {
+#pragma unroll
+    for (int stage = 1; stage < Ring::kStages; ++stage) {
+      Copy(stage, first_ + stage * kStride, more_ + stage * kKeysAtOnce);
+    }
   }
 
   // Calls fn(tile, begin, end) for each of this warp's tiles, which holds the keys [begin, end).
@@ -39,7 +48,10 @@ class KeyStream {
       Tile tile;
       Read(stage, &tile);
       fn(tile, begin, min(begin + Tile::kKeys, end_));
-      Fetch<1>(stage, begin + Ring::kStages * kStride);
+      const int next = begin + Ring::kStages * kStride;
+      int64_t at[kKeysAtOnce];
+      Locate(next, at);
+      Copy(stage, next, at);
       stage = stage + 1 == Ring::kStages ? 0 : stage + 1;
     }
   }
@@ -49,32 +61,29 @@ class KeyStream {
   static constexpr int kKeysAtOnce = Tile::kKeysAtOnce;
   using Ring = LaneRing<Slot, 2 * kKeysAtOnce * Layout::kSteps, 3>;
 
-  // Fetches kTiles tiles, the first of which begins with key `begin`, to the stages from `stage`
-  // on.
-  template <int kTiles>
-  __device__ void Fetch(int stage, int begin) {
-    int keys[kTiles * kKeysAtOnce];
-    int64_t at[kTiles * kKeysAtOnce];
+  // Where the keys of some tiles lie, the first of which begins with key `begin`, if that is there.
+  template <int kCount>
+  __device__ void Locate(int begin, int64_t (&at)[kCount]) const {
+    int keys[kCount];
 #pragma unroll
-    for (int i = 0; i < kTiles * kKeysAtOnce; ++i) {
-      const int tile = begin + i / kKeysAtOnce * kStride;
-      keys[i] = min(Tile::KeyOf(tile, i % kKeysAtOnce), end_ - 1);
+    for (int i = 0; i < kCount; ++i) {
+      keys[i] = min(Tile::KeyOf(begin + i / kKeysAtOnce * kStride, i % kKeysAtOnce), end_ - 1);
     }
     if (begin < end_) locate_(keys, at);
-#pragma unroll
-    for (int i = 0; i < kTiles; ++i) {
-      if (begin + i * kStride < end_) {
-#pragma unroll
-        for (int k = 0; k < kKeysAtOnce; ++k) Copy(stage + i, k, at[i * kKeysAtOnce + k]);
-      }
-      CommitCopies();  // an empty group too, so that WaitForCopies can count
-    }
   }
-  __device__ void Copy(int stage, int k, int64_t at) {
-    Layout::ForEveryPack(pages_.head_size, [&](int step, int column) {
-      ring_.Fetch(stage, 2 * (k * Layout::kSteps + step), pages_.keys + at + column);
-      ring_.Fetch(stage, 2 * (k * Layout::kSteps + step) + 1, pages_.values + at + column);
-    });
+  // Starts copying the tile that begins with key `begin`, if that is there.
+  __device__ void Copy(int stage, int begin, const int64_t* at) const {
+    if (begin < end_) {
+#pragma unroll
+      for (int k = 0; k < kKeysAtOnce; ++k) {
+        Layout::ForEveryPack(pages_.head_size, [&](int step, int column) {
+          const int slot = 2 * (k * Layout::kSteps + step);
+          ring_.Fetch(stage, slot, pages_.keys + at[k] + column);
+          ring_.Fetch(stage, slot + 1, pages_.values + at[k] + column);
+        });
+      }
+    }
+    CommitCopies();  // an empty group too, so that WaitForCopies can count
   }
 
   __device__ void Read(int stage, Tile* tile) const {
@@ -92,7 +101,8 @@ class KeyStream {
   const Pages<T>& pages_;
   int first_;
   int end_;
-  const Locate& locate_;
+  const Where& locate_;
+  int64_t more_[Ring::kStages * kKeysAtOnce];  // where the keys of the first tiles lie
 
  public:
   static constexpr int kBytes = Ring::kBytes;  // of a warp

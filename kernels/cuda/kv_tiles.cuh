@@ -17,7 +17,9 @@ struct KvTile {
 };
 
 // A warp's tiles on their way from the pages, every kShare-th of those that kShare adjacent warps
-// share. A lane knows where every 32nd of them begins.
+// share. A lane knows where every 32nd of them begins. The first tile is on its way from
+// construction on, before the kernel waits for its predecessor; the others from FetchMore on:
+// behind what is read of the predecessor's results, which would else arrive behind all of them.
 template <typename T, int kHead, int kShare>
 class TileStream {
  public:
@@ -35,8 +37,12 @@ class TileStream {
         first_(span.begin + static_cast<int>(threadIdx.x) / 32 % kShare * kTileKeys),
         end_(span.end) {
     Locate(0);
+    Fetch(0, 0);
+  }
+
+  __device__ void FetchMore() {
 #pragma unroll
-    for (int stage = 0; stage < kStages; ++stage) Fetch(stage, stage);
+    for (int stage = 1; stage < kStages; ++stage) Fetch(stage, stage);
   }
 
   // Calls fn(tile, count) for each tile of this warp, which holds `count` keys.

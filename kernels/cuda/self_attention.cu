@@ -77,16 +77,18 @@ class Past {
 
 // Takes in the keys [begin, end) that the step's own tokens have, as kShare adjacent warps share
 // them in tiles of OwnTile. The first of them and the query are loaded together: nothing waits
-// twice.
-template <typename OwnTile, int kShare, typename Layout, typename Locate, typename Bias>
+// twice. Calls meanwhile() when they are on their way.
+template <typename OwnTile, int kShare, typename Layout, typename Locate, typename Bias,
+          typename Fn>
 __device__ void AttendOwn(WarpAttention<Layout>& attention, const typename Layout::T* query,
-                          const AttentionShape& shape, int begin, int end, Locate locate,
-                          Bias bias) {
+                          const AttentionShape& shape, int begin, int end, Locate locate, Bias bias,
+                          Fn meanwhile) {
   const int size = shape.head_size;
   const int own = begin + static_cast<int>(threadIdx.x) / 32 % kShare * OwnTile::kKeys;
   OwnTile tile;
   if (own < end) tile.Load(own, min(own + OwnTile::kKeys, end), size, locate);
   attention.LoadQuery(query, size, shape.scale);
+  meanwhile();
   for (int first = own; first < end; first += kShare * OwnTile::kKeys) {
     const int last = min(first + OwnTile::kKeys, end);
     if (first > own) tile.Load(first, last, size, locate);
@@ -151,11 +153,13 @@ __global__ void __launch_bounds__(32 * kWarps, Layout::kSteps == 1 ? 4 : 1)
   const T* query = p.query + token * p.query_stride + column;
   const int end = blockIdx.z == 0 ? position + 1 : first_position;
   WarpAttention<Layout> attention;
+  const auto fetch_more = [&] { past.FetchMore(); };
   if (p.inputs.num_tokens == p.inputs.num_rows) {  // one key
     AttendOwn<KeyTile<Layout, 1>, kShare>(attention, query, p.shape, first_position, end, in_step,
-                                          bias_of);
+                                          bias_of, fetch_more);
   } else {
-    AttendOwn<Tile, kShare>(attention, query, p.shape, first_position, end, in_step, bias_of);
+    AttendOwn<Tile, kShare>(attention, query, p.shape, first_position, end, in_step, bias_of,
+                            fetch_more);
   }
   if (writes) Write<Layout, kShare>(p.pages, slot_at, in_step(position));
   past.ForEach([&](const Tile& keys, int first, int last) {
