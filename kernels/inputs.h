@@ -26,8 +26,9 @@ struct TokenRange {
 };
 
 // One decoder step. Row r has the query tokens [query_offsets[r], query_offsets[r + 1]), at
-// consecutive positions: one when decoding, more when a prefix is (re)computed. Rows of one request
-// are adjacent: source i belongs to rows [source_offsets[i], source_offsets[i + 1]).
+// consecutive positions: one when decoding, more when a prefix is (re)computed, and none when the
+// row in front is fed just what this one would be. Rows of one request are adjacent: source i
+// belongs to rows [source_offsets[i], source_offsets[i + 1]).
 struct DecoderInputs {
   int32_t num_rows = 0;
   int32_t num_tokens = 0;
@@ -44,6 +45,7 @@ struct DecoderInputs {
   const int8_t* ancestry = nullptr;     // [slots, ancestry_stride], in (-num_beams, num_beams)
   const int32_t* beam_slots = nullptr;  // [num_rows]
   int64_t ancestry_stride = 0;
+  bool empty_rows = false;  // whether there are rows without query tokens
 
   int32_t num_sources = 0;
   const int32_t* source_offsets = nullptr;      // [num_sources + 1] in rows

@@ -134,7 +134,7 @@ struct ProjectCrossKvOp {
   int64_t scratch_rows = 0;  // T at least; with more, a device may project several layers at once
 };
 
-// out[r] = in[query_offsets[r + 1] - 1]: the last query token of each row.
+// out[r] = in[query_offsets[r + 1] - 1]: the last query token of each row, or in front of it.
 struct GatherRowsOp {
   Activations in;   // extent kTokens
   Activations out;  // extent kRows

@@ -8,7 +8,8 @@
 namespace transept {
 
 void BeamAncestry::Start(const RowPlan& row) {
-  std::fill_n(WritersOf(row), row.history.size(), int8_t{0});
+  const int32_t writer = row.shared_past ? -row.hypothesis : 0;
+  std::fill_n(WritersOf(row), row.history.size(), static_cast<int8_t>(writer));
 }
 
 void BeamAncestry::Continue(absl::Span<const RowPlan> rows,

@@ -19,7 +19,7 @@ class BeamAncestry {
   BeamAncestry(int64_t slots, int64_t positions)
       : stride_(positions), writers_(slots * positions) {}
 
-  // The row starts afresh: it is fed all of its past, and writes it itself.
+  // The row starts afresh: it, or row 0 of its search for it, is fed all of its past and writes it.
   void Start(const RowPlan& row);
 
   // Makes the chosen candidates the rows of their search, `rows`.

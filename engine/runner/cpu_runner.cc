@@ -130,7 +130,8 @@ StepPlan CpuRunner::FeedLongBeams(StepPlan plan) {
   for (size_t i = 0; i < plan.rows.size(); ++i) {
     RowPlan& row = plan.rows[i];
     const size_t tokens = row.tokens.size();
-    if (!row.params->beam_search() || row.params->num_beams * tokens <= limit) continue;
+    if (!row.params->beam_search() || row.shared_past) continue;
+    if (row.params->num_beams * tokens <= limit) continue;
     const absl::Span<const TokenId> fed = std::exchange(row.tokens, row.tokens.first(tokens - 1));
     RunDecoder(plan, {i, i + 1});
     row.tokens = fed.last(1);

@@ -22,7 +22,7 @@ RowRange NextRange(const StepPlan& plan, size_t begin, const RunLimits& limits) 
   size_t tokens = 0;
   while (range.end < plan.rows.size()) {
     const size_t group = GroupSize(plan, range.end);
-    tokens += group * std::max<size_t>(1, plan.rows[range.end].tokens.size());
+    for (size_t i = 0; i < group; ++i) tokens += plan.rows[range.end + i].tokens_computed();
     if (range.end + group - begin > limits.rows || tokens > limits.tokens) break;
     range.end += group;
   }
@@ -59,6 +59,7 @@ void StepInputs::BuildDecoder(const StepPlan& plan, RowRange range,
   self_slots_.clear();
   query_offsets_.assign(1, 0);
   beam_slots_.clear();
+  empty_rows_ = false;
   for (size_t r = range.begin; r < range.end; ++r) AddRow(plan.rows[r], pending);
   BuildTables(plan, range, padding);
   Pad(padding);
@@ -70,11 +71,13 @@ void StepInputs::AddRow(const RowPlan& row, absl::Span<const TokenId> pending) {
   if (fed.empty()) {
     fed = pending.empty() ? absl::MakeConstSpan(&on_device, 1) : pending.subspan(row.slot, 1);
   }
+  fed = fed.first(row.tokens_computed());
   for (size_t i = 0; i < fed.size(); ++i) {
     tokens_.push_back(fed[i]);
     positions_.push_back(row.first_position + static_cast<int32_t>(i));
   }
   query_offsets_.push_back(static_cast<int32_t>(tokens_.size()));
+  empty_rows_ = empty_rows_ || fed.empty();
   beam_slots_.push_back(row.params->beam_search() ? row.slot : -1);
   AppendSlots({.blocks = row.blocks,
                .first = row.first_position,
@@ -152,6 +155,7 @@ kernels::DecoderInputs StepInputs::decoder() const {
           .ancestry = nullptr,
           .beam_slots = beam_slots_.data(),
           .ancestry_stride = 0,
+          .empty_rows = empty_rows_,
           .num_sources = static_cast<int32_t>(cross_lengths_.size()),
           .source_offsets = source_offsets_.data(),
           .cross_block_tables = cross_block_tables_.data(),

@@ -77,6 +77,7 @@ class StepInputs {
   std::vector<int32_t> block_tables_;   // [rows, block_table_stride_]
   int64_t block_table_stride_ = 0;
   std::vector<int32_t> beam_slots_;  // [rows]
+  bool empty_rows_ = false;
 
   std::vector<int32_t> source_offsets_;      // [sources + 1]
   std::vector<int32_t> cross_block_tables_;  // [sources, cross_block_table_stride_]

@@ -41,7 +41,7 @@ ScoredTokens ScoredTokensOf(const StepPlan& plan, RowRange range) {
   int32_t begin = 0;
   for (size_t r = range.begin; r < range.end; ++r) {
     const RowPlan& row = plan.rows[r];
-    const int32_t end = begin + std::max<int32_t>(1, static_cast<int32_t>(row.tokens.size()));
+    const int32_t end = begin + row.tokens_computed();
     if (!row.targets.empty()) {
       for (int32_t token = begin; token < end; ++token) scored.offsets.push_back(token + 1);
       scored.targets.insert(scored.targets.end(), row.targets.begin(), row.targets.end());

@@ -122,10 +122,10 @@ void Scheduler::Feed(Sequence* sequence, TokenBudget* budget) {
   for (size_t i = 0; i < sequence->rows.size(); i += group) {
     const absl::Span<Row> rows = absl::MakeSpan(sequence->rows).subspan(i, group);
     if (rows[0].ended() || sequence->AwaitsLast(rows[0])) continue;
-    const int64_t tokens = rows[0].unfed();
-    if (tokens > 1) {
-      if (!budget->CanTake(tokens * rows.size())) continue;
-      budget->Take(tokens * rows.size());
+    if (const int64_t each = rows[0].unfed(); each > 1) {
+      const int64_t tokens = sequence->SharesPast() ? each : each * static_cast<int64_t>(group);
+      if (!budget->CanTake(tokens)) continue;
+      budget->Take(tokens);
     }
     for (Row& row : rows) row.in_step = true;
   }
@@ -221,6 +221,7 @@ void Scheduler::EncodeSource(Sequence* sequence, TokenBudget* budget, Step* step
 
 void Scheduler::PlanRows(Sequence* sequence, Step* step) {
   const auto source = static_cast<int32_t>(step->plan.sources.size());
+  const bool shared_past = sequence->SharesPast();
   for (Row& row : sequence->rows) {
     if (!std::exchange(row.in_step, false)) continue;
     const auto index = static_cast<int32_t>(&row - sequence->rows.data());
@@ -241,6 +242,7 @@ void Scheduler::PlanRows(Sequence* sequence, Step* step) {
     plan.params = &sequence->request.params;
     plan.history = history;
     plan.prompt_length = sequence->prompt_length();
+    plan.shared_past = shared_past;
     step->record.rows.emplace_back(sequence->id, index);
     row.computed = row.next_length();
     ++row.in_flight;

@@ -21,4 +21,9 @@ int32_t Sequence::live_rows() const {
       std::count_if(rows.begin(), rows.end(), [](const Row& row) { return !row.ended(); }));
 }
 
+bool Sequence::SharesPast() const {
+  return search && rows[0].unfed() > 1 &&
+         static_cast<int32_t>(rows[0].history.size()) == prompt_length();
+}
+
 }  // namespace transept

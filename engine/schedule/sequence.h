@@ -87,6 +87,9 @@ struct Sequence {
   // Whether `row` generates its last token in a step that is planned already.
   bool AwaitsLast(const Row& row) const { return row.next_length() > max_length(row); }
 
+  // Whether the rows are beams that are fed the same next, several tokens: row 0 is, for all.
+  bool SharesPast() const;
+
   const RequestId id;
   const Request request;  // rows and plans point into it
   AdmissionKey key;

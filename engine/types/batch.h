@@ -42,7 +42,7 @@ struct RowPlan {
   int32_t slot = 0;
   int32_t source = 0;  // index into StepPlan::sources; rows of a request are adjacent
   // Tokens to feed. Empty: the one token that the row's previous step chose and that the scheduler
-  // has not seen yet (it is still on the device).
+  // has not seen yet (it is still on the device). See shared_past.
   absl::Span<const TokenId> tokens;
   int32_t first_position = 0;
   absl::Span<const BlockId> blocks;  // self-attention block table, covers all fed positions
@@ -59,6 +59,15 @@ struct RowPlan {
   // fed alike: the row's own score, if it is fed `tokens`. Else it is the one that its last step
   // chose it with, and is still on the device.
   float beam_score = 0.0f;
+  // For beam search: all rows of the request have the same `tokens`, from position 0 on. Row 0
+  // alone computes them; the others read what it writes, and choose by the same logits.
+  bool shared_past = false;
+
+  // How many tokens a device computes for the row.
+  int32_t tokens_computed() const {
+    if (shared_past && hypothesis > 0) return 0;
+    return tokens.empty() ? 1 : static_cast<int32_t>(tokens.size());
+  }
 };
 
 // A planned step: encode, and decode; either may be empty. Steps take effect in the order of

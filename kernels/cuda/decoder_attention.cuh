@@ -46,7 +46,10 @@ inline SplitKeys PlanSplits(Device& device, int64_t tokens, int64_t blocks,
 template <typename T, typename Op>
 DecoderAttention<T> ParametersOf(const Op& op, const Activations& query, const Step& step,
                                  const SplitKeys& split) {
-  return {.inputs = *step.decoder,
+  DecoderInputs inputs = *step.decoder;
+  // To the kernels as many tokens as rows are one each. No token is of a row behind the last.
+  if (inputs.empty_rows && inputs.num_tokens == inputs.num_rows) ++inputs.num_rows;
+  return {.inputs = inputs,
           .pages = Pages<T>(op.cache),
           .shape = op.shape,
           .bias = {},

@@ -24,8 +24,14 @@ __global__ void __launch_bounds__(kFeedThreads) Feed(const TokenFeed feed) {
   const RowChoice& choice = feed.rows[row];
   const int64_t slot_begin = choice.slot * feed.slots.history_stride;
   int32_t* history = feed.slots.history + slot_begin;
+  int32_t begin = feed.query_offsets[row];
   const int32_t end = feed.query_offsets[row + 1];
-  for (int32_t i = feed.query_offsets[row] + threadIdx.x % 32; i < end; i += 32) {
+  int32_t writer = 0;
+  if (begin == end) {
+    writer = -static_cast<int32_t>(choice.hypothesis);
+    begin = feed.query_offsets[row + writer];
+  }
+  for (int32_t i = begin + threadIdx.x % 32; i < end; i += 32) {
     const int32_t token = feed.token_ids[i];
     if (token < 0) {
       feed.token_ids[i] = history[feed.positions[i]];
@@ -33,7 +39,7 @@ __global__ void __launch_bounds__(kFeedThreads) Feed(const TokenFeed feed) {
       history[feed.positions[i]] = token;
       if (choice.beams > 0) feed.slots.beam_scores[choice.slot] = choice.beam_score;
     }
-    if (choice.beams > 0) feed.slots.ancestry[slot_begin + feed.positions[i]] = 0;
+    if (choice.beams > 0) feed.slots.ancestry[slot_begin + feed.positions[i]] = writer;
   }
 }
 

@@ -36,8 +36,8 @@ struct TokenFeed {
 };
 // Writes the tokens that the host knows to their rows' histories, and takes the others from there:
 // a row that starts, or resumes, with its whole history leaves it on the device for its next steps.
-// In beam search a row has itself written what it is fed, and one whose tokens the host knows has
-// the score that it says.
+// In beam search a row has itself written what it is fed, one that is fed nothing gets what row 0
+// of its search is fed and writes, and one whose tokens the host knows has the score that it says.
 void FeedTokens(const TokenFeed& feed, Device& device);
 
 // For each row of float32 `logits`, which become scratch, lie at a multiple of 16 bytes and have a

@@ -65,6 +65,7 @@ struct DecoderCase {
     std::vector<int32_t> queries;
     for (size_t row = 0; row < rows.size(); ++row) {
       queries.push_back(rows[row].queries);
+      if (rows[row].queries == 0) inputs.empty_rows = true;
       for (int32_t i = 0; i < rows[row].queries; ++i) {
         const int32_t position = rows[row].past + i;
         positions.push_back(position);

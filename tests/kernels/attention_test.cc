@@ -76,6 +76,7 @@ const std::vector<DecoderCase::Row> kRowSets[] = {
     {{0, 1}},
     {{15, 1}, {16, 1}, {17, 1}, {0, 1}},
     {{0, 5}, {40, 1}, {3, 30}, {31, 2}, {90, 1}},
+    {{0, 4}, {4, 0}, {4, 0}, {7, 1}, {0, 2}, {2, 0}, {2, 0}},  // as many tokens as rows
 };
 
 TEST_P(AttentionTest, DecoderSelf) {

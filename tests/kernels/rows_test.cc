@@ -99,14 +99,15 @@ TEST_P(RowsTest, NormsThatReplaceTheStream) {
 }
 
 TEST_P(RowsTest, GatherTakesTheLastTokenOfEveryRow) {
-  const std::vector<int32_t> query_offsets = {0, 1, 4, 5};
+  const std::vector<int32_t> query_offsets = {0, 1, 4, 4, 4, 5};
   DecoderInputs inputs;
-  inputs.num_rows = 3;
+  inputs.num_rows = 5;
   inputs.num_tokens = 5;
   inputs.query_offsets = query_offsets.data();
-  Buffer in(5, 19, 1), out(3, 19, 2, Extent::kRows);
+  inputs.empty_rows = true;
+  Buffer in(5, 19, 1), out(5, 19, 2, Extent::kRows);
   Execute(GatherRowsOp{in.view(), out.view()}, inputs);
-  for (const auto& [row, token] : {std::pair{0, 0}, {1, 3}, {2, 4}}) {
+  for (const auto& [row, token] : {std::pair{0, 0}, {1, 3}, {2, 3}, {3, 3}, {4, 4}}) {
     for (int64_t i = 0; i < 19; ++i) {
       EXPECT_EQ(out.values()[row * 19 + i], in.values()[token * 19 + i]);
     }

@@ -78,5 +78,14 @@ TEST_F(BeamAncestryTest, FollowsTheParents) {
   }
 }
 
+TEST_F(BeamAncestryTest, APastThatAllShareIsTheFirstRows) {
+  for (RowPlan& row : rows_) row.shared_past = true;
+  Feed(3);
+  ancestry_.Continue(rows_, {{{0, 5, -1}, {2, 6, -2}, {1, 7, -3}}});
+  EXPECT_THAT(Writers(0), ElementsAre(0, 0, 0, 0));
+  EXPECT_THAT(Writers(1), ElementsAre(0, 0, 0, 1));
+  EXPECT_THAT(Writers(2), ElementsAre(0, 0, 0, 2));
+}
+
 }  // namespace
 }  // namespace transept

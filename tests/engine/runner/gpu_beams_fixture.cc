@@ -59,6 +59,11 @@ Search MakeSearch(int32_t beams, const std::vector<TokenId>& prompt) {
   return search;
 }
 
+void SharePast(Search* search) {
+  search->shared_past = true;
+  for (Beam& beam : search->beams) std::fill(beam.writers.begin(), beam.writers.end(), 0);
+}
+
 // The rows' state on the GPU; slots run against the order of rows.
 struct GpuBeamsTest::State {
   State(kernels::cuda::Device* device, int64_t rows, int64_t vocab)
@@ -130,9 +135,10 @@ StepResult GpuBeamsTest::Choose(const std::vector<Search>& searches,
       if (starts) plan.tokens = history;
       if (!starts) plan.first_position = static_cast<int32_t>(history.size()) - 1;
       plan.beam_score = starts ? search.beams[beam].score : 12345.0f;
-      for (size_t i = plan.first_position; i < history.size(); ++i) {
+      plan.shared_past = starts && search.shared_past;
+      for (int32_t i = 0; i < plan.tokens_computed(); ++i) {
+        positions.push_back(plan.first_position + i);
         ids.push_back(starts ? history[i] : -1);
-        positions.push_back(static_cast<int32_t>(i));
       }
       offsets.push_back(static_cast<int32_t>(ids.size()));
       choices.push_back(ChoiceOf(plan, {.length = static_cast<int32_t>(search.source.size())}));

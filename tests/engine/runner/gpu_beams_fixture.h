@@ -28,9 +28,11 @@ struct Search {
   std::vector<TokenId> source = {};
   int32_t prompt_length = 1;
   std::vector<Beam> beams;
+  bool shared_past = false;  // the first row is fed the prompt for all
 };
 
 Search MakeSearch(int32_t beams, const std::vector<TokenId>& prompt);
+void SharePast(Search* search);
 
 class GpuBeamsTest : public ::testing::Test {
  protected:

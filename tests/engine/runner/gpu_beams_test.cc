@@ -33,6 +33,7 @@ TEST_F(GpuBeamsTest, PlainSearches) {
         // So that there are 2, 3 or 4 candidates for each row.
         if (i % 3 > 0) searches.back().params.eos_tokens.push_back(3);
         if (i % 3 > 1 || beams == 16) searches.back().params.eos_tokens.push_back(5);
+        if (i % 2 == 1) SharePast(&searches.back());
       }
       ExpectCpuSteps(searches, vocab, 4, [&](int step, int64_t row) {
         return RandomLogits(vocab, 100 * step + row + beams);
@@ -69,6 +70,7 @@ TEST_F(GpuBeamsTest, ProcessorsInMixedBatches) {
         if (below(3) == 0) params.forced_bos_token = 6;
         if (below(3) == 0) params.forced_eos_token = 1;
         params.max_new_tokens = 4 + below(2);
+        if (params.beam_search() && prompt.size() > 1 && i % 2 == 0) SharePast(&search);
       }
       ExpectCpuSteps(searches, vocab, 4, [&](int step, int64_t row) {
         std::vector<float> logits = RandomLogits(vocab, 1000 * round + 100 * step + row);

@@ -129,6 +129,43 @@ TEST_F(DecoderInputs, ASearchIsInOneRun) {
   EXPECT_EQ(inputs_.decoder().ancestry, nullptr);
 }
 
+// As many tokens as rows, and yet not one each.
+TEST_F(DecoderInputs, TheRowsOfASearchHaveTheirPrefixComputedOnce) {
+  DecodeParams beams;
+  beams.num_beams = 3;
+  for (int32_t beam = 0; beam < 3; ++beam) {
+    RowPlan& row = plan_.rows[beam];
+    row.params = &beams;
+    row.hypothesis = beam;
+    row.source = 0;
+    row.tokens = prefix_;
+    row.first_position = 0;
+    row.shared_past = true;
+  }
+  EXPECT_EQ(NextRange(plan_, 0, {.rows = 3, .tokens = 3}).end, 3u);
+  EXPECT_EQ(NextRange(plan_, 0, {.rows = 3, .tokens = 2}).end, 0u);
+
+  inputs_.BuildDecoder(plan_, {0, 3}, pending_);
+  const kernels::DecoderInputs view = inputs_.decoder();
+  EXPECT_EQ(view.num_rows, 3);
+  EXPECT_EQ(view.num_tokens, 3);
+  EXPECT_TRUE(view.empty_rows);
+  EXPECT_THAT(Values(view.token_ids, 3), ElementsAre(0, 11, 12));
+  EXPECT_THAT(Values(view.query_offsets, 4), ElementsAre(0, 3, 3, 3));
+  EXPECT_THAT(Values(view.self_slots, 3), ElementsAre(10, 11, 14));
+  EXPECT_THAT(Values(view.block_tables, 6), ElementsAre(5, 7, 8, 9, 10, 4));
+  EXPECT_THAT(Values(view.beam_slots, 3), ElementsAre(1, 0, 2));
+  EXPECT_THAT(Values(view.source_offsets, 2), ElementsAre(0, 3));
+
+  for (RowPlan& row : plan_.rows) {
+    row.first_position = 3;
+    row.tokens = absl::MakeConstSpan(prefix_).first(1);
+    row.shared_past = false;
+  }
+  inputs_.BuildDecoder(plan_, {0, 3}, pending_);
+  EXPECT_FALSE(inputs_.decoder().empty_rows);
+}
+
 // The plan's three rows filled up to five, on sources of no tokens.
 TEST_F(DecoderInputs, FillsUpToAFixedShape) {
   StepInputs inputs(/*block_size=*/2);

@@ -29,6 +29,12 @@ class BeamsTest : public SchedulerTest {
     Collect();
   }
 
+  static std::vector<int32_t> Computed(const StepPlan& plan) {
+    std::vector<int32_t> tokens;
+    for (const RowPlan& row : plan.rows) tokens.push_back(row.tokens_computed());
+    return tokens;
+  }
+
   static std::vector<TokenId> History(const RowPlan& row) {
     return {row.history.begin(), row.history.end()};
   }
@@ -93,6 +99,7 @@ TEST_F(BeamsTest, AreFedAfreshBehindAStopSequence) {
   EXPECT_THAT(plan.rows[0].tokens, ElementsAre(kStart, 20, 21));
   EXPECT_THAT(plan.rows[1].tokens, ElementsAre(kStart, 21, 22));
   EXPECT_EQ(plan.rows[1].beam_score, -4.0f);
+  EXPECT_THAT(Computed(plan), ElementsAre(3, 3));
   UpdateSearch(plan, {{0, 20, -4}, {0, 21, -5}, {0, 22, -6}, {0, 23, -7}});
   EXPECT_THAT(Schedule().rows[0].tokens, ElementsAre(20));
 }
@@ -112,17 +119,28 @@ TEST_F(BeamsTest, AStepAheadOfAStopSequenceIsVoid) {
 }
 
 TEST_F(BeamsTest, AreFedAllOrNone) {
-  options_.max_encoder_tokens = 20;
+  options_.max_encoder_tokens = 10;
   options_.max_rows = 8;
   Create(40);
   Request search = MakeSearch(3, 9);
   search.target_prefix = {20, 21, 22};
-  ASSERT_TRUE(Add(1, search).ok());  // 4 source tokens and 3 times 4 of the target
-  ASSERT_TRUE(Add(2, search).ok());  // room for 4 more tokens: none of its rows
+  ASSERT_TRUE(Add(1, search).ok());  // 4 source tokens and 4 of the target
+  ASSERT_TRUE(Add(2, search).ok());  // room for 2 more tokens: none of its rows
   const StepPlan plan = Schedule();
   EXPECT_EQ(Requests(plan), std::vector<RequestId>({1, 1, 1}));
   UpdateSearch(plan, {{0, 20, -1}, {0, 21, -2}, {0, 22, -3}, {0, 23, -4}, {0, 24, -5}, {0, 5, -6}});
   EXPECT_EQ(Requests(Schedule()), std::vector<RequestId>({1, 1, 1, 2, 2, 2}));
+}
+
+TEST_F(BeamsTest, APrefixIsComputedOnce) {
+  Create(20);
+  Request search = MakeSearch(3, 9);
+  search.target_prefix = {20, 21};
+  ASSERT_TRUE(Add(1, search).ok());
+  const StepPlan first = Schedule();
+  EXPECT_THAT(Computed(first), ElementsAre(3, 0, 0));
+  EXPECT_THAT(first.rows[2].tokens, ElementsAre(kStart, 20, 21));
+  EXPECT_THAT(Computed(Schedule()), ElementsAre(1, 1, 1));
 }
 
 TEST_F(BeamsTest, RefusesThoseThatCouldNeverRun) {

@@ -204,6 +204,8 @@ void FakeRunner::CheckShape(const StepPlan& plan) {
 void FakeRunner::CheckSearch(Rows rows) {
   const RowPlan& first = rows[0];
   Expect(static_cast<int32_t>(rows.size()) == first.params->num_beams, first, "has lost beams");
+  const bool afresh = first.first_position == 0 && first.tokens == first.history;
+  Expect(afresh || !first.shared_past, first, "shares a past that is not fed");
   for (size_t i = 0; i < rows.size(); ++i) {
     const bool in_place =
         rows[i].request == first.request && rows[i].hypothesis == static_cast<int32_t>(i);
@@ -211,6 +213,8 @@ void FakeRunner::CheckSearch(Rows rows) {
     const bool alike = rows[i].tokens.size() == first.tokens.size() &&
                        rows[i].first_position == first.first_position;
     Expect(alike, rows[i], "is not fed like the first beam");
+    const bool shares = rows[i].shared_past && rows[i].tokens == first.tokens;
+    Expect(shares == first.shared_past, rows[i], "does not have the first beam's past");
   }
 }
 
@@ -274,6 +278,7 @@ void FakeRunner::Feed(const RowPlan& row) {
     tokens = {newest.token};
   }
   if (row.params->beam_search()) FeedBeam(row);
+  if (row.tokens_computed() == 0) return;
   for (size_t i = 0; i < tokens.size(); ++i) {
     const int32_t position = row.first_position + static_cast<int32_t>(i);
     Cell* const cell = At(row.blocks, position);
@@ -293,7 +298,7 @@ void FakeRunner::FeedBeam(const RowPlan& row) {
   }
   const auto begin = static_cast<size_t>(row.first_position);
   Expect(beam.writers.size() == begin, row, "has a past of ", beam.writers.size());
-  beam.writers.resize(EndOf(row), row.hypothesis);
+  beam.writers.resize(EndOf(row), row.shared_past ? 0 : row.hypothesis);
 }
 
 // The past of every beam comes with it.

@@ -292,7 +292,7 @@ class Simulation {
     }
     for (const RowPlan& row : plan.rows) {
       if (row.tokens.size() <= 1) continue;
-      bulk += row.tokens.size();
+      bulk += row.tokens_computed();
       if (!row.params->beam_search() || row.hypothesis == 0) ++items;
       if (row.params->beam_search() && world_.options.max_search_tokens > 0) {
         ASSERT_LE(row.params->num_beams * static_cast<int32_t>(row.tokens.size()),

@@ -1,4 +1,6 @@
 // GPU attention against the CPU's reference.
+#include <algorithm>
+
 #include "kernels/cpu/reference.h"
 #include "tests/kernels/attention_cases.h"
 #include "tests/kernels/cuda/gpu.h"
@@ -153,6 +155,7 @@ TEST_P(CudaDecoderAttentionTest, Self) {
       {{300, 1}},
       {{15, 1}, {16, 1}, {17, 1}, {0, 1}},
       {{0, 5}, {40, 1}, {3, 30}, {31, 2}, {90, 1}},
+      {{0, 4}, {4, 0}, {4, 0}, {7, 1}, {0, 2}, {2, 0}, {2, 0}},  // as many tokens as rows
   };
   for (const int32_t block_size : {1, 16, 5}) {
     for (const std::vector<DecoderCase::Row>& rows : row_sets) {
@@ -238,6 +241,7 @@ class CudaCrossAttentionTest : public CudaDecoderAttentionTest {
     inputs.num_rows = static_cast<int32_t>(c.queries_of_row.size());
     inputs.num_tokens = query_offsets.back();
     inputs.query_offsets = query_offsets.data();
+    inputs.empty_rows = std::count(c.queries_of_row.begin(), c.queries_of_row.end(), 0) > 0;
     inputs.num_sources = static_cast<int32_t>(c.lengths.size());
     inputs.source_offsets = source_offsets.data();
     inputs.cross_block_tables = tables.blocks.data();
@@ -272,6 +276,7 @@ TEST_P(CudaCrossAttentionTest, FewSources) {
       {{513}, {1}, {1}},
       {{600, 40, 1030}, {1, 2, 1}, {1, 1, 1, 1}},  // not all of several blocks have keys
       {{40, 1, 700, 0}, {1, 1, 1, 1}, {1, 1, 1, 1}},
+      {{70, 40, 33}, {3, 1, 2}, {3, 0, 0, 1, 2, 0}},  // as many tokens as rows
   };
   for (const Case& c : cases) {
     for (const int32_t block_size : {16, 3}) {

@@ -103,14 +103,15 @@ TEST_P(CudaRowsTest, NormsThatReplaceTheStream) {
 }
 
 TEST_P(CudaRowsTest, GathersTheLastTokenOfEachRow) {
-  const std::vector<int32_t> offsets = {0, 1, 5, 6};
+  const std::vector<int32_t> offsets = {0, 1, 5, 5, 5, 6};
   DecoderInputs inputs;
-  inputs.num_rows = 3;
+  inputs.num_rows = 5;
   inputs.num_tokens = 6;
   inputs.query_offsets = offsets.data();
+  inputs.empty_rows = true;
   Tensor in = MakeTensor(6, 40, DataType::kFloat32, 1);
-  Tensor expected = MakeTensor(3, 40, DataType::kFloat32, 2, Extent::kRows);
-  const Tensor actual = MakeTensor(3, 40, DataType::kFloat32, 2, Extent::kRows);
+  Tensor expected = MakeTensor(5, 40, DataType::kFloat32, 2, Extent::kRows);
+  const Tensor actual = MakeTensor(5, 40, DataType::kFloat32, 2, Extent::kRows);
   GatherRowsOp op;
   op.in = in.host();
   op.out = expected.host();
