@@ -39,15 +39,16 @@ __device__ inline void StoreWord(Word* at, const Word& word) {
       : "memory");
 }
 
-// Reads a word until task `epoch` has written it. `word` is what was read before. A writer that
-// does not come within seconds is a fault: the kernel ends with an error rather than never.
+// What is waited for longer is a fault: the kernel ends with an error rather than never.
+inline constexpr int64_t kLongestWait = int64_t{4} << 30;  // about two seconds, in cycles
+
+// Reads a word until task `epoch` has written it. `word` is what was read before.
 __device__ inline Word Await(const Word* at, uint32_t epoch, Word word) {
   if (word.epoch == epoch) return word;
-  constexpr int64_t kLongest = int64_t{4} << 30;  // about two seconds, in cycles
   const int64_t start = clock64();
   do {
     word = LoadWord(at);
-    if (clock64() - start > kLongest) __trap();
+    if (clock64() - start > kLongestWait) __trap();
   } while (word.epoch != epoch);
   return word;
 }

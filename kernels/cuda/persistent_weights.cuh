@@ -14,17 +14,30 @@ __device__ inline uint32_t SharedAddress(const void* at) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(at));
 }
 
+// Whether phase `phase` of the barrier at a shared address is over; waits a moment for it.
+__device__ inline bool IsOver(uint32_t barrier, uint32_t phase) {
+  uint32_t over;
+  asm volatile(
+      "{ .reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2; "
+      "selp.b32 %0, 1, 0, p; }"
+      : "=r"(over)
+      : "r"(barrier), "r"(phase & 1)
+      : "memory");
+  return over != 0;
+}
+
+// The rare rest of WaitFor: a function of its own, so that the kernel's registers are not its.
+__device__ __noinline__ inline void WaitLong(uint32_t barrier, uint32_t phase) {
+  const int64_t start = clock64();
+  while (!IsOver(barrier, phase)) {
+    if (clock64() - start > kLongestWait) __trap();
+  }
+}
+
 // Waits until phase `phase` of a barrier is over.
 __device__ inline void WaitFor(uint64_t* barrier, uint32_t phase) {
-  uint32_t over = 0;
-  while (!over) {
-    asm volatile(
-        "{ .reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2; "
-        "selp.b32 %0, 1, 0, p; }"
-        : "=r"(over)
-        : "r"(SharedAddress(barrier)), "r"(phase & 1)
-        : "memory");
-  }
+  const uint32_t address = SharedAddress(barrier);
+  if (!IsOver(address, phase)) WaitLong(address, phase);
 }
 
 __device__ inline void InitializeRing() {
