@@ -7,6 +7,7 @@
 
 #include "kernels/cuda/block_select.cuh"
 #include "kernels/cuda/row_tokens.cuh"
+#include "kernels/cuda/warp.cuh"
 
 namespace transept::kernels::cuda {
 
@@ -41,10 +42,7 @@ struct GroupScratch {
 // they wrote before is then seen by all.
 __device__ inline uint32_t BoundOfBest(uint32_t largest, int count, GroupScratch& scratch) {
   static_assert(kThreadsOfGroup == 4 && kKeyGroups % 16 == 0);
-#pragma unroll
-  for (int distance = kThreadsOfGroup / 2; distance > 0; distance /= 2) {
-    largest = max(largest, __shfl_xor_sync(~0u, largest, distance));
-  }
+  largest = MaxOverLanes<kThreadsOfGroup>(largest);
   // All groups differ, by bits that hardly tell scores apart: each order has a rank of its own.
   constexpr uint32_t kNumber = kKeyGroups - 1;
   const uint32_t group = threadIdx.x / kThreadsOfGroup;
@@ -59,10 +57,7 @@ __device__ inline uint32_t BoundOfBest(uint32_t largest, int count, GroupScratch
     const uint4 four = *reinterpret_cast<const uint4*>(scratch.groups + i + 4 * lane);
     rank += (four.x > mine) + (four.y > mine) + (four.z > mine) + (four.w > mine);
   }
-#pragma unroll
-  for (int distance = kThreadsOfGroup / 2; distance > 0; distance /= 2) {
-    rank += __shfl_xor_sync(~0u, rank, distance);
-  }
+  rank = SumOverLanes<kThreadsOfGroup>(rank);
   if (lane == 0 && rank == count - 1) scratch.bound = mine & ~kNumber;
   __syncthreads();
   return scratch.bound;
@@ -87,9 +82,7 @@ __device__ int FindInTurn(int size, int count, BestKeysScratch& scratch, const K
       const ScoredKey candidate = key(i);
       if (candidate < previous) best = max(best, candidate);
     }
-    for (int distance = 16; distance > 0; distance /= 2) {
-      best = max(best, __shfl_xor_sync(~0u, best, distance));
-    }
+    best = MaxOverLanes(best);
     __syncthreads();
     if (threadIdx.x % 32 == 0) scratch.of_warps[threadIdx.x / 32] = best;
     __syncthreads();

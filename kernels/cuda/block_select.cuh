@@ -7,6 +7,8 @@
 
 #include <cstdint>
 
+#include "kernels/cuda/warp.cuh"
+
 namespace transept::kernels::cuda {
 
 constexpr int kSelectThreads = 512;
@@ -28,10 +30,7 @@ __device__ void BlockSums(const float (&values)[kCount], double (&sums)[kCount],
   __syncthreads();
 #pragma unroll
   for (int j = 0; j < kCount; ++j) {
-    double sum = values[j];
-    for (int distance = 16; distance > 0; distance /= 2) {
-      sum += __shfl_xor_sync(~0u, sum, distance);
-    }
+    const double sum = SumOverLanes<32, double>(values[j]);
     if (threadIdx.x % 32 == 0) scratch.sums[threadIdx.x / 32][j] = sum;
   }
   __syncthreads();
@@ -95,10 +94,7 @@ __device__ int Draw(int size, double uniform, SelectScratch& scratch, const Weig
     float mine = 0.0f;
 #pragma unroll 4
     for (int i = from + threadIdx.x % 32; i < min(from + each, end); i += 32) mine += weight(i);
-    double sum = mine;
-    for (int distance = 16; distance > 0; distance /= 2) {
-      sum += __shfl_xor_sync(~0u, sum, distance);
-    }
+    const double sum = SumOverLanes<32, double>(mine);
     __syncthreads();
     if (threadIdx.x % 32 == 0) scratch.sums[threadIdx.x / 32][0] = sum;
     __syncthreads();

@@ -4,6 +4,7 @@
 
 #include "kernels/cuda/activation.cuh"
 #include "kernels/cuda/persistent_product.cuh"
+#include "kernels/cuda/warp.cuh"
 
 namespace transept::kernels::cuda {
 
@@ -92,10 +93,7 @@ __device__ inline void RunProduct(const Task& task, WeightReader& weights, Persi
     if (first == 0) {
       float squares = AwaitInput(task, block);
       if (task.product.owed.width != 0) {
-#pragma unroll
-        for (int distance = 16; distance > 0; distance /= 2) {
-          squares += __shfl_xor_sync(~0u, squares, distance);
-        }
+        squares = SumOverLanes(squares);
         if (thread % 32 == 0) Shared().squares[block.product][thread / 32] = squares;
       }
     }

@@ -9,6 +9,7 @@
 #include "kernels/cuda/block_select.cuh"
 #include "kernels/cuda/row_batch.cuh"
 #include "kernels/cuda/row_part.cuh"
+#include "kernels/cuda/warp.cuh"
 #include "kernels/tensor.h"
 
 namespace transept::kernels::cuda {
@@ -24,19 +25,11 @@ __device__ inline Summary Merge(const Summary& a, const Summary& b) {
 
 // Over all lanes at once: a sum is rescaled but once.
 __device__ inline Summary MergeWarp(const Summary& mine) {
-  float max = mine.max;
-#pragma unroll
-  for (int distance = 16; distance > 0; distance /= 2) {
-    max = fmaxf(max, __shfl_xor_sync(~0u, max, distance));
-  }
+  const float max = MaxOverLanes(mine.max);
   const bool has_max = mine.max == max;
   const int32_t argmax = __reduce_min_sync(~0u, has_max ? mine.argmax : INT32_MAX);
-  float sum = has_max ? mine.sum : mine.sum * expf(mine.max - max);
-#pragma unroll
-  for (int distance = 16; distance > 0; distance /= 2) {
-    sum += __shfl_xor_sync(~0u, sum, distance);
-  }
-  return {max, argmax, sum};
+  const float sum = has_max ? mine.sum : mine.sum * expf(mine.max - max);
+  return {max, argmax, SumOverLanes(sum)};
 }
 
 // In every thread of warp 0 the result of the block, whose threads get in step between two calls.

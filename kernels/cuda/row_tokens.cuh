@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "kernels/cuda/block_select.cuh"
+#include "kernels/cuda/warp.cuh"
 
 namespace transept::kernels::cuda {
 
@@ -95,9 +96,7 @@ __device__ inline unsigned long long NextBest(const Tokens& tokens, unsigned lon
         static_cast<unsigned long long>(order) << 32 | ~static_cast<uint32_t>(tokens.id(i));
     if (order > 0 && packed < previous) best = max(best, packed);
   }
-  for (int distance = 16; distance > 0; distance /= 2) {
-    best = max(best, __shfl_xor_sync(~0u, best, distance));
-  }
+  best = MaxOverLanes(best);
   __syncthreads();
   if (threadIdx.x % 32 == 0) scratch.best[threadIdx.x / 32] = best;
   __syncthreads();

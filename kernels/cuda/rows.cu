@@ -6,6 +6,7 @@
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/operations.h"
 #include "kernels/cuda/split_norm.h"
+#include "kernels/cuda/warp.cuh"
 
 namespace transept::kernels::cuda {
 namespace {
@@ -15,11 +16,9 @@ constexpr int kThreads = 256;
 // The sum over all threads of a block, in every thread.
 __device__ float BlockSum(float value) {
   __shared__ float partial[kThreads / 32];
-  for (int distance = 16; distance > 0; distance /= 2) {
-    value += __shfl_xor_sync(~0u, value, distance);
-  }
+  const float of_warp = SumOverLanes(value);
   __syncthreads();
-  if (threadIdx.x % 32 == 0) partial[threadIdx.x / 32] = value;
+  if (threadIdx.x % 32 == 0) partial[threadIdx.x / 32] = of_warp;
   __syncthreads();
   float sum = 0.0f;
   for (int warp = 0; warp < kThreads / 32; ++warp) sum += partial[warp];
