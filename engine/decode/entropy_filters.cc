@@ -20,7 +20,7 @@ Mass MassOf(const Candidates& candidates) {
     const double weight = candidate.weight;
     if (weight <= 0.0) continue;
     mass.total += weight;
-    mass.mean_log += weight * std::log(weight);
+    mass.mean_log += weight * candidate.log_weight;
   }
   mass.mean_log /= mass.total;
   return mass;
@@ -31,7 +31,7 @@ Mass MassOf(const Candidates& candidates) {
 void KeepTypical(double typical_p, size_t least, Candidates& candidates) {
   const Mass mass = MassOf(candidates);
   const auto distance = [&](const SamplingCandidate& candidate) {
-    return std::abs(std::log(double{candidate.weight}) - mass.mean_log);
+    return std::abs(candidate.log_weight - mass.mean_log);
   };
   struct Near {
     double distance;
@@ -57,11 +57,14 @@ void KeepTypical(double typical_p, size_t least, Candidates& candidates) {
 // Keeps those of at least this probability, and those that are as likely as the `least`-th.
 void KeepLikely(double probability, double total, size_t least, Candidates& candidates) {
   if (candidates.size() <= least) return;
-  std::vector<float> weights;
-  for (const SamplingCandidate& candidate : candidates) weights.push_back(candidate.weight);
-  std::nth_element(weights.begin(), weights.begin() + (least - 1), weights.end(), std::greater<>());
-  const double bound = std::min<double>(probability * total, weights[least - 1]);
-  std::erase_if(candidates, [&](const SamplingCandidate& c) { return c.weight < bound; });
+  std::vector<float> logs;
+  for (const SamplingCandidate& candidate : candidates) logs.push_back(candidate.log_weight);
+  std::nth_element(logs.begin(), logs.begin() + (least - 1), logs.end(), std::greater<>());
+  const double bound = probability * total;
+  const float stays = logs[least - 1];
+  std::erase_if(candidates, [&](const SamplingCandidate& c) {
+    return c.weight < bound && c.log_weight < stays;
+  });
 }
 
 // The least probability that eta_cutoff leaves.

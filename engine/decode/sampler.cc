@@ -97,9 +97,8 @@ TokenId DrawFromAll(absl::Span<const float> scores, float max, float temperature
                               Walk(absl::MakeConstSpan(buffer).first(size), target - before));
 }
 
-// How many tokens every filter leaves at least: in beam search one more than can end a beam.
 size_t TokensToKeep(const DecodeParams& params) {
-  return params.beam_search() ? params.eos_tokens.size() + 1 : 1;
+  return static_cast<size_t>(params.min_tokens_to_keep());
 }
 
 // What top-k leaves, by token id: the k most likely tokens and all that equal the last of them.
@@ -108,15 +107,15 @@ std::vector<Candidate> TopK(const DecodeParams& params, absl::Span<const float> 
   std::vector<Candidate> candidates;
   for (size_t i = 0; i < scores.size(); ++i) {
     if (scores[i] >= bound && scores[i] > -kInfinity) {
-      candidates.push_back(
-          {static_cast<TokenId>(i), std::exp((scores[i] - max) / params.temperature)});
+      const float log_weight = (scores[i] - max) / params.temperature;
+      candidates.push_back({static_cast<TokenId>(i), std::exp(log_weight), log_weight});
     }
   }
   return candidates;
 }
 
-// All tokens by id, but for the least likely that min-p or top-p removes in any case: those below
-// the average share of 1 - top_p have less than that together.
+// All tokens that are possible, by id, but for the least likely that min-p or top-p removes in any
+// case: those below the average share of 1 - top_p have less than that together.
 std::vector<Candidate> NotUnlikely(const DecodeParams& params, absl::Span<const float> scores,
                                    float max, double* total) {
   std::vector<float> weights(scores.size());
@@ -126,8 +125,9 @@ std::vector<Candidate> NotUnlikely(const DecodeParams& params, absl::Span<const 
   const auto above = [&](double floor) {
     std::vector<Candidate> candidates;
     for (size_t i = 0; i < weights.size(); ++i) {
-      if (weights[i] > 0 && weights[i] >= floor) {
-        candidates.push_back({static_cast<TokenId>(i), weights[i]});
+      if (scores[i] > -kInfinity && weights[i] >= floor) {
+        const float log_weight = (scores[i] - max) / params.temperature;
+        candidates.push_back({static_cast<TokenId>(i), weights[i], log_weight});
       }
     }
     return candidates;
@@ -142,7 +142,9 @@ std::vector<Candidate> NotUnlikely(const DecodeParams& params, absl::Span<const 
 template <typename Enough>
 void KeepMostLikely(const Enough& enough, std::vector<Candidate>& candidates) {
   const auto likelier = [](const Candidate& a, const Candidate& b) {
-    return a.weight != b.weight ? a.weight > b.weight : a.token < b.token;
+    if (a.weight != b.weight) return a.weight > b.weight;
+    if (a.weight == 0 && a.log_weight != b.log_weight) return a.log_weight > b.log_weight;
+    return a.token < b.token;
   };
   double mass = 0.0;
   size_t kept = 0;

@@ -27,7 +27,8 @@ GeneratedToken ChooseToken(const DecodeParams& params, const DecodeContext& cont
 // A token that the sampling filters left, with its unnormalised probability: 1 for the most likely.
 struct SamplingCandidate {
   TokenId token;
-  float weight;
+  float weight;      // rounds to 0 for the least likely
+  float log_weight;  // its logarithm
 };
 
 // What the filters leave of a row's tokens after temperature, by token id. In beam

@@ -121,6 +121,10 @@ struct DecodeParams {
     const int32_t each = 1 + static_cast<int32_t>(eos_tokens.size());
     return num_beams * (each < 2 ? 2 : each);
   }
+  // Tokens that every sampling filter leaves at least: in beam search one more than can end a beam.
+  int32_t min_tokens_to_keep() const {
+    return beam_search() ? 1 + static_cast<int32_t>(eos_tokens.size()) : 1;
+  }
 };
 
 }  // namespace transept

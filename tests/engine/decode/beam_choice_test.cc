@@ -169,6 +169,27 @@ TEST_F(DrawnBeams, FiltersLeaveOneTokenMoreThanCanEnd) {
   EXPECT_THAT(LeftTokens(logits), ElementsAre(1, 2, 3, 4));
 }
 
+// At this temperature all but the likeliest token have probabilities that round to 0.
+TEST_F(DrawnBeams, FiltersTellUnlikelyTokensApart) {
+  const std::vector<float> logits = {0, 9, 1, 3, 2};
+  params_.temperature = 0.01f;
+  EXPECT_THAT(LeftTokens(logits), ElementsAre(0, 1, 2, 3, 4));  // no filter takes any
+  params_.top_p = 0.9f;
+  EXPECT_THAT(LeftTokens(logits), ElementsAre(1, 3));
+  params_.top_p = 1.0f;
+  params_.min_p = 0.1f;
+  EXPECT_THAT(LeftTokens(logits), ElementsAre(1, 3));
+  params_.min_p = 0.0f;
+  params_.typical_p = 0.9f;
+  EXPECT_THAT(LeftTokens(logits), ElementsAre(1, 3));
+  params_.typical_p = 1.0f;
+  params_.epsilon_cutoff = 0.1f;
+  EXPECT_THAT(LeftTokens(logits), ElementsAre(1, 3));
+  params_.epsilon_cutoff = 0.0f;
+  params_.eta_cutoff = 0.1f;
+  EXPECT_THAT(LeftTokens(logits), ElementsAre(1, 3));
+}
+
 TEST_F(DrawnBeams, ScoresCarryTheTemperature) {
   params_.temperature = 2.0f;
   EXPECT_NEAR(Left({0, 0, 0, 0})[2], -std::log(4.0) / 2, 1e-6);
