@@ -175,7 +175,6 @@ EngineImpl::~EngineImpl() {
 absl::StatusOr<RequestId> EngineImpl::Submit(Request request, std::shared_ptr<ResultSink> sink) {
   absl::Status status = CheckRequest(request, limits_);
   if (status.ok()) status = scheduler_.Check(request);
-  if (status.ok()) status = loaded_.runner->Check(request.params);
   const std::lock_guard lock(mu_);
   if (status.ok()) status = health_;
   if (status.ok() && draining_) status = ShuttingDown();

@@ -26,8 +26,7 @@ spdlog::level::level_enum LevelOf(grpc::StatusCode code) {
     case grpc::StatusCode::DEADLINE_EXCEEDED:
     case grpc::StatusCode::INVALID_ARGUMENT:
     case grpc::StatusCode::NOT_FOUND:
-    case grpc::StatusCode::FAILED_PRECONDITION:
-    case grpc::StatusCode::UNIMPLEMENTED: return spdlog::level::info;
+    case grpc::StatusCode::FAILED_PRECONDITION: return spdlog::level::info;
     default: return spdlog::level::warn;
   }
 }

@@ -35,7 +35,6 @@ const char* Reason(const absl::Status& status) {
       return FieldOf(status).has_value() ? "INVALID_FIELD" : "INVALID_REQUEST";
     case absl::StatusCode::kNotFound: return "MODEL_NOT_FOUND";
     case absl::StatusCode::kFailedPrecondition: return "UNSUPPORTED_BY_MODEL";
-    case absl::StatusCode::kUnimplemented: return "UNSUPPORTED_BY_DEVICE";
     case absl::StatusCode::kResourceExhausted:
       return RetryAfterOf(status).has_value() ? "OVERLOADED" : "LIMIT_EXCEEDED";
     case absl::StatusCode::kUnavailable: return "UNAVAILABLE";

@@ -279,12 +279,6 @@ absl::Status CudaRunner::Decode(const StepPlan& plan) {
   return absl::OkStatus();
 }
 
-absl::Status CudaRunner::Check(const DecodeParams& params) const {
-  if (!params.beam_search() || !params.do_sample) return absl::OkStatus();
-  return absl::UnimplementedError(absl::StrCat("do_sample: true with num_beams ", params.num_beams,
-                                               " is not supported by device 'cuda' yet"));
-}
-
 absl::StatusOr<Ticket> CudaRunner::Launch(const StepPlan& plan) {
   InFlight& step = StepAt(launched_);
   step.id = plan.id;

@@ -42,7 +42,6 @@ class CudaRunner final : public Runner {
                                                             const CudaRunnerLimits& limits);
   ~CudaRunner() override;
 
-  absl::Status Check(const DecodeParams& params) const override;
   absl::StatusOr<Ticket> Launch(const StepPlan& plan) override;
   absl::StatusOr<StepResult> Collect(Ticket ticket) override;
   int pipeline_depth() const override { return 1; }

@@ -84,14 +84,17 @@ bool TakesLogits(Processor processor, bool renormalize) {
 }
 
 // In beam search the processors work on log-probabilities. To normalise all of a row before them is
-// wasted on those that take logits, and on what a forced token undoes.
+// wasted on those that take logits, and on what a forced token undoes; but for draws, which need
+// the whole row anyway.
 void AddBeams(const RowPlan& row, const RowPosition& position, RowChoice* choice) {
   const DecodeParams& params = *row.params;
   choice->beams = params.num_beams;
   choice->beam_candidates = params.beam_candidates();
   choice->beam_score = row.beam_score;
   choice->top_tokens = 0;
+  choice->min_tokens_to_keep = params.min_tokens_to_keep();
   choice->renormalize = params.renormalize_logits;
+  choice->on_log_probs = params.do_sample;
   if (choice->forced_token >= 0) return;
   for (const LogitsProcessor& link : LogitsProcessors()) {
     if (!link.applies(params, position)) continue;

@@ -24,9 +24,6 @@ class Runner {
  public:
   virtual ~Runner() = default;
 
-  // UNIMPLEMENTED, saying what, if this runner cannot choose tokens so. Thread-safe.
-  virtual absl::Status Check(const DecodeParams&) const { return absl::OkStatus(); }
-
   // Starts a step: encodes plan.encode, writes their cross K/V, then or meanwhile feeds plan.rows
   // and chooses a token for each. The plan may be gone once this returns.
   virtual absl::StatusOr<Ticket> Launch(const StepPlan& plan) = 0;

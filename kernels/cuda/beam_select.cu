@@ -1,9 +1,10 @@
-// Two launches: processors that need log-probabilities, and for each request the best of what its
-// rows' parts left, which become its rows.
+// Two launches: processors that need log-probabilities, and draws from what they leave; and for
+// each request the best of what its rows' parts left, which become its rows.
 #include "kernels/cuda/beam_select.cuh"
 
 #include <algorithm>
 
+#include "kernels/cuda/draw_beam.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/process_logits.cuh"
 
@@ -15,8 +16,35 @@ struct Parameters {
   ChoicePlan plan;
 };
 
-// The block's part of a row whose processors need log-probabilities.
-__device__ void ProcessPart(const Parameters& p, int64_t row, uint32_t* seen) {
+// Processors and draws take turns in this memory.
+union RowScratch {
+  uint32_t seen[kMaxPartWords];
+  DrawScratch draw;
+};
+
+// By the row's last block, once its scores are processed.
+__device__ void DrawRow(const Parameters& p, int64_t row, const RowChoice& choice,
+                        const RowPart& part, DrawScratch& scratch) {
+  const int splits = static_cast<int>(gridDim.x), thread = static_cast<int>(threadIdx.x);
+  const float before = p.choice.slots.beam_scores[choice.slot];
+  const auto vocab = static_cast<int>(p.choice.logits.width);
+  const int known = DrawBeam(choice, part.scores, vocab, p.plan.processed, row, before, scratch);
+  // What was drawn fills the places of the row's parts one after the other.
+  const int64_t first_part = row * splits;
+  if (thread < known) {
+    const ScoredKey key = scratch.keys.best[thread];
+    p.plan.candidates[first_part * p.plan.capacity + thread] = {ScoreOf(OrderOfKey(key)),
+                                                                static_cast<int32_t>(IndexOf(key))};
+  }
+  for (int i = thread; i < splits; i += kSelectThreads) {
+    const int size = min(max(known - i * p.plan.capacity, 0), p.plan.capacity);
+    p.plan.found[first_part + i] = {size, -INFINITY};
+  }
+}
+
+// The block's part of a row that is worked on as log-probabilities; and of one that is drawn, by
+// the last block to end, the draw.
+__device__ void ProcessPart(const Parameters& p, int64_t row, RowScratch& scratch) {
   const RowChoice& choice = CopyOf(p.choice.rows[row]);
   const RowPart part = PartOf(p.choice.logits, row);
   const Summary total = p.plan.parts.Total(row, static_cast<int>(gridDim.x));
@@ -25,13 +53,17 @@ __device__ void ProcessPart(const Parameters& p, int64_t row, uint32_t* seen) {
     part.scores[i] = total.LogProb(part.scores[i]);
   }
   __syncthreads();
-  ProcessLogits(part, p.choice.slots, choice, seen);
+  ProcessLogits(part, p.choice.slots, choice, scratch.seen);
   RowBatch batch;
   batch.Read(part, part.begin);
-  if (choice.renormalize) {
+  if (choice.renormalize || choice.sample) {
     Summary mine;
     batch.AddTo(&mine);
     const Summary of_part = MergeBlock(mine);
+    if (choice.sample) {
+      if (p.plan.processed.ArrivesLast(row, of_part)) DrawRow(p, row, choice, part, scratch.draw);
+      return;
+    }
     if (threadIdx.x == 0) p.plan.processed.Leave(row, of_part);
   }
   LeaveBest(batch, row, choice.beam_candidates, p.plan);
@@ -41,7 +73,7 @@ __device__ void ProcessPart(const Parameters& p, int64_t row, uint32_t* seen) {
 // kernel must not end before the one in front of it.
 __global__ void __launch_bounds__(kSelectThreads, 2) ProcessLogProbs(const Parameters p) {
   LetSuccessorStart();
-  __shared__ uint32_t seen[kMaxPartWords];
+  __shared__ RowScratch scratch;
   const RowChoice* const rows = p.choice.rows;
   const auto num_rows = static_cast<int>(p.choice.num_rows), step = static_cast<int>(gridDim.y);
   bool works = false;
@@ -54,17 +86,17 @@ __global__ void __launch_bounds__(kSelectThreads, 2) ProcessLogProbs(const Param
   if (!works) return;
   for (int row = blockIdx.y; row < num_rows; row += step) {
     if (!rows[row].on_log_probs) continue;
-    ProcessPart(p, row, seen);
+    ProcessPart(p, row, scratch);
     __syncthreads();
   }
 }
 
-// How a row's continuations score: what is worked out once for all of them. Never lower for a
-// larger processed score.
+// How a row's continuations rank: what is worked out once for all of them. Never lower for a larger
+// processed score. What was drawn comes with the row's own score, and with noise.
 struct RowScores {
   Summary total;
   float log_sum;
-  float before;  // the row's own score
+  float before;  // the row's own score, or 0 if it was drawn
   bool are_log_probs;
 
   __device__ float Of(float score) const {
@@ -83,8 +115,8 @@ __device__ RowScores ScoresOf(const Parameters& p, int64_t row) {
   RowScores scores;
   scores.total = parts.Total(row, static_cast<int>(p.plan.splits));
   scores.log_sum = logf(scores.total.sum);
-  scores.before = p.choice.slots.beam_scores[choice.slot];
-  scores.are_log_probs = (choice.on_log_probs || forced) && !choice.renormalize;
+  scores.before = choice.sample ? 0.0f : p.choice.slots.beam_scores[choice.slot];
+  scores.are_log_probs = choice.sample || ((choice.on_log_probs || forced) && !choice.renormalize);
   return scores;
 }
 
@@ -93,8 +125,9 @@ struct Request {
   BestKeysScratch keys;
   RowScores rows[kMaxBeams];
   int32_t slots[kMaxBeams];
-  int longest;        // most candidates of a part
-  unsigned go_on[2];  // by rank: whether the continuation is no EOS
+  int longest;                     // most candidates of a part
+  unsigned go_on[2];               // by rank: whether the continuation is no EOS
+  float found[kMaxContinuations];  // by rank: its score, of drawn ones alone
   // The rows as the next step finds them.
   int32_t parents[kMaxBeams];
   int32_t tokens[kMaxBeams];
@@ -177,8 +210,26 @@ __device__ bool IsEos(const RowSlots& slots, int32_t slot, int32_t token) {
   return words[token / 32] >> (token % 32) & 1;
 }
 
+// What DrawBeam has left there.
+__device__ float ScoreInRow(const Parameters& p, const Continuation& drawn) {
+  const int64_t row = int64_t{blockIdx.x} + drawn.hypothesis;
+  return static_cast<const float*>(
+      p.choice.logits.data)[row * p.choice.logits.stride + drawn.token];
+}
+
+// How many of the drawn continuations that go on come before that of a rank, by their scores.
+__device__ int PlaceByScore(const Request& request, int rank, int count) {
+  const float mine = request.found[rank];
+  int place = 0;
+  for (int i = 0; i < count; ++i) {
+    const bool before = request.found[i] > mine || (request.found[i] == mine && i < rank);
+    place += before && request.go_on[i / 32] >> (i % 32) & 1;
+  }
+  return place;
+}
+
 // Reports the `known` continuations, and impossible ones behind them, and picks the next rows: the
-// first that do not end. Were they fewer than the beams, rows that nothing can continue fill up.
+// best that do not end. Were they fewer than the beams, rows that nothing can continue fill up.
 __device__ void PickRows(const Parameters& p, const RowChoice& choice, int known,
                          Request& request) {
   const int rank = static_cast<int>(threadIdx.x), word = rank / 32;
@@ -192,15 +243,19 @@ __device__ void PickRows(const Parameters& p, const RowChoice& choice, int known
     if (index >= choice.beams * vocab) index = 0;
     found.hypothesis = static_cast<int32_t>(index / vocab);
     found.token = static_cast<int32_t>(index % vocab);
-    if (rank < known) found.score = ScoreOf(OrderOfKey(best[rank]));
+    if (rank < known) {
+      found.score = choice.sample ? ScoreInRow(p, found) : ScoreOf(OrderOfKey(best[rank]));
+    }
     p.choice.continuations[choice.first_continuation + rank] = found;
     goes_on = !IsEos(p.choice.slots, choice.slot, found.token);
   }
   const unsigned votes = __ballot_sync(~0u, goes_on);
   if (word < 2 && rank % 32 == 0) request.go_on[word] = votes;
+  if (choice.sample && rank < choice.beam_candidates) request.found[rank] = found.score;
   __syncthreads();
   const int first = __popc(request.go_on[0]);
-  const int before = (word > 0 ? first : 0) + __popc(votes & ((1u << rank % 32) - 1));
+  int before = (word > 0 ? first : 0) + __popc(votes & ((1u << rank % 32) - 1));
+  if (choice.sample && goes_on) before = PlaceByScore(request, rank, choice.beam_candidates);
   if (goes_on && before < choice.beams) {
     request.parents[before] = found.hypothesis;
     request.tokens[before] = found.token;

@@ -68,14 +68,18 @@ struct RowChoice {
   uint32_t hypothesis = 0;  // row number within the request
 
   // Rows of the request in beam search, all of them in the step and next to each other in the order
-  // of `hypothesis`; 0 = not in beam search. Its kEos set must be on the device.
+  // of `hypothesis`; 0 = not in beam search. Its kEos set must be on the device. With `sample` the
+  // continuations are drawn (BeamUniform), and each filter leaves min_tokens_to_keep tokens at
+  // least.
   int32_t beams = 0;
+  int32_t min_tokens_to_keep = 1;
   int32_t beam_candidates = 0;     // continuations that the rows choose together
   int32_t first_continuation = 0;  // where the request's go
   float beam_score = 0.0f;         // with tokens that the host knows: the row's score
-  // Whether the processors need log-probabilities, which they never do with a forced token; and
-  // whether what they leave is normalised again. Those that do not need them work on logits: what
-  // is normalised is what they leave, or else what they found.
+  // Whether the row is worked on as log-probabilities: always if it is drawn, else where processors
+  // need them, which they never do with a forced token; and whether what is left is normalised
+  // again. Processors that do not need them work on logits: what is normalised is what they leave,
+  // or else what they found.
   bool on_log_probs = false;
   bool renormalize = false;
 };

@@ -11,13 +11,13 @@
 
 namespace transept::kernels::cuda {
 
-// The weights of what is left, in brief.
+// The weights of what is left (Survivors, BeamSurvivors), in brief.
 struct Mass {
   double total;
   double mean_log;  // the logarithm's mean over the distribution: log(total) - entropy
 };
-__device__ inline Mass MassOf(const Survivors& left, const ScoreWeights& weights,
-                              SelectScratch& scratch) {
+template <typename Left>
+__device__ Mass MassOf(const Left& left, const ScoreWeights& weights, SelectScratch& scratch) {
   const int size = left.tokens.size;
   const double total = Sum(size, scratch, [&](int i) { return left.weight(i, weights); });
   const double sum = Sum(size, scratch, [&](int i) {

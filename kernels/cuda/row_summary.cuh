@@ -16,11 +16,12 @@ namespace transept::kernels::cuda {
 
 // Lane-wise, for reductions. Empty parts have max -infinity and sum 0.
 __device__ inline Summary Merge(const Summary& a, const Summary& b) {
+  // Member by member: a reference to one of them would have both in memory.
   const bool second = b.max > a.max || (b.max == a.max && b.argmax < a.argmax);
-  const Summary& top = second ? b : a;
-  const Summary& other = second ? a : b;
-  const float share = other.max == -INFINITY ? 0.0f : other.sum * expf(other.max - top.max);
-  return {top.max, top.argmax, top.sum + share};
+  const float max = second ? b.max : a.max, less = second ? a.max : b.max;
+  const float sum = second ? b.sum : a.sum, other = second ? a.sum : b.sum;
+  const float share = less == -INFINITY ? 0.0f : other * expf(less - max);
+  return {max, second ? b.argmax : a.argmax, sum + share};
 }
 
 // Over all lanes at once: a sum is rescaled but once.
@@ -67,11 +68,10 @@ struct RowParts {
   }
 
   // Leaves a part's summary to the block that is the last of its row to do so, and returns whether
-  // that is this one.
-  __device__ bool ArrivesLast(const Summary& mine) const {
+  // that is this one. Between two calls the block's threads get in step.
+  __device__ bool ArrivesLast(int64_t row, const Summary& mine) const {
     __shared__ bool last;
     if (threadIdx.x == 0) {
-      const int64_t row = blockIdx.y;
       Leave(row, mine);
       __threadfence();
       last = atomicAdd(arrived + row, 1) == gridDim.x - 1;

@@ -105,7 +105,7 @@ __global__ void __launch_bounds__(kSelectThreads, kChooseBlocks) Choose(const Pa
   RowBatch batch;
   const Summary mine = Summarize(part, batch);
   if (choice.beams == 0) {
-    if (!p.plan.parts.ArrivesLast(mine)) return;
+    if (!p.plan.parts.ArrivesLast(blockIdx.y, mine)) return;
     const Summary total = p.plan.parts.Total(blockIdx.y, static_cast<int>(gridDim.x));
     Finish(c, choice, total, shared.selection);
     return;
@@ -149,7 +149,7 @@ ChoicePlan PlanChoice(const TokenChoice& choice, Device& device) {
   ChoicePlan plan{.splits = static_cast<unsigned>(splits)};
   plan.parts = {summaries, device.counters()};
   if (choice.continuations == nullptr) return plan;
-  plan.processed = {summaries + parts, nullptr};
+  plan.processed = {summaries + parts, device.counters()};
   constexpr int64_t kFixed = 2 * sizeof(Summary) + sizeof(PartBest);
   static_assert(2 * sizeof(Summary) % alignof(PartBest) == 0 && sizeof(Candidate) == 8);
   plan.found = reinterpret_cast<PartBest*>(summaries + 2 * parts);

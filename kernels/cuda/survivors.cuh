@@ -44,4 +44,27 @@ struct Survivors {
   }
 };
 
+// What the filters leave of a row whose beam is drawn, and which may need tokens whose weights
+// round to 0: it goes by scores.
+struct BeamSurvivors {
+  Tokens tokens;                           // these, and some that the rest takes away
+  uint32_t least = 1;                      // order of the least likely,
+  int32_t last = INT32_MAX;                // and the highest id with just that
+  float min_weight = 0.0f;                 // min_p, epsilon_cutoff and eta_cutoff
+  float center = 0.0f, radius = INFINITY;  // typical_p
+
+  // The token's order (OrderOf), or 0 where a filter took it.
+  __device__ uint32_t order(int i, const ScoreWeights& weights) const {
+    const float score = tokens.score(i);
+    const uint32_t order = OrderOf(score);
+    const bool stays = (order > least || (order == least && tokens.id(i) <= last)) &&
+                       (min_weight <= 0.0f || weights.Of(score) >= min_weight) &&
+                       (radius == INFINITY || fabsf(weights.LogOf(score) - center) <= radius);
+    return stays ? order : 0;
+  }
+  __device__ float weight(int i, const ScoreWeights& weights) const {
+    return order(i, weights) > 0 ? weights.Of(tokens.score(i)) : 0.0f;
+  }
+};
+
 }  // namespace transept::kernels::cuda

@@ -153,7 +153,6 @@ TEST_F(GenerateErrorsTest, EngineErrorsKeepTheirCode) {
       {absl::UnavailableError("draining"), StatusCode::UNAVAILABLE},
       {absl::DeadlineExceededError("too late"), StatusCode::DEADLINE_EXCEEDED},
       {FieldError("source", "has 70 tokens; at most 64"), StatusCode::INVALID_ARGUMENT},
-      {absl::UnimplementedError("not on this device"), StatusCode::UNIMPLEMENTED},
   };
   for (const auto& [refusal, code] : cases) {
     engine_->Refuse(refusal);

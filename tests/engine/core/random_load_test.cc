@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdlib>
 #include <memory>
@@ -37,8 +38,6 @@ int Draw(std::mt19937* random, int low, int high) {
   return low + static_cast<int>((*random)() % static_cast<unsigned>(high - low + 1));
 }
 
-// Where a GPU's last bits may turn round the order of two beams, nothing tells it: beams on the CPU
-// alone. (tests/engine/golden has them on both.)
 Request RandomRequest(std::mt19937* random) {
   Request request;
   request.source.resize(Draw(random, 1, 48));
@@ -70,7 +69,7 @@ Request RandomRequest(std::mt19937* random) {
     params.seed = Draw(random, 0, 1 << 30);
     params.num_sequences = Draw(random, 1, 3);
   }
-  if (kOnCpu && Draw(random, 0, 2) == 0) {
+  if (Draw(random, 0, 2) == 0) {
     params.num_beams = 3;
     params.num_sequences = Draw(random, 1, 3);
     params.early_stopping = static_cast<EarlyStopping>(Draw(random, 0, 2));
@@ -195,7 +194,11 @@ class RandomLoad : public ::testing::TestWithParam<World> {
   void Check(const Case& c, const absl::StatusOr<Result>& result, bool cancelled, bool expires) {
     if (result.ok()) {
       SCOPED_TRACE(::testing::Message() << "request " << &c - cases_.data());
-      EXPECT_EQ(AllTokens(*result), AllTokens(c.alone));
+      if (kOnCpu || !c.request.params.beam_search()) {
+        EXPECT_EQ(AllTokens(*result), AllTokens(c.alone));
+      } else if (AllTokens(*result) != AllTokens(c.alone)) {
+        differ_[&c - cases_.data()] = true;
+      }
       if (c.request.scores() || c.request.pooling) {
         EXPECT_THAT(NumbersOf(*result),
                     ::testing::Pointwise(::testing::FloatNear(1e-3f), NumbersOf(c.alone)));
@@ -209,7 +212,17 @@ class RandomLoad : public ::testing::TestWithParam<World> {
         << result.status();
   }
 
+  // Where a GPU's last bits turn round the order of two beams, nothing tells it. Such searches are
+  // few, while what is wrong with searches in a batch would show in nearly all of them some time.
+  void ExpectFewSearchesDiffer() const {
+    const auto searches = std::count_if(
+        cases_.begin(), cases_.end(), [](const Case& c) { return c.request.params.beam_search(); });
+    EXPECT_GT(searches, kRequests / 10);
+    EXPECT_LE(std::count(differ_.begin(), differ_.end(), true), searches / 4);
+  }
+
   std::vector<Case> cases_;
+  std::array<std::atomic<bool>, kRequests> differ_{};  // by case: searches on a GPU, ever
   std::unique_ptr<Engine> engine_;
   std::atomic<int> compared_ = 0;
 };
@@ -232,6 +245,7 @@ TEST_P(RandomLoad, GivesEachRequestWhatItGetsAlone) {
   EXPECT_EQ(stats.rows_running, 0);
   EXPECT_EQ(stats.requests_submitted, stats.requests_finished + stats.requests_failed);
   EXPECT_GT(compared_, kClients / 2);
+  ExpectFewSearchesDiffer();
   if (GetParam().preempts) {
     EXPECT_GT(stats.preemptions, 0u);
   }

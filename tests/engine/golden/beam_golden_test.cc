@@ -133,8 +133,7 @@ TEST_P(BeamGoldenTest, InChangingBatches) {
       if (random() % 2 == 0) {
         job.request.params.do_sample = true;
         job.request.params.seed = random();
-        const int32_t beams = 1 + static_cast<int32_t>(random() % 5);
-        if (kOnCpu) job.request.params.num_beams = beams;  // a GPU does not draw beams
+        job.request.params.num_beams = 1 + static_cast<int32_t>(random() % 5);
       }
       jobs.push_back(std::move(job));
     }

@@ -155,6 +155,40 @@ TEST_P(GpuSamplingTest, DrawsTheTokensOfTheCpu) {
   }
 }
 
+// Short ones: of what is compared in a longer search, some would be as close as roundings.
+TEST_P(GpuSamplingTest, DrawsTheBeamsOfTheCpu) {
+  ASSERT_TRUE(cpu_ && gpu_);
+  std::vector<Request> requests;
+  for (const GoldenSteps& steps : golden_.steps) {
+    for (int way = 0; way < 4; ++way) {
+      Request& request = requests.emplace_back();
+      request.source = steps.source;
+      if (way == 1) request.target_prefix = {3, 4};
+      DecodeParams& params = request.params;
+      params.max_new_tokens = 10;
+      params.eos_tokens = {1};
+      params.do_sample = true;
+      params.seed = 2000 + requests.size();
+      params.num_beams = 2 + way;
+      params.num_sequences = 2;
+      params.early_stopping = static_cast<EarlyStopping>(way % 3);
+      params.renormalize_logits = way % 2 == 1;
+      params.temperature = way == 2 ? 0.7f : 1.0f;
+      params.top_k = way == 0 ? 0 : 20;
+      params.top_p = way == 3 ? 0.9f : 1.0f;
+      if (way == 3) params.repetition_penalty = 1.3f;
+    }
+  }
+  const std::vector<Result> expected = Run(*cpu_, requests), actual = Run(*gpu_, requests);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    ASSERT_EQ(actual[i].hypotheses.size(), expected[i].hypotheses.size());
+    for (size_t row = 0; row < expected[i].hypotheses.size(); ++row) {
+      SCOPED_TRACE(testing::Message() << "request " << i << ", output " << row);
+      ExpectEqual(actual[i].hypotheses[row], expected[i].hypotheses[row]);
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(All, GpuSamplingTest, ::testing::ValuesIn(GoldenVariantNames()),
                          [](const auto& info) { return info.param; });
 

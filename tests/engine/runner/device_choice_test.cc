@@ -208,6 +208,23 @@ TEST_F(DeviceChoice, BeamsAreProcessedAsLogProbabilitiesWhereThatMatters) {
   EXPECT_FALSE(At(4).renormalize);
 }
 
+TEST_F(DeviceChoice, DrawnBeamsAreLogProbabilities) {
+  params_.num_beams = 4;
+  params_.do_sample = true;
+  params_.temperature = 0.5f;
+  params_.forced_bos_token = 6;
+  for (const int32_t known : {1, 4}) {  // at the first a token is forced
+    const RowChoice choice = At(known);
+    EXPECT_TRUE(choice.sample);
+    EXPECT_TRUE(choice.on_log_probs);
+    EXPECT_EQ(choice.temperature, 0.5f);
+    EXPECT_EQ(choice.min_tokens_to_keep, 3);  // two tokens may end a beam
+  }
+  params_.num_beams = 1;
+  EXPECT_FALSE(At(4).on_log_probs);
+  EXPECT_EQ(At(4).min_tokens_to_keep, 1);
+}
+
 TEST_F(DeviceChoice, ForcedTokensNeedNoLogProbabilities) {
   params_.num_beams = 2;
   params_.repetition_penalty = 1.5f;

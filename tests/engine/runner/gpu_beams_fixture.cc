@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <string>
 
+#include "absl/types/span.h"
 #include "engine/decode/beam_choice.h"
 #include "engine/decode/sampler.h"
 #include "engine/runner/device_choice.h"
@@ -23,6 +25,33 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr int32_t kMaxLength = 600;
 constexpr int32_t kMaxSource = 30;
 
+// `rows` of scores are used up.
+std::vector<std::vector<RankedCandidate>> ContinuationsOf(const Search& search,
+                                                          absl::Span<std::vector<float>> rows) {
+  std::vector<std::vector<RankedCandidate>> best;
+  for (size_t i = 0; i < search.beams.size(); ++i) {
+    const DecodeContext context{.history = search.beams[i].history,
+                                .source = search.source,
+                                .prompt_length = search.prompt_length,
+                                .hypothesis = static_cast<int32_t>(i)};
+    best.push_back(
+        BestContinuations(search.params, context, search.beams[i].score, absl::MakeSpan(rows[i])));
+  }
+  return best;
+}
+
+// Whether the numbers have others next to them that are as good as equal. Those that are equal are
+// so everywhere, and those of rows without a past have lost all that tells them apart.
+bool HasNearTie(std::vector<float> numbers) {
+  std::sort(numbers.begin(), numbers.end());
+  for (size_t i = 1; i < numbers.size(); ++i) {
+    const float difference = numbers[i] - numbers[i - 1];
+    const bool near = difference > 0 && difference < 2e-6f * std::max(1.0f, -numbers[i]);
+    if (near && numbers[i - 1] > -1e8f) return true;
+  }
+  return false;
+}
+
 void Advance(const std::vector<BeamCandidate>& candidates, Search* search) {
   const std::vector<Beam> before = search->beams;
   const std::vector<int32_t> next = NextBeams(search->params, candidates);
@@ -35,6 +64,29 @@ void Advance(const std::vector<BeamCandidate>& candidates, Search* search) {
     beam.writers.push_back(static_cast<int32_t>(i));  // once it is fed
     beam.score = candidate.score;
   }
+}
+
+// Whether a drawn search comes upon a near tie in its first steps. Its rows are those from `row`
+// on.
+bool HasNearTie(Search search, int64_t row, int steps,
+                const std::function<std::vector<float>(int step, int64_t row)>& logits) {
+  for (int step = 0; step < steps; ++step) {
+    std::vector<std::vector<float>> scores;
+    for (size_t i = 0; i < search.beams.size(); ++i) scores.push_back(logits(step, row + i));
+    const auto best = ContinuationsOf(search, absl::MakeSpan(scores));
+    std::vector<float> ranks, chosen;
+    for (const auto& of_beam : best) {
+      for (const RankedCandidate& candidate : of_beam) ranks.push_back(candidate.rank);
+    }
+    std::sort(ranks.begin(), ranks.end(), std::greater<>());
+    const size_t compared = search.params.beam_candidates() + 1;
+    ranks.resize(std::min(ranks.size(), compared));
+    const std::vector<BeamCandidate> candidates = ChooseCandidates(search.params, best);
+    for (const BeamCandidate& candidate : candidates) chosen.push_back(candidate.score);
+    if (HasNearTie(ranks) || HasNearTie(chosen)) return true;
+    Advance(candidates, &search);
+  }
+  return false;
 }
 
 void ExpectScore(float actual, float expected) {
@@ -100,7 +152,14 @@ void GpuBeamsTest::SetUp() {
 void GpuBeamsTest::ExpectCpuSteps(std::vector<Search> searches, int64_t vocab, int steps,
                                   const Logits& logits) {
   int64_t rows = 0;
-  for (const Search& search : searches) rows += search.beams.size();
+  for (Search& search : searches) {
+    const uint64_t last_seed = search.params.seed + 50;
+    const bool drawn = search.params.do_sample && search.params.beam_search();
+    while (drawn && HasNearTie(search, rows, steps, logits)) {
+      ASSERT_LT(search.params.seed++, last_seed);
+    }
+    rows += static_cast<int64_t>(search.beams.size());
+  }
   State state(device_.get(), rows, vocab);
   for (int step = 0; step < steps; ++step) {
     SCOPED_TRACE(testing::Message() << "step " << step << ", vocabulary " << vocab);
@@ -188,16 +247,10 @@ void GpuBeamsTest::ExpectCpuStep(std::vector<Search>* searches,
       ++row;
       continue;
     }
-    std::vector<std::vector<RankedCandidate>> best;
-    for (size_t i = 0; i < search.beams.size(); ++i, ++row) {
-      best.push_back(BestContinuations(search.params,
-                                       {.history = search.beams[i].history,
-                                        .source = search.source,
-                                        .prompt_length = search.prompt_length,
-                                        .hypothesis = static_cast<int32_t>(i)},
-                                       search.beams[i].score, absl::MakeSpan(scores[row])));
-    }
-    const std::vector<BeamCandidate> expected = ChooseCandidates(search.params, best);
+    const auto rows = absl::MakeSpan(scores).subspan(row, search.beams.size());
+    row += search.beams.size();
+    const std::vector<BeamCandidate> expected =
+        ChooseCandidates(search.params, ContinuationsOf(search, rows));
     ASSERT_LT(group, actual.beams.size());
     const std::vector<BeamCandidate>& found = actual.beams[group];
     ASSERT_EQ(found.size(), expected.size());

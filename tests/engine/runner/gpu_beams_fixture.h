@@ -21,7 +21,7 @@ struct Beam {
   float score = 0.0f;
 };
 
-// The rows of a request, in beam search or a single greedy one. A history has at most 599 tokens, a
+// The rows of a request, in beam search or a single one. A history has at most 599 tokens, a
 // source 30.
 struct Search {
   DecodeParams params;
@@ -40,7 +40,8 @@ class GpuBeamsTest : public ::testing::Test {
 
   void SetUp() override;
 
-  // Some steps, the first of which feeds all prompts.
+  // Some steps, the first of which feeds all prompts. Draws whose order roundings may turn round
+  // are made again, with other seeds.
   void ExpectCpuSteps(std::vector<Search> searches, int64_t vocab, int steps, const Logits& logits);
 
  private:

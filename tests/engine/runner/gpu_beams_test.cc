@@ -42,7 +42,8 @@ TEST_F(GpuBeamsTest, PlainSearches) {
   }
 }
 
-// Greedy rows and searches of all widths in one batch, with every processor.
+// Greedy and sampling rows, searches and drawn ones of all widths in one batch, with every
+// processor.
 TEST_F(GpuBeamsTest, ProcessorsInMixedBatches) {
   std::mt19937 random(5);
   const auto below = [&](int32_t bound) { return static_cast<int32_t>(random() % bound); };
@@ -70,6 +71,10 @@ TEST_F(GpuBeamsTest, ProcessorsInMixedBatches) {
         if (below(3) == 0) params.forced_bos_token = 6;
         if (below(3) == 0) params.forced_eos_token = 1;
         params.max_new_tokens = 4 + below(2);
+        params.do_sample = i % 3 == 1;
+        params.seed = 1000 * round + i;
+        params.temperature = i % 2 == 0 ? 1.0f : 0.7f;
+        params.top_k = i % 4 < 2 ? 0 : 50;
         if (params.beam_search() && prompt.size() > 1 && i % 2 == 0) SharePast(&search);
       }
       ExpectCpuSteps(searches, vocab, 4, [&](int step, int64_t row) {
