@@ -178,12 +178,6 @@ absl::StatusOr<DecodeParams> ReadOptions(const v1::GenerateRequest& request, con
   auto params = ResolveOptions(*options, defaults, LimitsOf(model), context);
   if (!params.ok()) return params;
   params->top_logprobs = request.output().top_logprobs();
-  if (params->top_logprobs > 0 && params->beam_search()) {
-    return FieldError(
-        "output.top_logprobs",
-        absl::StrCat(params->top_logprobs, " is not 0, as it must be with beam search ",
-                     "(options.num_beams ", params->num_beams, ")"));
-  }
   return params;
 }
 

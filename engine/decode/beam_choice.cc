@@ -82,11 +82,17 @@ float GumbelNoise(const DecodeParams& params, const DecodeContext& context, Toke
 
 std::vector<RankedCandidate> BestContinuations(const DecodeParams& params,
                                                const DecodeContext& context, float beam_score,
-                                               absl::Span<float> logits) {
+                                               absl::Span<float> logits,
+                                               std::vector<TokenLogprob>* top) {
   LogSoftmax(logits);
   ProcessLogits(params, context, logits);
   if (params.do_sample) Warp(params, logits);
   if (params.renormalize_logits) LogSoftmax(logits);
+  if (top != nullptr && params.top_logprobs > 0) {
+    for (const auto& [token, logprob] : Best(logits, params.top_logprobs)) {
+      if (logprob > -kInfinity) top->push_back({token, logprob});
+    }
+  }
   for (float& score : logits) score += beam_score;
 
   std::vector<float> noisy;

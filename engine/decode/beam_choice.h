@@ -8,6 +8,7 @@
 #include "engine/decode/processors.h"
 #include "engine/types/batch.h"
 #include "engine/types/generation.h"
+#include "engine/types/result.h"
 
 namespace transept {
 
@@ -26,9 +27,13 @@ struct RankedCandidate {
 // With do_sample the rank is the score plus Gumbel noise, which depends on (seed, beam, position,
 // token): the candidates that rank best are a draw without replacement from the softmax of the
 // scores. NaN counts as -infinity; what has this score ranks last. Thread-safe.
+//
+// With top_logprobs so many of the tokens that score best without noise go to `top`, if it is not
+// null, best first, and with what each would add to the beam's score: those that are possible.
 std::vector<RankedCandidate> BestContinuations(const DecodeParams& params,
                                                const DecodeContext& context, float beam_score,
-                                               absl::Span<float> logits);
+                                               absl::Span<float> logits,
+                                               std::vector<TokenLogprob>* top = nullptr);
 
 // The best of all beams' continuations, the lower beam first among equals: StepResult::beams.
 std::vector<BeamCandidate> ChooseCandidates(

@@ -25,7 +25,11 @@ BeamSearch::BeamSearch(const DecodeParams* params, const Tokenizer* tokenizer)
   beams_[0].score = 0.0f;
 }
 
-void BeamSearch::Advance(absl::Span<const BeamCandidate> candidates) {
+void BeamSearch::Advance(absl::Span<const BeamCandidate> candidates,
+                         absl::Span<const GeneratedToken> rows) {
+  if (params_.top_logprobs > 0) {
+    for (const GeneratedToken& row : rows) alternatives_.push_back(row.top);
+  }
   std::vector<Outcome> outcomes;
   bool all_end = true;
   for (const BeamCandidate& candidate : candidates) {
@@ -45,13 +49,25 @@ float BeamSearch::Penalized(float score, int32_t length) const {
                                              static_cast<double>(params_.length_penalty)));
 }
 
-int32_t BeamSearch::AddNode(const BeamCandidate& candidate) {
+BeamSearch::Node BeamSearch::NodeOf(const BeamCandidate& candidate) const {
   const Beam& parent = beams_[candidate.hypothesis];
-  nodes_.push_back({.parent = parent.node,
-                    .depth = length_ + 1,
-                    .token = candidate.token,
-                    .logprob = candidate.score - parent.score});
+  const auto rows = static_cast<int32_t>(alternatives_.size());
+  return {.parent = parent.node,
+          .depth = length_ + 1,
+          .token = candidate.token,
+          .logprob = candidate.score - parent.score,
+          .alternatives = rows > 0 ? rows - params_.num_beams + candidate.hypothesis : -1};
+}
+
+int32_t BeamSearch::AddNode(const BeamCandidate& candidate) {
+  nodes_.push_back(NodeOf(candidate));
   return static_cast<int32_t>(nodes_.size()) - 1;
+}
+
+GeneratedToken BeamSearch::TokenOf(const Node& node) const {
+  GeneratedToken token{node.token, node.logprob, {}};
+  if (node.alternatives >= 0) token.top = alternatives_[node.alternatives];
+  return token;
 }
 
 // Takes in what ends here. Candidates ranked beyond num_beams only serve to go on.
@@ -65,9 +81,9 @@ void BeamSearch::Keep(absl::Span<const BeamCandidate> candidates,
                                           .score = Penalized(candidate.score, length_ + 1),
                                           .reason = *outcomes[i].end});
     if (ended.reason == FinishReason::kEos) {
-      const Beam& parent = beams_[candidate.hypothesis];
-      ended.node = parent.node;
-      ended.eos = {candidate.token, candidate.score - parent.score, {}};
+      const Node eos = NodeOf(candidate);
+      ended.node = eos.parent;
+      ended.eos = TokenOf(eos);
     } else {
       ended.node = AddNode(candidate);
     }
@@ -128,7 +144,7 @@ bool BeamSearch::CanImprove() const {
 std::vector<GeneratedToken> BeamSearch::TokensBetween(int32_t begin_depth, int32_t node) const {
   std::vector<GeneratedToken> tokens;
   for (; nodes_[node].depth > begin_depth; node = nodes_[node].parent) {
-    tokens.push_back({nodes_[node].token, nodes_[node].logprob, {}});
+    tokens.push_back(TokenOf(nodes_[node]));
   }
   std::reverse(tokens.begin(), tokens.end());
   return tokens;

@@ -31,8 +31,10 @@ class BeamSearch {
   // REQUIRES: params->beam_search().
   BeamSearch(const DecodeParams* params, const Tokenizer* tokenizer);
 
-  // Takes what the next step chose (StepResult::beams). REQUIRES: !finished().
-  void Advance(absl::Span<const BeamCandidate> candidates);
+  // Takes what the next step chose (StepResult::beams) and, of each beam, the alternatives to the
+  // tokens that continue it (StepResult::rows), if they were asked for. REQUIRES: !finished().
+  void Advance(absl::Span<const BeamCandidate> candidates,
+               absl::Span<const GeneratedToken> rows = {});
 
   // Whether more steps would change nothing.
   bool finished() const { return finished_; }
@@ -59,6 +61,7 @@ class BeamSearch {
     int32_t depth = 0;  // tokens up to here
     TokenId token = 0;
     float logprob = 0.0f;
+    int32_t alternatives = -1;  // index into alternatives_, or none
   };
   // One of the num_beams best finished hypotheses, or a place for one.
   struct Kept {
@@ -74,7 +77,9 @@ class BeamSearch {
     std::optional<FinishReason> end;  // if it ends here
   };
 
+  Node NodeOf(const BeamCandidate& candidate) const;
   int32_t AddNode(const BeamCandidate& candidate);
+  GeneratedToken TokenOf(const Node& node) const;
   void Keep(absl::Span<const BeamCandidate> candidates, absl::Span<const Outcome> outcomes);
   void Continue(absl::Span<const BeamCandidate> candidates, absl::Span<Outcome> outcomes);
   // A sum of log-probabilities as a hypothesis of `length` tokens is ranked by it.
@@ -85,9 +90,10 @@ class BeamSearch {
 
   const DecodeParams& params_;
   std::vector<Node> nodes_;
-  std::vector<Beam> beams_;              // [num_beams]
-  std::vector<StoppingRules> stopping_;  // of each beam
-  std::vector<Kept> kept_;               // [num_beams], best first
+  std::vector<std::vector<TokenLogprob>> alternatives_;  // of each step's beams, if asked for
+  std::vector<Beam> beams_;                              // [num_beams]
+  std::vector<StoppingRules> stopping_;                  // of each beam
+  std::vector<Kept> kept_;                               // [num_beams], best first
   int32_t length_ = 0;
   int32_t settled_ = 0;  // tokens returned by TakeSettled
   bool finished_ = false;

@@ -43,14 +43,15 @@ GeneratedToken CpuRunner::ChooseRow(const RowPlan& row, const SourceView& source
 }
 
 std::vector<RankedCandidate> CpuRunner::ContinueRow(const RowPlan& row, const SourceView& source,
-                                                    absl::Span<float> logits) const {
+                                                    absl::Span<float> logits,
+                                                    std::vector<TokenLogprob>* top) const {
   Require(!row.tokens.empty(), "a beam whose token the scheduler has not seen");
   return BestContinuations(*row.params,
                            {.history = row.history,
                             .source = source.tokens,
                             .prompt_length = row.prompt_length,
                             .hypothesis = row.hypothesis},
-                           row.beam_score, logits);
+                           row.beam_score, logits, top);
 }
 
 void CpuRunner::ChooseBeams(absl::Span<const RowPlan> rows, StepResult* result) {
@@ -161,7 +162,8 @@ absl::Status CpuRunner::Decode(const StepPlan& whole_plan, StepResult* result) {
         const RowPlan& row = rows[i];
         const SourceView& source = plan.sources[row.source];
         if (row.params->beam_search()) {
-          continuations_[i] = ContinueRow(row, source, Logits(i));
+          std::vector<TokenLogprob>* const top = &result->rows[range.begin + i].top;
+          continuations_[i] = ContinueRow(row, source, Logits(i), top);
         } else if (row.targets.empty()) {
           result->rows[range.begin + i] = ChooseRow(row, source, Logits(i));
         }

@@ -40,9 +40,10 @@ class CpuRunner final : public Runner {
   // Chooses the token that follows `row` from its logits.
   GeneratedToken ChooseRow(const RowPlan& row, const SourceView& source,
                            absl::Span<float> logits) const;
-  // The continuations of `row`, a beam.
+  // The continuations of `row`, a beam, and the alternatives that it reports.
   std::vector<RankedCandidate> ContinueRow(const RowPlan& row, const SourceView& source,
-                                           absl::Span<float> logits) const;
+                                           absl::Span<float> logits,
+                                           std::vector<TokenLogprob>* top) const;
   // Chooses among the continuations of the searches that are in `rows`, the rows of a run.
   void ChooseBeams(absl::Span<const RowPlan> rows, StepResult* result);
   // Scores the targets of the rows that were just run. Overwrites the logits.

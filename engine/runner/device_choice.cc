@@ -91,7 +91,6 @@ void AddBeams(const RowPlan& row, const RowPosition& position, RowChoice* choice
   choice->beams = params.num_beams;
   choice->beam_candidates = params.beam_candidates();
   choice->beam_score = row.beam_score;
-  choice->top_tokens = 0;
   choice->min_tokens_to_keep = params.min_tokens_to_keep();
   choice->renormalize = params.renormalize_logits;
   choice->on_log_probs = params.do_sample;

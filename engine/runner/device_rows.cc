@@ -9,13 +9,6 @@ using kernels::cuda::kMaxTopTokens;
 using kernels::cuda::RowChoice;
 using kernels::cuda::ScoredToken;
 
-namespace {
-
-// Instead of a number of alternatives: a row in beam search, which chooses nothing alone.
-constexpr int32_t kInSearch = -1;
-
-}  // namespace
-
 DeviceRows::DeviceRows(kernels::cuda::Device* device, int64_t rows, int64_t history_stride) {
   const auto allocate = [&](auto** data, int64_t count) {
     device->Check(cudaMalloc(data, count * sizeof(**data)), "allocating what rows keep");
@@ -57,6 +50,7 @@ void RowResults::BeginStep(uint64_t index) {
   current_ = static_cast<int64_t>(index % 2);
   Step& step = steps_[current_];
   step.top_tokens.clear();
+  step.in_search.clear();
   step.continuations.clear();
   step.num_continuations = 0;
 }
@@ -71,7 +65,8 @@ void RowResults::Place(size_t count, absl::Span<RowChoice> rows) {
     }
     Require(static_cast<int64_t>(step.top_tokens.size()) < rows_, "a step has too many rows");
     row.result = static_cast<int32_t>(current_ * rows_ + step.top_tokens.size());
-    step.top_tokens.push_back(row.beams > 0 ? kInSearch : row.top_tokens);
+    step.top_tokens.push_back(row.top_tokens);
+    step.in_search.push_back(row.beams > 0);
     if (row.beams == 0) continue;
     row.first_continuation =
         static_cast<int32_t>(current_ * rows_ * kMaxContinuationsEach) + step.num_continuations;
@@ -86,10 +81,11 @@ void RowResults::Report(uint64_t index, StepResult* result) const {
   const Step& step = steps_[parity];
   for (size_t i = 0; i < step.top_tokens.size(); ++i) {
     GeneratedToken& token = result->rows.emplace_back();
-    if (step.top_tokens[i] == kInSearch) continue;
     const int64_t at = parity * rows_ + static_cast<int64_t>(i);
-    token.token = chosen_[at].token;
-    token.logprob = chosen_[at].logprob;
+    if (!step.in_search[i]) {
+      token.token = chosen_[at].token;
+      token.logprob = chosen_[at].logprob;
+    }
     const ScoredToken* const top = top_ + at * kMaxTopTokens;
     for (int32_t j = 0; j < step.top_tokens[i] && top[j].token >= 0; ++j) {
       token.top.push_back({top[j].token, top[j].logprob});

@@ -56,7 +56,8 @@ class RowResults {
   static constexpr int32_t kMaxContinuationsEach = kernels::cuda::kMaxContinuations / 2;
 
   struct Step {
-    std::vector<int32_t> top_tokens;     // alternatives to report, of each row not in beam search
+    std::vector<int32_t> top_tokens;     // alternatives to report, of each row
+    std::vector<bool> in_search;         // of each row: it chooses nothing alone
     std::vector<int32_t> continuations;  // to report, of each request in beam search
     int32_t num_continuations = 0;       // of them all
   };

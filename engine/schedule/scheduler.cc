@@ -211,9 +211,13 @@ void Scheduler::Update(const StepResult& result, TimePoint now) {
     TakeToken(sequence, row, result.rows[i]);
     if (sequence->live_rows() == 0) End(sequence, MakeResult(sequence, now));
   }
+  size_t first_row = 0;
   for (size_t i = 0; i < step.searches.size(); ++i) {
+    while (step.rows[first_row].first != step.searches[i]) ++first_row;
     Sequence* const sequence = Find(step.searches[i]);
-    if (sequence != nullptr) TakeCandidates(sequence, result.beams[i], now);
+    if (sequence == nullptr) continue;
+    const auto rows = absl::MakeConstSpan(result.rows).subspan(first_row, sequence->rows.size());
+    TakeCandidates(sequence, result.beams[i], rows, now);
   }
   for (size_t i = 0; i < step.scored.size(); ++i) {
     const auto [id, row] = step.scored[i];
@@ -232,11 +236,11 @@ void Scheduler::Update(const StepResult& result, TimePoint now) {
 }
 
 void Scheduler::TakeCandidates(Sequence* sequence, absl::Span<const BeamCandidate> candidates,
-                               TimePoint now) {
+                               absl::Span<const GeneratedToken> rows, TimePoint now) {
   for (Row& row : sequence->rows) --row.in_flight;
   if (std::exchange(sequence->astray, false)) return;
   BeamSearch& search = *sequence->search;
-  search.Advance(candidates);
+  search.Advance(candidates, rows);
   const int32_t outputs = sequence->request.params.num_sequences;
   counters_.tokens_generated += outputs;
   if (search.finished()) {

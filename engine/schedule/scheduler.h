@@ -121,7 +121,7 @@ class Scheduler {
   Sequence* Find(RequestId id) const;
   void TakeToken(Sequence* sequence, int32_t index, const GeneratedToken& token);
   void TakeCandidates(Sequence* sequence, absl::Span<const BeamCandidate> candidates,
-                      TimePoint now);
+                      absl::Span<const GeneratedToken> rows, TimePoint now);
   void TakeScores(Sequence* sequence, int32_t index, absl::Span<const float> logprobs);
   void Withdraw(Row* row);  // from the batch: gives back its slot and blocks
   void End(Sequence* sequence, absl::StatusOr<Result> result);

@@ -95,7 +95,8 @@ struct BeamCandidate {
 // best first, or with do_sample as many drawn without replacement, in the order of drawing. The
 // num_beams best of them that are no EOS token, the first among equals, are at once the request's
 // rows (NextBeams in engine/decode/beam_choice.h): such a row's past is that of the row it
-// continues, and its token is pending. The rows' own tokens mean nothing.
+// continues, and its token is pending. Of the rows' own tokens only `top` means something: the
+// alternatives to all that continues the row, with what each would have added to its score.
 struct StepResult {
   uint64_t id = 0;
   std::vector<GeneratedToken> rows;

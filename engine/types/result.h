@@ -22,7 +22,7 @@ struct TokenLogprob {
 // One generated token. `logprob` is its natural log-probability after the logits processors and
 // before temperature, top-k, top-p and min-p; in beam search, what it added to its beam's score.
 // `top` are the most likely tokens of the same distribution, best first (DecodeParams::top_logprobs
-// of them).
+// of them); in beam search those that would have added most to that beam's score.
 struct GeneratedToken {
   TokenId token = 0;
   float logprob = 0.0f;

@@ -28,7 +28,8 @@ __device__ void DrawRow(const Parameters& p, int64_t row, const RowChoice& choic
   const int splits = static_cast<int>(gridDim.x), thread = static_cast<int>(threadIdx.x);
   const float before = p.choice.slots.beam_scores[choice.slot];
   const auto vocab = static_cast<int>(p.choice.logits.width);
-  const int known = DrawBeam(choice, part.scores, vocab, p.plan.processed, row, before, scratch);
+  const int known =
+      DrawBeam(choice, part.scores, vocab, p.plan.processed, row, before, p.choice.top, scratch);
   // What was drawn fills the places of the row's parts one after the other.
   const int64_t first_part = row * splits;
   if (thread < known) {
@@ -118,6 +119,15 @@ __device__ RowScores ScoresOf(const Parameters& p, int64_t row) {
   scores.before = choice.sample ? 0.0f : p.choice.slots.beam_scores[choice.slot];
   scores.are_log_probs = choice.sample || ((choice.on_log_probs || forced) && !choice.renormalize);
   return scores;
+}
+
+// Reports the alternatives of a row that was not drawn.
+__device__ __noinline__ void ReportTop(const RowChoice& choice, const float* logits, int vocab,
+                                       RowScores scores, BestKeysScratch& keys, ScoredToken* top) {
+  scores.before = 0.0f;
+  const int known = FindBest(vocab, choice.top_tokens, keys,
+                             [&](int i) { return KeyOf(scores.Of(logits[i]), i); });
+  LeaveTop(known, choice, keys, top);
 }
 
 // What a request's block works with.
@@ -293,15 +303,21 @@ __device__ void TakePasts(const RowSlots& slots, const RowChoice& choice, const 
   }
 }
 
-// Grid: rows. The block of a request's first row works for all of them; the others leave at once,
-// but for one.
+// Grid: rows. The block of a request's first row works for all of them, each for the alternatives
+// that its row reports; the others leave at once, but for one.
 __global__ void __launch_bounds__(kSelectThreads) SelectOfRequests(const Parameters p) {
   LetSuccessorStart();
   __shared__ Request request;
   const RowChoice& choice = CopyOf(p.choice.rows[blockIdx.x]);
   const bool works = choice.beams > 0 && choice.hypothesis == 0;
-  if (!works && blockIdx.x > 0) return;
+  const bool reports = choice.beams > 0 && choice.top_tokens > 0 && !choice.sample;
+  if (!works && !reports && blockIdx.x > 0) return;
   WaitForPredecessor();
+  if (reports) {
+    const Activations& logits = p.choice.logits;
+    ReportTop(choice, static_cast<const float*>(logits.data) + blockIdx.x * logits.stride,
+              static_cast<int>(logits.width), ScoresOf(p, blockIdx.x), request.keys, p.choice.top);
+  }
   if (!works) return;
   ReadRows(p, p.choice.rows + blockIdx.x, request);
   const int known = FindContinuations(p, choice, request);

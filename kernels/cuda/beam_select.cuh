@@ -75,6 +75,20 @@ __device__ inline void LeaveBest(const RowBatch& batch, int64_t row, int count,
   plan.found[part] = {fit ? gathered : 0, fit ? rest : INFINITY};
 }
 
+// Reports the `known` best keys, by token, as the row's alternatives, of which there are no more.
+__device__ inline void LeaveTop(int known, const RowChoice& choice, const BestKeysScratch& keys,
+                                ScoredToken* top) {
+  const int rank = static_cast<int>(threadIdx.x);
+  if (rank >= choice.top_tokens || rank > known) return;
+  ScoredToken* const place = top + int64_t{choice.result} * kMaxTopTokens + rank;
+  if (rank == known) {
+    place->token = -1;
+  } else {
+    const ScoredKey key = keys.best[rank];
+    *place = {static_cast<int32_t>(IndexOf(key)), ScoreOf(OrderOfKey(key))};
+  }
+}
+
 // Launched behind what leaves the plan's parts and, but for rows on log-probabilities, their best.
 void ChooseBeams(const TokenChoice& choice, const ChoicePlan& plan, Device& device);
 

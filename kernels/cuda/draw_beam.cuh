@@ -33,19 +33,21 @@ struct DrawnScores {
   }
 };
 
-// How the tokens rank.
+// How the tokens rank, with noise or without.
 struct DrawnRanks {
   const RowChoice& choice;
   BeamSurvivors left;
   ScoreWeights weights;
   DrawnScores scores;
+  bool noisy = true;
 
   // The key of the `i`th token of what was left; 0 where a filter took it.
   __device__ __noinline__ ScoredKey operator()(int i) const {
     const uint32_t order = left.order(i, weights);
     if (order == 0) return 0;
     const int32_t token = left.tokens.id(i);
-    return KeyOf(scores.Of(ScoreOf(order)) + GumbelNoise(choice, token), token);
+    const float noise = noisy ? GumbelNoise(choice, token) : 0.0f;
+    return KeyOf(scores.Of(ScoreOf(order)) + noise, token);
   }
 };
 
@@ -57,8 +59,9 @@ struct DrawScratch {
 // Draws from the processed log-probabilities of a row, of which `parts` are known; its own score is
 // `before`. Leaves the best keys, by token and with the noise, in `scratch.keys`, and the scores
 // without in the row; returns how many they are: fewer than it chooses if no others are possible.
+// The alternatives that the row reports go to `top`.
 __device__ __noinline__ int DrawBeam(const RowChoice& choice, float* logits, int vocab,
-                                     RowParts parts, int64_t row, float before,
+                                     RowParts parts, int64_t row, float before, ScoredToken* top,
                                      DrawScratch& scratch) {
   const Summary total = parts.Total(row, static_cast<int>(gridDim.x));
   DrawnRanks ranks{.choice = choice,
@@ -75,6 +78,12 @@ __device__ __noinline__ int DrawBeam(const RowChoice& choice, float* logits, int
     const double sum =
         Sum(size, scratch.selection, [&](int i) { return ranks.left.weight(i, ranks.weights); });
     ranks.scores.total.sum = static_cast<float>(sum);
+  }
+  if (choice.top_tokens > 0) {
+    DrawnRanks plain = ranks;
+    plain.noisy = false;
+    plain.scores.before = 0.0f;
+    LeaveTop(FindBest(size, choice.top_tokens, scratch.keys, plain), choice, scratch.keys, top);
   }
   const int known = FindBest(size, choice.beam_candidates, scratch.keys, ranks);
   if (threadIdx.x < known) {

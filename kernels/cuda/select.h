@@ -60,7 +60,8 @@ struct TokenChoice {
   // The results are written once, and may lie in pinned host memory. Of every row: [results].
   ScoredToken* chosen = nullptr;
   // [results, kMaxTopTokens]: the first top_tokens of a row are written, best first, up to and
-  // with the first that there is none for.
+  // with the first that there is none for; in beam search with what each would add to the row's
+  // score.
   ScoredToken* top = nullptr;
   // Each request's at first_continuation, best first. Null when no row is in beam search.
   Continuation* continuations = nullptr;

@@ -69,11 +69,6 @@ std::vector<BadField> BadFields() {
       {"options.length_penalty", [=](R* r) { r->mutable_options()->set_length_penalty(kNaN); }},
       {"options.early_stopping",
        [](R* r) { r->mutable_options()->set_early_stopping(static_cast<v1::EarlyStopping>(9)); }},
-      {"output.top_logprobs",
-       [](R* r) {
-         r->mutable_options()->set_num_beams(2);
-         r->mutable_output()->set_top_logprobs(1);
-       }},
       {"options.typical_p", [](R* r) { r->mutable_options()->set_typical_p(0); }},
       {"options.encoder_no_repeat_ngram_size",
        [](R* r) { r->mutable_options()->set_encoder_no_repeat_ngram_size(-1); }},

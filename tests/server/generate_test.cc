@@ -91,6 +91,7 @@ TEST_F(GenerateTest, HandsTheRequestOver) {
   request.mutable_output()->set_top_logprobs(3);
   v1::GenerationOptions* options = request.mutable_options();
   options->set_do_sample(true);
+  options->set_num_beams(4);
   options->set_num_return_sequences(2);
   options->set_temperature(0.5f);
   options->set_seed(99);
@@ -106,6 +107,7 @@ TEST_F(GenerateTest, HandsTheRequestOver) {
   EXPECT_EQ(got.priority, -7);
   EXPECT_EQ(got.params.top_logprobs, 3);
   EXPECT_TRUE(got.params.do_sample);
+  EXPECT_EQ(got.params.num_beams, 4);
   EXPECT_EQ(got.params.num_sequences, 2);
   EXPECT_EQ(got.params.temperature, 0.5f);
   EXPECT_EQ(got.params.seed, 99u);

@@ -73,7 +73,6 @@ Request RandomRequest(std::mt19937* random) {
     params.num_beams = 3;
     params.num_sequences = Draw(random, 1, 3);
     params.early_stopping = static_cast<EarlyStopping>(Draw(random, 0, 2));
-    params.top_logprobs = 0;
   }
   return request;
 }

@@ -104,6 +104,35 @@ TEST_F(BeamChoice, WhatIsBannedComesLast) {
   EXPECT_EQ(chosen[2].score, -kInfinity);
 }
 
+TEST_F(BeamChoice, AlternativesAreWhatTokensWouldAdd) {
+  params_.num_beams = 4;  // more candidates than alternatives
+  params_.top_logprobs = 3;
+  params_.suppress_tokens = {2};
+  const std::vector<float> given = {1, 3, 9, 2, 3, 0};
+  double sum = 0;
+  for (const float logit : given) sum += std::exp(logit);
+  for (const bool sample : {false, true}) {
+    params_.do_sample = sample;
+    params_.temperature = sample ? 2.0f : 1.0f;
+    std::vector<float> logits = given;
+    std::vector<TokenLogprob> top;
+    BestContinuations(params_, {.history = history_, .prompt_length = 1}, -7.0f,
+                      absl::MakeSpan(logits), &top);
+    ASSERT_EQ(top.size(), 3u);
+    const TokenId expected[] = {1, 4, 3};
+    for (size_t i = 0; i < 3; ++i) {
+      EXPECT_EQ(top[i].token, expected[i]);
+      EXPECT_NEAR(top[i].logprob, (given[expected[i]] - std::log(sum)) / params_.temperature, 1e-5);
+    }
+  }
+  params_.top_k = 2;  // what a filter takes is no alternative
+  std::vector<float> logits = given;
+  std::vector<TokenLogprob> top;
+  BestContinuations(params_, {.history = history_, .prompt_length = 1}, 0, absl::MakeSpan(logits),
+                    &top);
+  EXPECT_EQ(top.size(), 2u);
+}
+
 TEST_F(BeamChoice, ProcessorsSeeLogProbabilities) {
   params_.num_beams = 1;  // of which there are two candidates
   params_.repetition_penalty = 2.0f;

@@ -131,6 +131,37 @@ TEST_F(TwoBeams, OnlyCandidatesInFrontAreKept) {
   EXPECT_TRUE(search.finished());
 }
 
+// Each token has those of the beam that it continued, whichever row has that by now.
+TEST_F(TwoBeams, AlternativesFollowTheTokens) {
+  params_.top_logprobs = 1;
+  params_.num_sequences = 2;
+  BeamSearch search(&params_, nullptr);
+  int32_t step = 0;
+  const auto advance = [&](const std::vector<BeamCandidate>& candidates) {
+    std::vector<GeneratedToken> rows(2);
+    for (int32_t row = 0; row < 2; ++row) rows[row].top = {{100 * step + row, -0.5f}};
+    ++step;
+    search.Advance(candidates, rows);
+  };
+  const auto tops = [](const std::vector<GeneratedToken>& tokens) {
+    std::vector<TokenId> ids;
+    for (const GeneratedToken& token : tokens) ids.push_back(token.top.at(0).token);
+    return ids;
+  };
+  advance({{0, 5, -1}, {0, 6, -2}, {0, 7, -3}, {0, 8, -4}});
+  advance({{1, 5, -2.5}, {0, 6, -3}, {1, 7, -4}, {0, 8, -5}});
+  advance({{0, 7, -3}, {0, 8, -4}, {1, 7, -5}, {1, 8, -6}});
+  EXPECT_EQ(tops(search.TakeSettled()), (std::vector<TokenId>{0, 101}));
+  advance({{1, 1, -4.5}, {0, 9, -6}, {1, 8, -7}, {0, 8, -8}});
+  advance({{1, 1, -7.5}, {0, 1, -8}, {0, 8, -9}, {0, 9, -10}});
+  ASSERT_TRUE(search.finished());
+  const std::vector<Hypothesis> hypotheses = search.Hypotheses();
+  EXPECT_EQ(tops(hypotheses[0].tokens), (std::vector<TokenId>{0, 101, 200}));
+  EXPECT_EQ(hypotheses[0].eos->top.at(0).token, 301);
+  EXPECT_EQ(tops(hypotheses[1].tokens), (std::vector<TokenId>{0, 101, 200, 301}));
+  EXPECT_EQ(hypotheses[1].eos->top.at(0).token, 401);
+}
+
 class StoppedBeams : public TwoBeams {
  protected:
   StoppedBeams() {

@@ -85,8 +85,26 @@ class BeamGoldenTest : public ::testing::TestWithParam<std::string> {
       const double penalty = std::pow(length, job.request.params.length_penalty);
       if (expected.score > -1e8f) {
         EXPECT_NEAR(sum / penalty, expected.score, tolerance);
+        ExpectAlternatives(hypothesis, job.request.params.top_logprobs);
       }
       ExpectBegins(tokens, job, static_cast<int>(i));
+    }
+  }
+
+  // None is better than the best of its alternatives, nor has another log-probability there.
+  static void ExpectAlternatives(const Hypothesis& hypothesis, int32_t count) {
+    std::vector<GeneratedToken> tokens = hypothesis.tokens;
+    if (hypothesis.eos) tokens.push_back(*hypothesis.eos);
+    for (const GeneratedToken& token : tokens) {
+      EXPECT_LE(token.top.size(), static_cast<size_t>(count));
+      if (count == 0) continue;
+      ASSERT_FALSE(token.top.empty());
+      EXPECT_GT(token.top[0].logprob, token.logprob - 1e-3f);
+      for (const TokenLogprob& alternative : token.top) {
+        EXPECT_LE(alternative.logprob, token.top[0].logprob);
+        if (alternative.token != token.token) continue;
+        EXPECT_NEAR(alternative.logprob, token.logprob, 1e-3f);
+      }
     }
   }
 
@@ -121,8 +139,10 @@ TEST_P(BeamGoldenTest, InChangingBatches) {
   std::mt19937 random(29);
   for (uint32_t round = 0; round < 3; ++round) {
     std::vector<Job> jobs;
-    for (const GoldenSearch& search : golden_.searches)
+    for (const GoldenSearch& search : golden_.searches) {
       jobs.push_back({RequestOf(search, *checkpoint_, config_)});
+      if (random() % 2 == 0) jobs.back().request.params.top_logprobs = 4;
+    }
     // Neighbours: greedy rows, samples, drawn beams and searches of which some are cancelled.
     for (const GoldenGeneration& generation : golden_.generations) {
       Job job{.request = RequestOf(generation, *checkpoint_, config_)};

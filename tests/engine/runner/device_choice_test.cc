@@ -185,7 +185,7 @@ TEST_F(DeviceChoice, BeamsChooseTogether) {
   EXPECT_EQ(choice.beams, 4);
   EXPECT_EQ(choice.hypothesis, 2u);
   EXPECT_EQ(choice.beam_candidates, 12);  // two tokens may end a beam
-  EXPECT_EQ(choice.top_tokens, 0);
+  EXPECT_EQ(choice.top_tokens, 3);
   EXPECT_FALSE(choice.on_log_probs);
   EXPECT_FALSE(choice.renormalize);
   EXPECT_THAT(TokensOf(params_, {}, TokenSet::kEos), ElementsAre(1, 2));

@@ -25,17 +25,19 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr int32_t kMaxLength = 600;
 constexpr int32_t kMaxSource = 30;
 
-// `rows` of scores are used up.
-std::vector<std::vector<RankedCandidate>> ContinuationsOf(const Search& search,
-                                                          absl::Span<std::vector<float>> rows) {
+// `rows` of scores are used up. Each row's alternatives go to `tops`, if it is not null.
+std::vector<std::vector<RankedCandidate>> ContinuationsOf(
+    const Search& search, absl::Span<std::vector<float>> rows,
+    std::vector<std::vector<TokenLogprob>>* tops = nullptr) {
+  if (tops != nullptr) tops->resize(rows.size());
   std::vector<std::vector<RankedCandidate>> best;
   for (size_t i = 0; i < search.beams.size(); ++i) {
     const DecodeContext context{.history = search.beams[i].history,
                                 .source = search.source,
                                 .prompt_length = search.prompt_length,
                                 .hypothesis = static_cast<int32_t>(i)};
-    best.push_back(
-        BestContinuations(search.params, context, search.beams[i].score, absl::MakeSpan(rows[i])));
+    best.push_back(BestContinuations(search.params, context, search.beams[i].score,
+                                     absl::MakeSpan(rows[i]), tops ? &(*tops)[i] : nullptr));
   }
   return best;
 }
@@ -94,6 +96,20 @@ void ExpectScore(float actual, float expected) {
     EXPECT_EQ(actual, expected);
   } else {
     EXPECT_NEAR(actual, expected, 1e-5 * std::max(1.0f, std::abs(expected)));
+  }
+}
+
+void ExpectTop(const std::vector<TokenLogprob>& actual, const std::vector<TokenLogprob>& expected) {
+  ASSERT_EQ(actual.size(), expected.size());
+  const auto near = [&](size_t i, size_t j) {
+    return j < expected.size() && std::abs(expected[i].logprob - expected[j].logprob) < 1e-5f;
+  };
+  for (size_t i = 0; i < expected.size(); ++i) {
+    SCOPED_TRACE(testing::Message() << "alternative " << i);
+    ExpectScore(actual[i].logprob, expected[i].logprob);
+    // The last may have others next to it that are not known.
+    if (near(i, i - 1) || near(i, i + 1) || i + 1 == expected.size()) continue;
+    EXPECT_EQ(actual[i].token, expected[i].token);
   }
 }
 
@@ -249,8 +265,13 @@ void GpuBeamsTest::ExpectCpuStep(std::vector<Search>* searches,
     }
     const auto rows = absl::MakeSpan(scores).subspan(row, search.beams.size());
     row += search.beams.size();
+    std::vector<std::vector<TokenLogprob>> tops;
     const std::vector<BeamCandidate> expected =
-        ChooseCandidates(search.params, ContinuationsOf(search, rows));
+        ChooseCandidates(search.params, ContinuationsOf(search, rows, &tops));
+    for (size_t i = 0; i < tops.size(); ++i) {
+      SCOPED_TRACE(testing::Message() << "search " << group << ", row " << i);
+      ExpectTop(actual.rows[row - tops.size() + i].top, tops[i]);
+    }
     ASSERT_LT(group, actual.beams.size());
     const std::vector<BeamCandidate>& found = actual.beams[group];
     ASSERT_EQ(found.size(), expected.size());

@@ -33,6 +33,7 @@ TEST_F(GpuBeamsTest, PlainSearches) {
         // So that there are 2, 3 or 4 candidates for each row.
         if (i % 3 > 0) searches.back().params.eos_tokens.push_back(3);
         if (i % 3 > 1 || beams == 16) searches.back().params.eos_tokens.push_back(5);
+        searches.back().params.top_logprobs = i % 2 == 1 ? 5 : 0;
         if (i % 2 == 1) SharePast(&searches.back());
       }
       ExpectCpuSteps(searches, vocab, 4, [&](int step, int64_t row) {
@@ -75,6 +76,7 @@ TEST_F(GpuBeamsTest, ProcessorsInMixedBatches) {
         params.seed = 1000 * round + i;
         params.temperature = i % 2 == 0 ? 1.0f : 0.7f;
         params.top_k = i % 4 < 2 ? 0 : 50;
+        if (i % 2 == 1) params.top_logprobs = 2 * i;
         if (params.beam_search() && prompt.size() > 1 && i % 2 == 0) SharePast(&search);
       }
       ExpectCpuSteps(searches, vocab, 4, [&](int step, int64_t row) {
@@ -90,7 +92,10 @@ TEST_F(GpuBeamsTest, ProcessorsInMixedBatches) {
 TEST_F(GpuBeamsTest, HostileLogits) {
   for (const int64_t vocab : {40, 3000, 50000}) {
     std::vector<Search> searches;
-    for (int i = 0; i < 8; ++i) searches.push_back(MakeSearch(4, {0, 0}));
+    for (int i = 0; i < 8; ++i) {
+      searches.push_back(MakeSearch(4, {0, 0}));
+      searches.back().params.top_logprobs = 20;
+    }
     ExpectCpuSteps(searches, vocab, 3, [&](int step, int64_t row) {
       std::vector<float> logits = RandomLogits(vocab, 100 * step + row);
       const int64_t search = row / 4;

@@ -80,6 +80,7 @@ TEST_F(GpuBeamsTest, DrawsFromWhatFiltersLeave) {
             params.epsilon_cutoff = seed % 5 == 0 ? 0.02f : seed % 5 == 1 ? 0.4f : 0.0f;
             params.eta_cutoff = seed % 7 == 0 ? 0.01f : seed % 7 == 1 ? 0.5f : 0.0f;
             if (seed % 4 == 3) params.eos_tokens = {1, 2, 3};
+            params.top_logprobs = seed % 2 == 0 ? 4 : 0;
             if (searches.size() == 24) run();
           }
         }
@@ -144,6 +145,7 @@ TEST_F(GpuBeamsTest, DrawsFromHostileLogits) {
       search.params.top_k = i >= 9 ? 3 : 0;
       search.params.top_p = i >= 9 ? 0.9f : 1.0f;
       search.params.renormalize_logits = i % 2 == 0;
+      search.params.top_logprobs = i % 3 == 0 ? 20 : 0;
     }
     ExpectCpuSteps(searches, vocab, 3, [&](int step, int64_t row) {
       std::vector<float> logits = Normal(vocab, 100 * step + row, 3.0f);

@@ -107,6 +107,22 @@ TEST_F(RowResultsTest, AlternativesEndWhereThereAreNoMore) {
   EXPECT_EQ(result.rows[1].top[1].token, 9);
 }
 
+TEST_F(RowResultsTest, RowsInSearchReportAlternativesAlone) {
+  std::vector<RowChoice> rows = Search(2, 4);
+  rows[0].top_tokens = rows[1].top_tokens = 2;
+  results_->BeginStep(0);
+  results_->Place(2, absl::MakeSpan(rows));
+  Continue(rows[0], 100);
+  Choose(rows[0], 30);
+  Choose(rows[1], 40);
+  const StepResult result = Report(0);
+  ASSERT_EQ(result.rows.size(), 2u);
+  EXPECT_EQ(result.rows[1].token, 0);
+  ASSERT_EQ(result.rows[1].top.size(), 2u);
+  EXPECT_EQ(result.rows[0].top[1].token, 31);
+  EXPECT_EQ(result.rows[1].top[1].token, 41);
+}
+
 TEST_F(RowResultsTest, RunsOfAStepFollowEachOther) {
   std::vector<RowChoice> search = Search(2, 4), both = Search(3, 6);
   both.insert(both.begin(), RowChoice{});
