@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes tests/data/text: small tokenizers in every layout that Transept reads, hard texts, and the
-ids and texts that are right for them.
+"""Writes tests/data/text: small tokenizers in every layout that Transept reads, hard texts, lines of
+many scripts, and the ids and texts that are right for them.
 
 Usage: python3 tools/make_tokenizer_goldens.py [FOLDER]
 Needs transformers 5.17, sentencepiece and protobuf. The result is the same on every run.
@@ -28,6 +28,7 @@ import tempfile
 import unicodedata
 
 import bpe_goldens
+import line_goldens
 import sentencepiece
 import tokenizers
 from sentencepiece import sentencepiece_model_pb2
@@ -254,6 +255,7 @@ def write_golden(folder, texts, size, byte_ids, encode, decode):
     write_json(os.path.join(folder, "golden.json"), {
         "vocab_size": size, "ids": ids, "decoded": [decode(i) for i in ids],
         "decode_ids": cases, "decode_text": [decode(i) for i in cases]})
+    line_goldens.write_golden(folder, write_json, encode, decode)
     return ids
 
 
@@ -302,6 +304,9 @@ def main():
     texts = HARD_TEXTS + list(random_texts(120))
     texts += [line for line in SENTENCES.split("\n") if line]
     write_json(os.path.join(root, "texts.json"), texts)
+    write_json(os.path.join(root, "lines.json"), {
+        "lines": line_goldens.LINES, "repeated": line_goldens.REPEATED,
+        "lines_in_a_row": line_goldens.LINES_IN_A_ROW})
 
     for byte_fallback in (False, True):
         suffix = "_bytes" if byte_fallback else ""

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/json/json.h"
@@ -58,8 +60,7 @@ TEST_P(GoldenTest, EncodeInsideIsEncodeWithoutWhatIsPutAround) {
   for (size_t i = 0; i < texts.root().size(); ++i) {
     const std::vector<TokenId> ids = Ids(golden_["ids"][i]);
     const std::vector<TokenId> inside = *tokenizer_->EncodeInside(*texts.root()[i].AsString());
-    const bool ends_itself =
-        ids == inside && ids.size() > 0 && around == std::vector(1, ids.back());
+    const bool ends_itself = ids == inside && !ids.empty() && around == std::vector(1, ids.back());
     if (ends_itself) continue;
     ASSERT_EQ(ids.size(), inside.size() + around.size()) << "text " << i;
     size_t front = 0;
@@ -97,9 +98,23 @@ INSTANTIATE_TEST_SUITE_P(Tokenizers, GoldenTest,
                                          "bpe_json"),
                          [](const auto& info) { return info.param; });
 
-// Lines of many scripts, and long ones; a checksum of the ids of each.
+// Lines of many scripts, and long ones; checksums of their ids, and of the texts that these give
+// back.
 class LinesTest : public testing::TestWithParam<std::string> {
  protected:
+  LinesTest() {
+    const JsonDocument file = Read(kFolder + "lines.json");
+    for (size_t i = 0; i < file["lines"].size(); ++i) {
+      lines_.push_back(*file["lines"][i].AsString());
+    }
+    for (size_t i = 0; i < file["repeated"].size(); ++i) {
+      const JsonView entry = file["repeated"][i];
+      std::string& text = long_texts_.emplace_back();
+      for (int64_t n = *entry[1].AsInt(); n > 0; --n) text += *entry[0].AsString();
+    }
+    in_a_row_ = static_cast<size_t>(*file["lines_in_a_row"].AsInt());
+  }
+
   void ExpectIds(const std::string& text, const JsonView& checksum) {
     const std::vector<TokenId> ids = *tokenizer_->Encode(text);
     EXPECT_EQ(Checksum(ids), *checksum.AsInt())
@@ -108,46 +123,72 @@ class LinesTest : public testing::TestWithParam<std::string> {
                std::vector(ids.begin(), ids.begin() + std::min<int64_t>(ids.size(), 100)));
   }
 
-  const JsonDocument lines_ = Read(kFolder + "lines.json");
-  const JsonDocument golden_ = Read(kFolder + GetParam() + "/lines_golden.json");
+  std::string Again(const std::string& text) const {
+    return tokenizer_->Decode(*tokenizer_->Encode(text));
+  }
 
- private:
   // FNV-1a, as in the script.
-  static int64_t Checksum(const std::vector<TokenId>& ids) {
+  static int64_t Checksum(std::string_view bytes) {
     uint32_t value = 0x811C9DC5;
-    for (const TokenId id : ids) {
-      for (int shift = 0; shift < 32; shift += 8) {
-        value = (value ^ (static_cast<uint32_t>(id) >> shift & 0xFF)) * 0x01000193;
-      }
-    }
+    for (const char byte : bytes) value = (value ^ static_cast<uint8_t>(byte)) * 0x01000193;
     return value;
   }
 
+  const JsonDocument golden_ = Read(kFolder + GetParam() + "/lines_golden.json");
   const std::unique_ptr<Tokenizer> tokenizer_ = Load(GetParam());
+  std::vector<std::string> lines_, long_texts_;
+  size_t in_a_row_;  // so many lines have one checksum of texts
+
+ private:
+  static int64_t Checksum(const std::vector<TokenId>& ids) {
+    std::string bytes;
+    for (const TokenId id : ids) {
+      for (int shift = 0; shift < 32; shift += 8) bytes += static_cast<char>(id >> shift & 0xFF);
+    }
+    return Checksum(bytes);
+  }
 };
 
 TEST_P(LinesTest, Encode) {
-  const JsonView lines = lines_["lines"];
-  ASSERT_GE(lines.size(), 2000u);
-  ASSERT_EQ(lines.size(), golden_["lines"].size());
-  for (size_t i = 0; i < lines.size(); ++i) ExpectIds(*lines[i].AsString(), golden_["lines"][i]);
+  ASSERT_GE(lines_.size(), 2000u);
+  ASSERT_EQ(lines_.size(), golden_["lines"].size());
+  for (size_t i = 0; i < lines_.size(); ++i) ExpectIds(lines_[i], golden_["lines"][i]);
 }
 
 TEST_P(LinesTest, EncodeLong) {
-  const JsonView texts = lines_["repeated"];
-  ASSERT_EQ(texts.size(), golden_["repeated"].size());
-  for (size_t i = 0; i < texts.size(); ++i) {
-    const std::string pattern = *texts[i][0].AsString();
-    std::string text;
-    for (int64_t n = *texts[i][1].AsInt(); n > 0; --n) text += pattern;
-    EXPECT_GE(text.size(), 90000u);
-    ExpectIds(text, golden_["repeated"][i]);
+  ASSERT_EQ(long_texts_.size(), golden_["repeated"].size());
+  for (size_t i = 0; i < long_texts_.size(); ++i) {
+    EXPECT_GE(long_texts_[i].size(), 90000u);
+    ExpectIds(long_texts_[i], golden_["repeated"][i]);
+  }
+}
+
+TEST_P(LinesTest, DecodeOfEncoded) {
+  ASSERT_EQ(golden_["decoded"].size(), (lines_.size() + in_a_row_ - 1) / in_a_row_);
+  for (size_t i = 0; i < lines_.size(); i += in_a_row_) {
+    std::string texts = Again(lines_[i]);
+    for (size_t j = i + 1; j < std::min(lines_.size(), i + in_a_row_); ++j) {
+      texts += '\n';
+      texts += Again(lines_[j]);
+    }
+    EXPECT_EQ(Checksum(texts), *golden_["decoded"][i / in_a_row_].AsInt())
+        << "lines from " << i << " on became " << texts;
+  }
+}
+
+TEST_P(LinesTest, DecodeOfEncodedLong) {
+  ASSERT_EQ(long_texts_.size(), golden_["repeated_decoded"].size());
+  for (size_t i = 0; i < long_texts_.size(); ++i) {
+    const std::string text = Again(long_texts_[i]);
+    EXPECT_EQ(Checksum(text), *golden_["repeated_decoded"][i].AsInt()) << text.substr(0, 200);
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Tokenizers, LinesTest,
-                         testing::Values("bart_files", "bart_json", "blenderbot_files",
-                                         "blenderbot_json", "bpe_spiece", "bpe_json"),
+                         testing::Values("t5_json", "t5_json_v4", "t5_json_bytes", "t5_spiece",
+                                         "t5_spiece_bytes", "byt5", "bart_files", "bart_json",
+                                         "blenderbot_files", "blenderbot_json", "bpe_spiece",
+                                         "bpe_json"),
                          [](const auto& info) { return info.param; });
 
 }  // namespace
