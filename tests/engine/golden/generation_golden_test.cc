@@ -67,7 +67,7 @@ class GenerationGoldenTest : public ::testing::TestWithParam<std::tuple<std::str
     EXPECT_EQ(tokens, generation.tokens);
     EXPECT_EQ(hypothesis.finish_reason, generation.finish);
     EXPECT_NEAR(hypothesis.score, generation.score,
-                1e-3 * std::max(1.0f, std::abs(generation.score)));
+                1e-4 * std::max(1.0f, std::abs(generation.score)));
   }
 
   GoldenVariant golden_;
