@@ -278,7 +278,7 @@ def spiece_functions(model, folder):
         ids = []
         for i, part in enumerate(parts):
             ids += [added[part]] if i % 2 else processor.encode(part)
-        return ids + [1]
+        return ids + [added["</s>"]]
 
     def decode(ids):
         text, run, first = "", [], True

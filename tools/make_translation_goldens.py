@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Writes tests/data/translation: small tokenizers of the classes with languages and of Pegasus, in
 the layouts of transformers 4 and 5, hard texts, and hashes of the ids and texts that are right; and
-three tiny models with the texts that they make of texts.
+a tiny model of each family with the texts that it makes of texts (text_models.py).
 
-Usage: python3 tools/make_translation_goldens.py [FOLDER]
+Usage: python3 tools/make_translation_goldens.py [FOLDER], behind make_tokenizer_goldens.py
 Needs transformers 5.17, sentencepiece 0.2.3 (older releases score user-defined pieces otherwise) and
 protobuf, and no sacremoses: with it MarianTokenizer also normalizes punctuation. The result is the
 same on every run.
@@ -30,17 +30,17 @@ import sys
 import tempfile
 
 import sentencepiece
-import torch
 from sentencepiece import sentencepiece_model_pb2
-from transformers import (M2M100Config, M2M100ForConditionalGeneration, M2M100Tokenizer, MarianConfig,
-                          MarianMTModel, MarianTokenizer, MBart50Tokenizer, MBartConfig,
-                          MBartForConditionalGeneration, MBartTokenizer, NllbTokenizer,
+from transformers import (M2M100Tokenizer, MarianTokenizer, MBart50Tokenizer, MBartTokenizer, NllbTokenizer,
                           PegasusTokenizer, PLBartTokenizer)
 from transformers.models.m2m_100.tokenization_m2m_100 import FAIRSEQ_LANGUAGE_CODES
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import madlad_goldens
+import text_models
 from make_tokenizer_goldens import (HARD_TEXTS, SENTENCES, added_token, compact, normalization_rules,
                                     write_json)
+from text_models import encode_source
 
 LINES = [line for line in SENTENCES.split("\n") if line]
 LATIN = LINES[:12] + LINES[-1:]  # what the source side of Marian learns from
@@ -79,7 +79,7 @@ def expand(text):
     return text if isinstance(text, str) else text[0] * text[1]
 
 
-def train(kind, lines, size):
+def train(kind, lines, size, **more):
     """A SentencePiece model with its usual ids, as bytes."""
     model = io.BytesIO()
     ids = {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1} if kind == "pegasus" else {
@@ -90,7 +90,7 @@ def train(kind, lines, size):
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(lines), model_writer=model, vocab_size=size, character_coverage=0.98,
             model_type="bpe" if kind == "bpe" else "unigram", normalization_rule_tsv=rules.name,
-            num_threads=1, hard_vocab_limit=kind == "bpe", minloglevel=2, **ids)
+            num_threads=1, hard_vocab_limit=kind == "bpe", minloglevel=2, **ids, **more)
     proto = sentencepiece_model_pb2.ModelProto()
     proto.ParseFromString(model.getvalue())
     spec = {name: getattr(proto.trainer_spec, name)
@@ -155,14 +155,6 @@ def resave(tokenizer_class, source, folder, **changes):
     for name in os.listdir(folder):
         if name.endswith(".json"):
             compact(os.path.join(folder, name))
-
-
-def encode_source(tokenizer, source, target, text):
-    if isinstance(tokenizer, MarianTokenizer):
-        return tokenizer(f">>{target}<< {text}" if target else text).input_ids
-    if source:
-        tokenizer.src_lang = source
-    return tokenizer(text).input_ids
 
 
 def write_golden(folder, tokenizer_class, languages, pairs, all_texts, vocab_size):
@@ -340,56 +332,12 @@ def pegasus(root, all_texts):
         write_golden(folder, PegasusTokenizer, {}, [], all_texts, len(pieces(model)) + 103)
 
 
-def write_model(folder, config_class, model_class, tokenizer, languages, **config):
-    """A tiny random model beside the tokenizer in `folder`, and the texts that it makes of texts."""
-    torch.manual_seed(7)
-    model = model_class(config_class(
-        d_model=16, encoder_layers=1, decoder_layers=2, encoder_attention_heads=2, decoder_attention_heads=2,
-        encoder_ffn_dim=24, decoder_ffn_dim=24, max_position_embeddings=96, init_std=0.6, dropout=0.0,
-        scale_embedding=True, **config)).eval()
-    model.generation_config.num_beams = 1
-    model.save_pretrained(folder)
-    cases = []
-    for text in LINES[:12]:
-        for source, target in languages:
-            ids = encode_source(tokenizer, source, target, text)[:90]
-            if len(ids) == 90:
-                continue
-            start = {}
-            if isinstance(tokenizer, MBartTokenizer):
-                start = {"decoder_start_token_id": tokenizer.convert_tokens_to_ids(target)}
-            elif isinstance(tokenizer, NllbTokenizer):
-                start = {"forced_bos_token_id": tokenizer.convert_tokens_to_ids(target)}
-            output = model.generate(torch.tensor([ids]), max_new_tokens=20, repetition_penalty=3.0, **start)[0].tolist()
-            cases.append({"source": source, "target": target, "text": text,
-                          "output": tokenizer.decode(output, skip_special_tokens=True)})
-    write_json(os.path.join(folder, "cases.json"), cases)
-    print(f"{folder}: {len({case['output'] for case in cases})} different outputs of {len(cases)}")
-
-
-def models(root, out):
-    """Folders of models, for text to text through the server."""
-    marian, nllb, mbart = (os.path.join(out, name) for name in ("marian", "nllb", "mbart"))
-    tokenizer = MarianTokenizer.from_pretrained(os.path.join(root, "marian_v4"))
-    tokenizer.save_pretrained(marian)
-    pad = tokenizer.pad_token_id
-    write_model(marian, MarianConfig, MarianMTModel, tokenizer, [("", "fra"), ("", "deu")],
-                vocab_size=pad + 1, pad_token_id=pad, eos_token_id=0, bos_token_id=0,
-                decoder_start_token_id=pad, forced_eos_token_id=0)
-    tokenizer = NllbTokenizer.from_pretrained(os.path.join(root, "nllb_v4"))
-    tokenizer.save_pretrained(nllb)
-    write_model(nllb, M2M100Config, M2M100ForConditionalGeneration, tokenizer,
-                [("eng_Latn", "fra_Latn"), ("deu_Latn", "zho_Hans")], vocab_size=len(tokenizer),
-                decoder_start_token_id=2)
-    tokenizer = MBartTokenizer.from_pretrained(os.path.join(root, "mbart_v4"))
-    tokenizer.save_pretrained(mbart)
-    write_model(mbart, MBartConfig, MBartForConditionalGeneration, tokenizer,
-                [("en_XX", "ro_RO"), ("de_DE", "zh_CN")], vocab_size=len(tokenizer),
-                decoder_start_token_id=tokenizer.convert_tokens_to_ids("en_XX"), forced_eos_token_id=None)
-    for folder in (marian, nllb, mbart):
-        for name in os.listdir(folder):
-            if name.endswith(".json"):
-                compact(os.path.join(folder, name))
+def madlad(root, all_texts):
+    symbols = [f"<2{name}>" for name in madlad_goldens.LANGUAGES]
+    model = train("unigram", LINES, 420, user_defined_symbols=symbols)
+    for folder in madlad_goldens.write_folders(root, model):
+        write_golden(folder, madlad_goldens.MadladTokenizer, {"de": "<2de>", "zh_Latn": "<2zh_Latn>"},
+                     [("", "de"), ("", "zh_Latn")], all_texts, len(pieces(model)))
 
 
 def main():
@@ -406,7 +354,8 @@ def main():
     mbart(root, unigram, all_texts)
     nllb(root, bpe, all_texts)
     pegasus(root, all_texts)
-    models(root, os.path.join(root, "models"))
+    madlad(root, all_texts)
+    text_models.write_models(root, os.path.join(root, "models"))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-// The T5 family: T5, T5 v1.1, Flan-T5, ByT5 ("t5"), mT5 ("mt5") and UMT5 ("umt5").
+// The T5 family: T5, T5 v1.1, Flan-T5, ByT5, MADLAD ("t5"), mT5 ("mt5") and UMT5 ("umt5").
 //
 // Follows transformers 5.17, also in what differs from transformers 4:
 //                            t5                        mt5      umt5

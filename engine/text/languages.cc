@@ -55,7 +55,7 @@ bool Consume(std::string_view* token, std::string_view before, std::string_view 
 }  // namespace
 
 std::string_view LanguageName(std::string_view token) {
-  if (!Consume(&token, "__", "__")) Consume(&token, ">>", "<<");
+  Consume(&token, "__", "__") || Consume(&token, ">>", "<<") || Consume(&token, "<2", ">");
   return token;
 }
 

@@ -31,11 +31,12 @@ struct Languages {
   std::string target;
 
   // The token of the language `name`, which may also be written as its token is: "__en__" for "en",
-  // ">>fra<<" for "fra". INVALID_ARGUMENT with a few near names if there is none.
+  // ">>fra<<" for "fra", "<2de>" for "de". INVALID_ARGUMENT with a few near names if there is none.
   absl::StatusOr<TokenId> Find(std::string_view name) const;
 };
 
-// The name in a token such as "__en__" or ">>fra<<"; a token without these marks is its own name.
+// The name in a token such as "__en__", ">>fra<<" or "<2de>"; a token without these marks is its
+// own name.
 std::string_view LanguageName(std::string_view token);
 
 }  // namespace transept

@@ -17,6 +17,7 @@
 #include "engine/text/tokenizer_folder.h"
 #include "engine/text/tokenizer_json.h"
 #include "engine/text/translation_folder.h"
+#include "engine/text/written_languages.h"
 
 namespace transept {
 namespace {
@@ -112,6 +113,25 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> FromSentencePiece(const TokenizerFold
   return FromOptions(ReadSentencePieceTokenizer(files, vocab_size), folder.tokenizer_config);
 }
 
+// What tokenizer.json says, else vocab.json and merges.txt, else spiece.model.
+absl::StatusOr<std::unique_ptr<Tokenizer>> LoadFiles(const TokenizerFolder& folder,
+                                                     std::string_view name, const ModelSpec& spec) {
+  const std::string& path = folder.path;
+  const auto json = JsonDocument::ReadFile(path + "/tokenizer.json", kTokenizerJsonLimits);
+  if (json.ok()) return FromOptions(ReadTokenizerJson(*json), folder.tokenizer_config);
+  if (!absl::IsNotFound(json.status())) return json.status();
+
+  auto tokenizer = FromByteLevelFiles(folder, name, spec.family);
+  if (!absl::IsNotFound(tokenizer.status())) return tokenizer;
+  tokenizer = FromSentencePiece(folder, spec.vocab_size);
+  if (absl::IsNotFound(tokenizer.status())) {
+    return absl::NotFoundError(absl::StrCat(
+        path, ": no tokenizer: neither tokenizer.json, merges.txt nor spiece.model, and no other ",
+        "tokenizer_class that this version knows in tokenizer_config.json or config.json"));
+  }
+  return tokenizer;
+}
+
 absl::StatusOr<std::unique_ptr<Tokenizer>> LoadUnchecked(const std::string& path,
                                                          const ModelSpec& spec) {
   const auto folder = TokenizerFolder::Open(path);
@@ -120,20 +140,9 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> LoadUnchecked(const std::string& path
   if (!name.ok()) return name.status();
   if (*name == "ByT5Tokenizer") return ByteTokenizer::Create(folder->tokenizer_config);
   if (IsTranslationClass(*name)) return LoadTranslationTokenizer(*name, *folder, spec);
-
-  const auto json = JsonDocument::ReadFile(path + "/tokenizer.json", kTokenizerJsonLimits);
-  if (json.ok()) return FromOptions(ReadTokenizerJson(*json), folder->tokenizer_config);
-  if (!absl::IsNotFound(json.status())) return json.status();
-
-  auto tokenizer = FromByteLevelFiles(*folder, *name, spec.family);
-  if (!absl::IsNotFound(tokenizer.status())) return tokenizer;
-  tokenizer = FromSentencePiece(*folder, spec.vocab_size);
-  if (absl::IsNotFound(tokenizer.status())) {
-    return absl::NotFoundError(absl::StrCat(
-        path, ": no tokenizer: neither tokenizer.json, merges.txt nor spiece.model, and no other ",
-        "tokenizer_class that this version knows in tokenizer_config.json or config.json"));
-  }
-  return tokenizer;
+  auto tokenizer = LoadFiles(*folder, *name, spec);
+  if (!tokenizer.ok() || *name != "T5Tokenizer") return tokenizer;
+  return WithWrittenLanguages(*std::move(tokenizer));
 }
 
 }  // namespace

@@ -21,14 +21,13 @@ absl::Status InFile(const std::string& path, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
 }
 
+// The special pieces. SentencePiece itself finds user-defined ones, in the text around them.
 void AddPieces(const SentencePieceModel& model, TokensByContent* tokens) {
   for (size_t id = 0; id < model.pieces.size(); ++id) {
     const SentencePieceModel::Piece& piece = model.pieces[id];
-    const bool special =
-        piece.type == SentencePieceType::kControl || piece.type == SentencePieceType::kUnknown;
-    if (special || piece.type == SentencePieceType::kUserDefined) {
+    if (piece.type == SentencePieceType::kControl || piece.type == SentencePieceType::kUnknown) {
       (*tokens)[piece.text] = {
-          .id = static_cast<TokenId>(id), .content = piece.text, .special = special};
+          .id = static_cast<TokenId>(id), .content = piece.text, .special = true};
     }
   }
 }

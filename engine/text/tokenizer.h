@@ -79,7 +79,8 @@ class Tokenizer {
 
 // The tokenizer of a Hugging Face model folder, of the class that tokenizer_config.json or
 // config.json names: ByT5's bytes, one of the classes of translation_folder.h, else what
-// tokenizer.json says, else vocab.json and merges.txt, else spiece.model with its added tokens.
+// tokenizer.json says, else vocab.json and merges.txt, else spiece.model with its added tokens;
+// T5's may have languages (written_languages.h).
 // NOT_FOUND when there is none of these: the model then takes token ids only. Other errors name the
 // file, field and value at fault; a tokenizer with ids that `spec` has no embeddings for is one.
 absl::StatusOr<std::unique_ptr<Tokenizer>> LoadTokenizer(const std::string& folder,

@@ -16,6 +16,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Key;
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> Load(const std::string& folder,
                                                 int32_t vocab_size = 1000) {
@@ -117,9 +118,34 @@ TEST(TranslationFolderTest, DefaultsComeFromTheConfiguration) {
   EXPECT_EQ((*mbart)->languages()->target_mark, TargetMark::kDecoderStart);
 }
 
+TEST(WrittenLanguagesTest, TheTargetsTokenIsWrittenBeforeTheText) {
+  const auto madlad = Load("tests/data/translation/madlad_v4");
+  ASSERT_TRUE(madlad.ok()) << madlad.status();
+  const Languages* languages = (*madlad)->languages();
+  ASSERT_NE(languages, nullptr);
+  EXPECT_FALSE(languages->mark_source);
+  EXPECT_EQ(languages->target_mark, TargetMark::kSource);
+  EXPECT_THAT(languages->tokens, ElementsAre(Key("Arab"), Key("back_translated"), Key("de"),
+                                             Key("en"), Key("fr"), Key("zh_Latn")));
+  EXPECT_EQ(*(*madlad)->EncodeSource("a", {"", "de"}), *(*madlad)->Encode("<2de> a"));
+  EXPECT_EQ(*(*madlad)->EncodeSource("a", {"", "<2de>"}), *(*madlad)->Encode("<2de> a"));
+  EXPECT_EQ(*(*madlad)->EncodeSource("a", {}), *(*madlad)->Encode("a"));
+  EXPECT_THAT(std::string((*madlad)->EncodeSource("a", {"", "d"}).status().message()),
+              HasSubstr("near it are \"de\""));
+}
+
+TEST(WrittenLanguagesTest, OtherT5TokenizersHaveNone) {
+  for (const char* name : {"t5_spiece", "t5_json"}) {
+    const auto t5 = Load(std::string("tests/data/text/") + name);
+    ASSERT_TRUE(t5.ok()) << t5.status();
+    EXPECT_EQ((*t5)->languages(), nullptr) << name;
+  }
+}
+
 TEST(LanguagesTest, NamesMayBeSpelledAsTokens) {
   Languages languages;
   languages.tokens = {{"en", 7}, {"fra", 8}};
+  EXPECT_EQ(*languages.Find("<2en>"), 7);
   EXPECT_EQ(*languages.Find("en"), 7);
   EXPECT_EQ(*languages.Find("__en__"), 7);
   EXPECT_EQ(*languages.Find(">>fra<<"), 8);

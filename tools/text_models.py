@@ -1,0 +1,145 @@
+"""The part of make_translation_goldens.py about text to text: writes a tiny random model for each
+family, and what it makes of texts with each of the family's tokenizers, which lie in the folders of
+tests/data/translation and tests/data/text: in the layouts of transformers 4 and of 5.
+
+A model's folder has a tokenizer's files beside it only once a test puts them there. cases.json is a
+list: the tokenizers that agree, by their folders in tests/data, and the texts. All comes from
+transformers 5.17, but for the tokenizers that madlad_goldens.py has functions of its own for.
+"""
+
+import os
+
+import madlad_goldens
+import torch
+import transformers
+from transformers import (BartTokenizer, BlenderbotTokenizer, ByT5Tokenizer, M2M100Tokenizer, MarianTokenizer,
+                          MBart50Tokenizer, MBartTokenizer, NllbTokenizer, PegasusTokenizer, PLBartTokenizer,
+                          T5Tokenizer)
+
+from make_tokenizer_goldens import SENTENCES, compact, write_json
+
+TEXT = "tests/data/text"
+LINES = [line for line in SENTENCES.split("\n") if line]
+MAX_SOURCE = 90
+BART_LIKE = {"encoder_layers": 1, "decoder_layers": 2, "encoder_attention_heads": 2, "decoder_attention_heads": 2,
+             "encoder_ffn_dim": 24, "decoder_ffn_dim": 24, "max_position_embeddings": 96, "init_std": 0.6,
+             "dropout": 0.0, "scale_embedding": True}
+T5_LIKE = {"num_layers": 2, "num_heads": 2, "d_kv": 4, "d_ff": 24, "initializer_factor": 2.0,
+           "dropout_rate": 0.0}
+
+
+def encode_source(tokenizer, source, target, text):
+    if isinstance(tokenizer, MarianTokenizer):
+        return tokenizer(f">>{target}<< {text}" if target else text).input_ids
+    if isinstance(tokenizer, (T5Tokenizer, madlad_goldens.Functions)):
+        return tokenizer(f"<2{target}> {text}" if target else text).input_ids
+    if source:
+        tokenizer.src_lang = source
+    return tokenizer(text).input_ids
+
+
+def start_of(tokenizer, target):
+    """What makes the output begin with its language."""
+    if isinstance(tokenizer, (MBartTokenizer, PLBartTokenizer)):
+        token = f"__{target}__" if isinstance(tokenizer, PLBartTokenizer) else target
+        return {"decoder_start_token_id": tokenizer.convert_tokens_to_ids(token)}
+    if isinstance(tokenizer, (NllbTokenizer, MBart50Tokenizer)):
+        return {"forced_bos_token_id": tokenizer.convert_tokens_to_ids(target)}
+    if isinstance(tokenizer, M2M100Tokenizer):
+        return {"forced_bos_token_id": tokenizer.get_lang_id(target)}
+    return {}
+
+
+def cases_of(model, tokenizer, languages):
+    cases = []
+    for text in LINES[:12]:
+        for source, target in languages:
+            ids = encode_source(tokenizer, source, target, text)
+            if len(ids) >= MAX_SOURCE:
+                continue
+            output = model.generate(torch.tensor([ids]), max_new_tokens=20, repetition_penalty=3.0,
+                                    **start_of(tokenizer, target))[0].tolist()
+            cases.append({"source": source, "target": target, "text": text,
+                          "output": tokenizer.decode(output, skip_special_tokens=True)})
+    return cases
+
+
+def write_model(folder, family, tokenizer_class, tokenizers, languages=(("", ""),), **config):
+    """`tokenizers`: their folders; `family`: what the model's classes are called."""
+    torch.manual_seed(7)
+    model_class = getattr(transformers, family + ("MTModel" if family == "Marian" else "ForConditionalGeneration"))
+    like = T5_LIKE if family.endswith("T5") else BART_LIKE
+    config = getattr(transformers, family + "Config")(**{"d_model": 8, **like, **config})
+    model = model_class(config)
+    model.generation_config.num_beams = 1
+    model.to(torch.bfloat16).save_pretrained(folder)
+    model = model_class.from_pretrained(folder, dtype=torch.float32).eval()
+    runs = []
+    for name in tokenizers:
+        cases = cases_of(model, tokenizer_class.from_pretrained(name), languages)
+        in_data = os.path.join("text" if name.startswith(TEXT) else "translation", os.path.basename(name))
+        same = [run for run in runs if run["cases"] == cases]
+        if same:
+            same[0]["tokenizers"].append(in_data)
+        else:
+            runs.append({"tokenizers": [in_data], "cases": cases})
+        print(f"{folder}, {name}: {len({case['output'] for case in cases})} different outputs of {len(cases)}")
+    write_json(os.path.join(folder, "cases.json"), runs)
+    for name in os.listdir(folder):
+        if name.endswith(".json"):
+            compact(os.path.join(folder, name))
+
+
+def write_models(root, out):
+    """`root`: where make_translation_goldens.py has written its tokenizers."""
+    folders = lambda *names: [os.path.join(root, name) for name in names]
+    texts = lambda *names: [os.path.join(TEXT, name) for name in names]
+    size = lambda tokenizer_class, names: len(tokenizer_class.from_pretrained(names[0]))
+
+    names = folders("marian_v4")
+    pad = MarianTokenizer.from_pretrained(names[0]).pad_token_id
+    write_model(os.path.join(out, "marian"), "Marian", MarianTokenizer, names, [("", "fra"), ("", "deu")],
+                vocab_size=pad + 1, pad_token_id=pad, eos_token_id=0, bos_token_id=0, decoder_start_token_id=pad,
+                forced_eos_token_id=0)
+    names = folders("marian_separate_v5")
+    tokenizer = MarianTokenizer.from_pretrained(names[0])
+    write_model(os.path.join(out, "marian_separate"), "Marian", MarianTokenizer, names, vocab_size=len(tokenizer.encoder),
+                decoder_vocab_size=len(tokenizer.target_encoder), share_encoder_decoder_embeddings=False,
+                tie_word_embeddings=False, pad_token_id=2, eos_token_id=0, bos_token_id=0, decoder_start_token_id=2,
+                forced_eos_token_id=0)
+    names = folders("nllb_v4", "nllb_v5")
+    write_model(os.path.join(out, "nllb"), "M2M100", NllbTokenizer, names,
+                [("eng_Latn", "fra_Latn"), ("deu_Latn", "zho_Hans")], vocab_size=size(NllbTokenizer, names),
+                decoder_start_token_id=2)
+    names = folders("m2m100_v4", "m2m100_v5")
+    write_model(os.path.join(out, "m2m100"), "M2M100", M2M100Tokenizer, names, [("en", "fr"), ("zu", "de")],
+                vocab_size=size(M2M100Tokenizer, names), decoder_start_token_id=2)
+    names = folders("mbart_v4", "mbart_v5")
+    write_model(os.path.join(out, "mbart"), "MBart", MBartTokenizer, names, [("en_XX", "ro_RO"), ("de_DE", "zh_CN")],
+                vocab_size=size(MBartTokenizer, names), forced_eos_token_id=None,
+                decoder_start_token_id=MBartTokenizer.from_pretrained(names[0]).convert_tokens_to_ids("en_XX"))
+    names = folders("mbart50_v4", "mbart50_v5")
+    write_model(os.path.join(out, "mbart50"), "MBart", MBart50Tokenizer, names,
+                [("en_XX", "ro_RO"), ("de_DE", "zh_CN")], vocab_size=size(MBart50Tokenizer, names),
+                decoder_start_token_id=2)
+    # Two numbers of languages.
+    for name, names, pairs in (("plbart", folders("plbart_v5"), [("java", "en_XX"), ("en_XX", "python")]),
+                               ("plbart_multi", folders("plbart_multi_v4"), [("php", "en_XX"), ("en_XX", "go")])):
+        write_model(os.path.join(out, name), "PLBart", PLBartTokenizer, names, pairs,
+                    vocab_size=size(PLBartTokenizer, names))
+    names = folders("pegasus_v4", "pegasus_v5")
+    write_model(os.path.join(out, "pegasus"), "Pegasus", PegasusTokenizer, names, vocab_size=size(PegasusTokenizer, names))
+    names = texts("bart_files", "bart_json")
+    write_model(os.path.join(out, "bart"), "Bart", BartTokenizer, names, vocab_size=size(BartTokenizer, names))
+    names = texts("blenderbot_files", "blenderbot_json")
+    write_model(os.path.join(out, "blenderbot"), "Blenderbot", BlenderbotTokenizer, names,
+                vocab_size=size(BlenderbotTokenizer, names), pad_token_id=1, bos_token_id=0, decoder_start_token_id=0)
+    names = texts("t5_spiece", "t5_json")
+    write_model(os.path.join(out, "t5"), "T5", T5Tokenizer, names, vocab_size=size(T5Tokenizer, names),
+                decoder_start_token_id=0)
+    names = texts("byt5")
+    write_model(os.path.join(out, "byt5"), "T5", ByT5Tokenizer, names, vocab_size=384, decoder_start_token_id=0)
+    names = folders("madlad_v4", "madlad_json_v4", "madlad_v5")
+    write_model(os.path.join(out, "madlad"), "T5", madlad_goldens.MadladTokenizer, names, [("", "de"), ("", "zh_Latn")],
+                vocab_size=size(T5Tokenizer, names), feed_forward_proj="gated-gelu", tie_word_embeddings=False,
+                pad_token_id=1, eos_token_id=2, decoder_start_token_id=0)
