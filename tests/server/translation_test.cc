@@ -1,5 +1,6 @@
-// Text to text in languages, from gRPC to the engine, against transformers
-// (tools/make_translation_goldens.py writes the models and what they make of texts).
+// Text to text, in languages where a model takes them, from gRPC to the engine, against
+// transformers (tools/text_models.py writes the models and what they make of texts).
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -10,44 +11,36 @@
 #include "server/grpc_server.h"
 #include "server/model_loader.h"
 #include "server/model_registry.h"
+#include "tests/support/temp_folder.h"
 #include "transept/v1/transept.grpc.pb.h"
 
 namespace transept::server {
 namespace {
 
-const std::string kFolder = "tests/data/translation/models/";
+const std::string kData = "tests/data/";
 
-class TranslationTest : public ::testing::TestWithParam<std::string> {
- protected:
-  void SetUp() override {
+// A server of one model.
+class Served {
+ public:
+  explicit Served(const std::string& folder) {
     config::ModelConfig config;
-    config.path = kFolder + GetParam();
+    config.path = folder;
     config.engine.kv_cache_mib = 8;
     config.engine.dtype = "float32";
     auto model = LoadModel(config);
-    ASSERT_TRUE(model.ok()) << model.status();
-    ASSERT_NE(model->tokenizer, nullptr);
-    ASSERT_TRUE(models_.Add(*std::move(model)).ok());
+    EXPECT_TRUE(model.ok()) << model.status();
+    EXPECT_NE(model->tokenizer, nullptr);
+    EXPECT_TRUE(models_.Add(*std::move(model)).ok());
     config::ServerConfig server_config;
     server_config.listen = "127.0.0.1:0";
     auto server = GrpcServer::Start(server_config, &models_);
-    ASSERT_TRUE(server.ok()) << server.status();
+    EXPECT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
     stub_ = v1::Transept::NewStub(
         grpc::CreateChannel(server_->address(), grpc::InsecureChannelCredentials()));
   }
 
-  ModelRegistry models_;
-  std::unique_ptr<GrpcServer> server_;
-  std::unique_ptr<v1::Transept::Stub> stub_;
-};
-
-TEST_P(TranslationTest, TextIsThatOfTransformers) {
-  const auto cases = JsonDocument::ReadFile(kFolder + GetParam() + "/cases.json");
-  ASSERT_TRUE(cases.ok()) << cases.status();
-  ASSERT_GE(cases->root().size(), 10u);
-  for (size_t i = 0; i < cases->root().size(); ++i) {
-    const JsonView expected = cases->root()[i];
+  void ExpectOutput(const JsonView& expected) {
     v1::GenerateRequest request;
     request.mutable_source()->set_text(*expected["text"].AsString());
     request.set_source_language(*expected["source"].AsString());
@@ -61,9 +54,39 @@ TEST_P(TranslationTest, TextIsThatOfTransformers) {
     EXPECT_EQ(response.hypotheses(0).text(), *expected["output"].AsString())
         << request.ShortDebugString();
   }
+
+ private:
+  ModelRegistry models_;
+  std::unique_ptr<GrpcServer> server_;
+  std::unique_ptr<v1::Transept::Stub> stub_;
+};
+
+// The model's folder has no tokenizer beside the model; cases.json says which belong there.
+class TranslationTest : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(TranslationTest, TextIsThatOfTransformers) {
+  const std::string model = kData + "translation/models/" + GetParam();
+  const auto runs = JsonDocument::ReadFile(model + "/cases.json");
+  ASSERT_TRUE(runs.ok()) << runs.status();
+  for (size_t i = 0; i < runs->root().size(); ++i) {
+    const JsonView tokenizers = runs->root()[i]["tokenizers"], cases = runs->root()[i]["cases"];
+    ASSERT_GE(tokenizers.size(), 1u);
+    ASSERT_GE(cases.size(), 8u);
+    for (size_t j = 0; j < tokenizers.size(); ++j) {
+      SCOPED_TRACE(*tokenizers[j].AsString());
+      const test::TempFolder folder;
+      std::filesystem::copy(model, folder.path());
+      std::filesystem::copy(kData + *tokenizers[j].AsString(), folder.path());
+      Served served(folder.path());
+      for (size_t k = 0; k < cases.size(); ++k) served.ExpectOutput(cases[k]);
+    }
+  }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, TranslationTest, ::testing::Values("marian", "nllb", "mbart"),
+INSTANTIATE_TEST_SUITE_P(Models, TranslationTest,
+                         ::testing::Values("marian", "marian_separate", "nllb", "m2m100", "mbart",
+                                           "mbart50", "plbart", "plbart_multi", "pegasus", "bart",
+                                           "blenderbot", "t5", "byt5", "madlad"),
                          [](const auto& info) { return info.param; });
 
 }  // namespace
