@@ -105,6 +105,14 @@ VARIANTS = [
         own_head=True,
         legacy={"tie_word_embeddings": False, "transformers_version": "4.23.1"},
     ),
+    # Special tokens with other ids than T5's: outputs start with the unknown token.
+    Variant(
+        "madlad",
+        config={**GATED, "tie_word_embeddings": False, "num_decoder_layers": 1, "d_model": 20,
+                "pad_token_id": 1, "eos_token_id": 2},
+        own_head=True,
+        dtype=torch.bfloat16,
+    ),
 ]
 
 

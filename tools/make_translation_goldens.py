@@ -16,6 +16,7 @@ not as the models' own releases have it:
   takes the file's pieces for its own Unigram or BPE model; 4 ran SentencePiece.
 - Pegasus: 5.17 gives mask_token the id before mask_token_sent's, 4 the other way round.
 - NLLB: without a list of its languages in the folder 5.17 has none; so every folder here lists them.
+- MADLAD: see madlad_goldens.py.
 Marian, M2M100 and PLBart run SentencePiece in 5.17 as in 4. Marian decodes with source.spm unless
 separate_vocabs is set (use_source_tokenizer's default in 5.17).
 """
