@@ -72,6 +72,10 @@ Request RandomRequest(std::mt19937* random) {
   if (Draw(random, 0, 2) == 0) {
     params.num_beams = 3;
     params.num_sequences = Draw(random, 1, 3);
+    // A GPU computes a preempted search's rows again in one step, which must hold them.
+    constexpr int kMostNewTokens = 36;
+    params.max_new_tokens = std::min(params.max_new_tokens, kMostNewTokens);
+    params.min_new_tokens = std::min(params.min_new_tokens, params.max_new_tokens);
     params.early_stopping = static_cast<EarlyStopping>(Draw(random, 0, 2));
   }
   return request;
