@@ -225,9 +225,10 @@ absl::Span<const RowChoice> CudaRunner::SendRows(const StepPlan& plan, RowRange 
     Require(choice.length < device_rows_.slots().history_stride,
             "a row is longer than was planned for");
     if (row.first_position > 0) continue;
-    token_sets_.Send(row.slot, *row.params, source.tokens);
+    token_sets_.Add(row.slot, *row.params, source.tokens);
     row_rules_.Send(row.slot, *row.params, source.tokens);
   }
+  token_sets_.Send();
   const int32_t spare = model_.options().max_rows;
   rows_.resize(inputs_.decoder().num_rows, {.slot = spare});
   results_.Place(range.end - range.begin, absl::MakeSpan(rows_));

@@ -8,35 +8,63 @@
 namespace transept {
 
 using kernels::cuda::kTokenSets;
+using kernels::cuda::MaskJob;
 using kernels::cuda::TokenSet;
 
 TokenSets::TokenSets(kernels::cuda::Device* device, int64_t slots, int64_t vocab_size)
     : device_(*device), slots_(slots), vocab_size_(vocab_size), words_((vocab_size + 31) / 32) {
-  const size_t bytes = slots_ * kTokenSets * words_ * sizeof(uint32_t);
+  const size_t sets = slots_ * kTokenSets;
+  const size_t bytes = sets * words_ * sizeof(uint32_t);
   device_.Check(cudaMalloc(&masks_, bytes), "allocating sets of tokens");
-  device_.Check(cudaMallocHost(&host_, 2 * bytes), "allocating sets of tokens");
+  device_.Check(cudaMallocHost(&data_, 2 * bytes), "allocating sets of tokens");
+  device_.Check(cudaMallocHost(&jobs_, 2 * sets * sizeof(MaskJob)), "allocating sets of tokens");
 }
 
 TokenSets::~TokenSets() {
-  cudaFreeHost(host_);
+  cudaFreeHost(jobs_);
+  cudaFreeHost(data_);
   cudaFree(masks_);
 }
 
-void TokenSets::Send(int32_t slot, const DecodeParams& params, absl::Span<const TokenId> source) {
+void TokenSets::BeginStep() {
+  step_ = 1 - step_;
+  used_ = sent_ = added_ = 0;
+}
+
+void TokenSets::Add(int32_t slot, const DecodeParams& params, absl::Span<const TokenId> source) {
+  if (!device_.ok()) return;
   for (const TokenSet set :
        {TokenSet::kEos, TokenSet::kSuppressed, TokenSet::kBeginSuppressed, TokenSet::kSource}) {
     const absl::Span<const TokenId> tokens = TokensOf(params, source, set);
-    if (tokens.empty() || !device_.ok()) continue;
-    const int64_t at = (slot * kTokenSets + static_cast<int64_t>(set)) * words_;
-    uint32_t* const words = host_ + step_ * slots_ * kTokenSets * words_ + at;
-    std::fill_n(words, words_, 0);
+    if (tokens.empty()) continue;
+    // As what takes less room: a set never has more than its mask would.
+    const bool listed = static_cast<int64_t>(tokens.size()) <= words_;
+    uint32_t* const to = data() + used_;
+    int64_t count = 0;
+    if (!listed) std::fill_n(to, words_, 0);
     for (const TokenId token : tokens) {
-      if (token < vocab_size_) words[token / 32] |= 1u << (token % 32);
+      if (token >= vocab_size_) continue;
+      if (listed) {
+        to[count++] = token;
+      } else {
+        to[token / 32] |= 1u << (token % 32);
+      }
     }
-    device_.Check(cudaMemcpyAsync(masks_ + at, words, words_ * sizeof(uint32_t),
-                                  cudaMemcpyHostToDevice, device_.stream()),
-                  "sending a set of tokens");
+    jobs()[added_++] = {.mask = slot * kTokenSets + static_cast<int64_t>(set),
+                        .first = used_,
+                        .count = listed ? count : -1};
+    used_ += listed ? count : words_;
   }
+}
+
+void TokenSets::Send() {
+  kernels::cuda::WriteTokenMasks({.masks = masks_,
+                                  .words = words_,
+                                  .jobs = jobs() + sent_,
+                                  .num_jobs = added_ - sent_,
+                                  .data = data()},
+                                 device_);
+  sent_ = added_;
 }
 
 }  // namespace transept

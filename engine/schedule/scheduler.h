@@ -112,8 +112,8 @@ class Scheduler {
   bool MakeRoomFor(const Sequence& sequence);
   bool DropSourceBehind(const Sequence& sequence);
   void Preempt(Sequence* sequence);
-  bool CanAdmit(const Sequence& sequence, const TokenBudget& budget) const;
-  bool BlocksFit(const Sequence& sequence) const;
+  bool CanAdmit(const Sequence& sequence, const TokenBudget& budget, int32_t growing) const;
+  bool BlocksFit(const Sequence& sequence, int32_t growing) const;
   void Start(Sequence* sequence, TimePoint now);
   void EncodeSource(Sequence* sequence, TokenBudget* budget, Step* step);
   void Feed(Sequence* sequence, TokenBudget* budget);

@@ -132,19 +132,26 @@ void Scheduler::Feed(Sequence* sequence, TokenBudget* budget) {
 }
 
 void Scheduler::Admit(TimePoint now, TokenBudget* budget, Step* step) {
+  if (waiting_.empty()) return;
+  int32_t growing = 0;  // rows of the batch
+  for (const auto& [key, running] : running_) {
+    growing += GrowingRows(*running, options_.block_size);
+  }
   while (!waiting_.empty()) {
     Sequence* const next = waiting_.begin()->second;
     // Sources that preempted requests kept must not hold up the first in order for ever.
-    while (running_.empty() && !BlocksFit(*next) && DropSourceBehind(*next)) {
+    while (running_.empty() && !BlocksFit(*next, growing) && DropSourceBehind(*next)) {
     }
-    if (!CanAdmit(*next, *budget)) return;
+    if (!CanAdmit(*next, *budget, growing)) return;
     Start(next, now);
+    growing += GrowingRows(*next, options_.block_size);
     if (next->request.pooling || !next->source.written()) EncodeSource(next, budget, step);
     Feed(next, budget);
   }
 }
 
-bool Scheduler::CanAdmit(const Sequence& sequence, const TokenBudget& budget) const {
+bool Scheduler::CanAdmit(const Sequence& sequence, const TokenBudget& budget,
+                         int32_t growing) const {
   // What was preempted while its last result is still on the device has to wait for that.
   if (sequence.awaits_states) return false;
   for (const Row& row : sequence.rows) {
@@ -157,23 +164,18 @@ bool Scheduler::CanAdmit(const Sequence& sequence, const TokenBudget& budget) co
   if (!written && !budget.CanTake(static_cast<int64_t>(sequence.request.source.size()))) {
     return false;
   }
-  return BlocksFit(sequence);
+  return BlocksFit(sequence, growing);
 }
 
 // Whether there are blocks for the source and the rows as they are, and one for each row that can
-// still grow, here and in what runs already.
-bool Scheduler::BlocksFit(const Sequence& sequence) const {
+// still grow, here and of the `growing` ones in what runs already.
+bool Scheduler::BlocksFit(const Sequence& sequence, int32_t growing) const {
   if (sequence.request.pooling) return true;
   int32_t blocks = sequence.source ? 0 : sources_->BlocksToAcquire(sequence.request.source);
   for (const Row& row : sequence.rows) {
     if (!row.ended()) blocks += BlocksFor(row.next_length(), options_.block_size);
   }
-  if (!running_.empty()) {
-    blocks += GrowingRows(sequence, options_.block_size);
-    for (const auto& [key, running] : running_) {
-      blocks += GrowingRows(*running, options_.block_size);
-    }
-  }
+  if (!running_.empty()) blocks += growing + GrowingRows(sequence, options_.block_size);
   return sources_->CanReclaim(blocks);
 }
 

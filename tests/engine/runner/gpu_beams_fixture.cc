@@ -218,10 +218,11 @@ StepResult GpuBeamsTest::Choose(const std::vector<Search>& searches,
       offsets.push_back(static_cast<int32_t>(ids.size()));
       choices.push_back(ChoiceOf(plan, {.length = static_cast<int32_t>(search.source.size())}));
       if (!starts) continue;
-      state->sets.Send(plan.slot, search.params, search.source);
+      state->sets.Add(plan.slot, search.params, search.source);
       state->rules.Send(plan.slot, search.params, search.source);
     }
   }
+  state->sets.Send();
   Shared<int32_t> device_ids(ids), device_positions(positions), device_offsets(offsets);
   RowResults results(device_.get(), rows);
   results.BeginStep(0);

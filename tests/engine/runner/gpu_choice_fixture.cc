@@ -81,9 +81,10 @@ std::vector<GeneratedToken> GpuChoiceTest::ChooseOnGpu(const std::vector<Case>& 
     const SourceView source{.length = static_cast<int32_t>(c.source.size()), .tokens = c.source};
     choices.push_back(ChoiceOf(plan, source));
     choices.back().result = static_cast<int32_t>(row);
-    sets.Send(plan.slot, c.params, c.source);
+    sets.Add(plan.slot, c.params, c.source);
     rules.Send(plan.slot, c.params, c.source);
   }
+  sets.Send();
   Shared<float> device_logits(logits);
   Shared<int32_t> device_ids(ids), device_positions(positions), device_offsets(offsets);
   Shared<RowChoice> device_choices(choices);
