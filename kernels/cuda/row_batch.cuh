@@ -57,7 +57,8 @@ struct RowBatch {
 #pragma unroll
     for (int v = 0; v < kVectors; ++v) {
       float4 four = {-INFINITY, -INFINITY, -INFINITY, -INFINITY};
-      if (Token(v, 0) < end) four = *reinterpret_cast<const float4*>(part.scores + Token(v, 0));
+      if (Token(v, 0) < end)
+        four = __ldcs(reinterpret_cast<const float4*>(part.scores + Token(v, 0)));
       scores[v][0] = four.x;
       scores[v][1] = four.y;
       scores[v][2] = four.z;
@@ -84,10 +85,10 @@ struct RowBatch {
     return max;
   }
 
-  // Adds the thread's scores to its summary of batches in front of this one.
+  // Adds the thread's scores to its summary of batches behind this one.
   __device__ void AddTo(Summary* summary) const {
     const float max = Max();
-    if (max > summary->max) {
+    if (max >= summary->max && max > -INFINITY) {
       summary->sum *= WeightOf(summary->max, max);
       summary->max = max;
       summary->argmax = FirstWith(max);

@@ -42,15 +42,16 @@ __device__ inline Summary MergeBlock(const Summary& mine) {
   return MergeWarp(threadIdx.x < kSelectWarps ? warps[threadIdx.x] : Summary{});
 }
 
-// MergeBlock of a part, whose last batch is left in `batch`.
+// MergeBlock of a part, whose first batch is left in `batch`. From behind: what was written last is
+// still in the second-level cache, and would be driven out by what comes first.
 __device__ inline Summary Summarize(const RowPart& part, RowBatch& batch) {
   Summary mine;
-  int begin = part.begin;
+  int begin = part.begin + max(part.end - part.begin - 1, 0) / kBatch * kBatch;
   do {
     batch.Read(part, begin);
     batch.AddTo(&mine);
-    begin += kBatch;
-  } while (begin < part.end);
+    begin -= kBatch;
+  } while (begin >= part.begin);
   return MergeBlock(mine);
 }
 
