@@ -21,11 +21,26 @@ absl::Status InFile(const std::string& path, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
 }
 
-// The special pieces. SentencePiece itself finds user-defined ones, in the text around them.
-void AddPieces(const SentencePieceModel& model, TokensByContent* tokens) {
+// What the files name as special tokens, and the EOS token.
+absl::StatusOr<std::set<std::string>> NamedSpecial(const SentencePieceTokenizerFiles& files,
+                                                   const std::string& eos) {
+  std::set<std::string> names = {eos};
+  for (const JsonDocument* file : {&files.special_tokens_map, &files.tokenizer_config}) {
+    auto special = ReadSpecialTokens(file->root());
+    if (!special.ok()) return special.status();
+    names.merge(*special);
+  }
+  return names;
+}
+
+// The special pieces. SentencePiece itself finds user-defined ones, in the text around them, unless
+// they are named `special`.
+void AddPieces(const SentencePieceModel& model, const std::set<std::string>& special,
+               TokensByContent* tokens) {
   for (size_t id = 0; id < model.pieces.size(); ++id) {
     const SentencePieceModel::Piece& piece = model.pieces[id];
-    if (piece.type == SentencePieceType::kControl || piece.type == SentencePieceType::kUnknown) {
+    if (piece.type == SentencePieceType::kControl || piece.type == SentencePieceType::kUnknown ||
+        (piece.type == SentencePieceType::kUserDefined && special.contains(piece.text))) {
       (*tokens)[piece.text] = {
           .id = static_cast<TokenId>(id), .content = piece.text, .special = true};
     }
@@ -48,7 +63,8 @@ absl::Status AddExtraIds(const JsonDocument& config, int32_t num_pieces, int32_t
   return absl::OkStatus();
 }
 
-absl::Status AddListedTokens(const SentencePieceTokenizerFiles& files, TokensByContent* tokens) {
+absl::Status AddListedTokens(const SentencePieceTokenizerFiles& files,
+                             const std::set<std::string>& special, TokensByContent* tokens) {
   auto listed = ReadAddedTokensDecoder(files.tokenizer_config["added_tokens_decoder"]);
   if (!listed.ok()) return listed.status();
   for (const std::string& content : files.added_tokens.root().Keys()) {
@@ -60,13 +76,9 @@ absl::Status AddListedTokens(const SentencePieceTokenizerFiles& files, TokensByC
     }
   }
   for (AddedToken& token : *listed) (*tokens)[token.content] = std::move(token);
-  for (const JsonDocument* file : {&files.special_tokens_map, &files.tokenizer_config}) {
-    const auto special = ReadSpecialTokens(file->root());
-    if (!special.ok()) return special.status();
-    for (const std::string& content : *special) {
-      const auto it = tokens->find(content);
-      if (it != tokens->end()) it->second.special = true;
-    }
+  for (const std::string& content : special) {
+    const auto it = tokens->find(content);
+    if (it != tokens->end()) it->second.special = true;
   }
   return absl::OkStatus();
 }
@@ -87,15 +99,17 @@ absl::StatusOr<SubwordTokenizerOptions> ReadSentencePieceTokenizer(
 
   options.may_clean_up_spaces = model->kind != SentencePieceKind::kBpe;
 
-  TokensByContent tokens;
-  AddPieces(*model, &tokens);
-  absl::Status status = AddExtraIds(
-      files.tokenizer_config, static_cast<int32_t>(model->pieces.size()), vocab_size, &tokens);
-  if (status.ok()) status = AddListedTokens(files, &tokens);
-  if (!status.ok()) return status;
-
   const auto eos = ReadSpecialToken(files.tokenizer_config["eos_token"], "</s>");
   if (!eos.ok()) return eos.status();
+  const auto special = NamedSpecial(files, *eos);
+  if (!special.ok()) return special.status();
+  TokensByContent tokens;
+  AddPieces(*model, *special, &tokens);
+  absl::Status status = AddExtraIds(
+      files.tokenizer_config, static_cast<int32_t>(model->pieces.size()), vocab_size, &tokens);
+  if (status.ok()) status = AddListedTokens(files, *special, &tokens);
+  if (!status.ok()) return status;
+
   const auto eos_token = tokens.find(*eos);
   if (eos_token == tokens.end()) {
     return absl::InvalidArgumentError(absl::StrCat(

@@ -116,6 +116,26 @@ TEST(LoadTokenizerTest, EosMayHaveAnotherName) {
   EXPECT_THAT(std::string(Load(folder.path()).status().message()), HasSubstr("\"<end>\""));
 }
 
+TEST(LoadTokenizerTest, UserDefinedPiecesMaySpeakOfMoreThanText) {
+  const TemporaryFolder folder;
+  folder.Write("spiece.model", ReadBytes("tests/data/translation/madlad_v4/spiece.model"));
+  folder.Write("tokenizer_config.json", R"({"extra_ids": 0})");
+  auto tokenizer = Load(folder.path());
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  const std::string with_language = (*tokenizer)->Decode(Encode(**tokenizer, "<2de> a"));
+  EXPECT_THAT(with_language, HasSubstr("<2de>"));
+
+  folder.Write("special_tokens_map.json", R"({"additional_special_tokens": ["<2de>"]})");
+  tokenizer = Load(folder.path());
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  EXPECT_EQ((*tokenizer)->Decode(Encode(**tokenizer, "<2de> a")), "a");
+
+  folder.Write("tokenizer_config.json", R"({"extra_ids": 0, "eos_token": "<2de>"})");
+  tokenizer = Load(folder.path());
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  EXPECT_EQ((*tokenizer)->Piece(Encode(**tokenizer, "").back()), "<2de>");
+}
+
 TEST(LoadTokenizerTest, CleansUpSpacesWhereTheConfigSaysSo) {
   const TemporaryFolder folder;
   folder.Write("tokenizer_config.json", R"({"tokenizer_class": "ByT5Tokenizer"})");
