@@ -143,6 +143,49 @@ TEST_F(BeamsTest, APrefixIsComputedOnce) {
   EXPECT_THAT(Computed(Schedule()), ElementsAre(1, 1, 1));
 }
 
+// In a step with other rows too.
+TEST_F(BeamsTest, ATokensAlternativesAreThoseOfTheBeamThatItContinued) {
+  options_.max_rows = 8;
+  Create(40);
+  Request search = MakeSearch(2, 1);
+  search.params.num_sequences = 2;
+  search.params.top_logprobs = 1;
+  ASSERT_TRUE(Add(1, MakeRequest(4, 9)).ok());
+  ASSERT_TRUE(Add(2, search).ok());
+  ASSERT_TRUE(Add(3, search).ok());
+  const StepPlan plan = Schedule();
+  ASSERT_EQ(Requests(plan), std::vector<RequestId>({1, 2, 2, 3, 3}));
+  StepResult result;
+  result.id = plan.id;
+  for (TokenId row = 0; row < 5; ++row) result.rows.push_back({20, -0.5f, {{100 + row, -1.0f}}});
+  result.beams = {{{0, 20, -1}, {1, 21, -2}, {0, 22, -3}, {0, 23, -4}},
+                  {{1, kEos, -1}, {0, 21, -2}, {0, 22, -3}, {0, 23, -4}}};
+  scheduler_->Update(result, now_);
+  Collect();
+  const auto alternative = [](const GeneratedToken& token) { return token.top.at(0).token; };
+  const std::vector<Hypothesis>& second = ends_.at(2)->hypotheses;
+  EXPECT_EQ(alternative(second[0].tokens[0]), 101);
+  EXPECT_EQ(alternative(second[1].tokens[0]), 102);
+  const std::vector<Hypothesis>& third = ends_.at(3)->hypotheses;
+  EXPECT_EQ(alternative(*third[0].eos), 104);
+  EXPECT_EQ(alternative(third[1].tokens[0]), 103);
+}
+
+// A search that loses its place before its prefix was fed shares that all the same; one that has
+// gone on does not.
+TEST_F(BeamsTest, APastIsSharedUntilTheBeamsHaveOnesOfTheirOwn) {
+  Create(14);
+  Request search = MakeSearch(2, 9);
+  search.target_prefix = {20, 21};
+  ASSERT_TRUE(Add(1, search).ok());
+  const StepPlan first = Schedule();
+  EXPECT_TRUE(first.rows[1].shared_past);
+  const StepPlan ahead = Schedule();  // its tokens are on the device
+  EXPECT_FALSE(ahead.rows[1].shared_past);
+  UpdateSearch(first, {{0, 20, -1}, {0, 21, -2}, {0, 22, -3}, {0, 23, -4}});
+  EXPECT_FALSE(Schedule().rows[1].shared_past);
+}
+
 TEST_F(BeamsTest, RefusesThoseThatCouldNeverRun) {
   options_.max_search_tokens = 20;
   Create(40);
