@@ -27,8 +27,8 @@ struct TokenRange {
 
 // One decoder step. Row r has the query tokens [query_offsets[r], query_offsets[r + 1]), at
 // consecutive positions: one when decoding, more when a prefix is (re)computed, and none when the
-// row in front is fed just what this one would be. Rows of one request are adjacent: source i
-// belongs to rows [source_offsets[i], source_offsets[i + 1]).
+// last row in front that has some is fed just what this one would be. Rows of one request are
+// adjacent: source i belongs to rows [source_offsets[i], source_offsets[i + 1]).
 struct DecoderInputs {
   int32_t num_rows = 0;
   int32_t num_tokens = 0;

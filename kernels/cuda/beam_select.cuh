@@ -33,7 +33,7 @@ struct ChoicePlan {
   unsigned splits = 1;  // thread blocks of a row
   RowParts parts;       // of the rows as they are normalised first
   // The rest is there if a row is in beam search.
-  RowParts processed;               // of rows on log-probabilities that are normalised again
+  RowParts processed;               // of rows that are drawn or normalised again
   PartBest* found = nullptr;        // [rows, splits]
   Candidate* candidates = nullptr;  // [rows, splits, capacity]
   int capacity = 0;

@@ -7,8 +7,8 @@
 
 namespace transept::kernels::cuda {
 
-// What a norm still owes every row of the block: on its way to shared memory early,
-// summed up late. A warp has rows of its own, so that no block barrier stands between the two.
+// What a norm still owes every row of the block: on its way to shared memory early, summed up late.
+// A warp has rows of its own, so that no block barrier stands between the two.
 template <typename C>
 class NormScales {
  public:
