@@ -35,7 +35,7 @@ enum class AttentionKernel : uint8_t {
   kSimd,        // CPU, vectorised
   kCudaScalar,  // GPU, any head size, single elements
   kCuda,        // GPU, 16-byte accesses
-  kCudaTensor,  // GPU, tensor cores; not for decoder self-attention
+  kCudaTensor,  // GPU, tensor cores; as kCuda for decoder rows of few query tokens
 };
 
 // T5's relative position bias. Kernels find that of a (query, key) pair where they use it.

@@ -58,9 +58,6 @@ class CudaTensorBackend final : public AttentionBackend {
   std::string_view name() const override { return "cuda_tensor"; }
   kernels::AttentionKernel kernel() const override { return kernels::AttentionKernel::kCudaTensor; }
   absl::Status Supports(const AttentionSpec& spec) const override {
-    if (spec.type == AttentionType::kDecoder) {  // one query a row: nothing to multiply
-      return absl::UnimplementedError(absl::StrCat("type ", Name(spec.type)));
-    }
     if (spec.dtype == kernels::DataType::kFloat32) {
       return absl::UnimplementedError("dtype float32: tensor cores would round it");
     }

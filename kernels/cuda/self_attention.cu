@@ -1,8 +1,11 @@
-// Causal self-attention of decoder rows over the paged cache.
+// Causal self-attention of decoder rows over the paged cache, one query token at a time: the way of
+// decoding, on any element type and head size.
 #include "kernels/cuda/bias.cuh"
 #include "kernels/cuda/decoder_attention.cuh"
 #include "kernels/cuda/key_stream.cuh"
 #include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/row_past.cuh"
+#include "kernels/cuda/self_tensor_attention.h"
 
 namespace transept::kernels::cuda {
 namespace {
@@ -28,52 +31,6 @@ __device__ Row RowOf(const DecoderInputs& inputs, int token) {
   }
   return {first, inputs.query_offsets[first]};
 }
-
-// Where the keys of a row's past lie.
-template <typename T>
-class Past {
- public:
-  __device__ Past(const DecoderAttention<T>& p, int row, int kv_head)
-      : p_(p),
-        table_(p.inputs.block_tables + row * p.inputs.block_table_stride,
-               p.inputs.block_table_stride),
-        offsets_(p.pages, kv_head),
-        row_(row) {
-    const int slot = p.inputs.ancestry ? LoadInput(p.inputs.beam_slots + row) : -1;
-    if (slot >= 0) ancestry_ = p.inputs.ancestry + slot * p.inputs.ancestry_stride;
-  }
-
-  // All lanes of a warp call it together, each for keys of its own in ascending order.
-  template <int kCount>
-  __device__ void operator()(const int (&keys)[kCount], int64_t (&at)[kCount]) const {
-    int index[kCount];
-    int block[kCount];
-#pragma unroll
-    for (int i = 0; i < kCount; ++i) index[i] = p_.block_size.Divide(keys[i]);
-    if (ancestry_ == nullptr) {
-      table_.LookUp(index, block);
-    } else {  // one kind of load after the other: each waits once for all keys
-      int writer[kCount];
-#pragma unroll
-      for (int i = 0; i < kCount; ++i) writer[i] = row_ + ancestry_[keys[i]];
-#pragma unroll
-      for (int i = 0; i < kCount; ++i) {
-        block[i] = p_.inputs.block_tables[writer[i] * p_.inputs.block_table_stride + index[i]];
-      }
-    }
-#pragma unroll
-    for (int i = 0; i < kCount; ++i) {
-      at[i] = offsets_(block[i], keys[i] - index[i] * p_.block_size.value());
-    }
-  }
-
- private:
-  const DecoderAttention<T>& p_;
-  BlockTable table_;
-  HeadOffsets offsets_;
-  const int8_t* ancestry_ = nullptr;  // null: the row wrote all of its past
-  int row_;
-};
 
 // Takes in the keys [begin, end) that the step's own tokens have, as kShare adjacent warps share
 // them in tiles of OwnTile. The first of them and the query are loaded together: nothing waits
@@ -194,6 +151,8 @@ void LaunchSelf(const DecoderAttention<typename Layout::T>& parameters, const Se
 }  // namespace
 
 void Run(const SelfAttentionOp& op, const Step& step, Resources& resources) {
+  const bool tensor = op.kernel == AttentionKernel::kCudaTensor;
+  if (tensor && TensorServes(op, step, resources)) return RunTensor(op, step, resources);
   Device& device = resources.device;
   const int64_t pairs = step.num_tokens * op.shape.num_heads;
   const SplitKeys split =

@@ -64,13 +64,13 @@ std::string CudaBackendFor(AttentionType type, kernels::DataType dtype, int32_t 
 
 TEST(SelectBackend, CudaTakesTensorCoresWhereTheyServe) {
   using kernels::DataType;
-  for (const auto type : {AttentionType::kEncoderOnly, AttentionType::kEncoderDecoder}) {
+  for (const auto type :
+       {AttentionType::kEncoderOnly, AttentionType::kDecoder, AttentionType::kEncoderDecoder}) {
     EXPECT_EQ(CudaBackendFor(type, DataType::kBFloat16, 64), "cuda_tensor");
     EXPECT_EQ(CudaBackendFor(type, DataType::kFloat16, 128), "cuda_tensor");
     EXPECT_EQ(CudaBackendFor(type, DataType::kBFloat16, 136), "cuda");
     EXPECT_EQ(CudaBackendFor(type, DataType::kFloat32, 64), "cuda");
   }
-  EXPECT_EQ(CudaBackendFor(AttentionType::kDecoder, DataType::kBFloat16, 64), "cuda");
   for (const auto type : {AttentionType::kDecoder, AttentionType::kEncoderDecoder}) {
     EXPECT_EQ(CudaBackendFor(type, DataType::kBFloat16, 20), "cuda_scalar");
     EXPECT_EQ(CudaBackendFor(type, DataType::kFloat32, 20), "cuda");

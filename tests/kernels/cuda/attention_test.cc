@@ -23,10 +23,10 @@ const AttentionShape kShapes[] = {
 };
 
 // The kernels that serve a shape, as engine/attention/cuda_backends.cc says.
-std::vector<AttentionKernel> KernelsFor(const AttentionShape& shape, DataType dtype, bool tensor) {
+std::vector<AttentionKernel> KernelsFor(const AttentionShape& shape, DataType dtype) {
   std::vector<AttentionKernel> kernels = {AttentionKernel::kCudaScalar};
   if (shape.head_size % (16 / SizeOf(dtype)) == 0) kernels.push_back(AttentionKernel::kCuda);
-  if (tensor && dtype != DataType::kFloat32 && shape.head_size % 8 == 0 && shape.head_size <= 128) {
+  if (dtype != DataType::kFloat32 && shape.head_size % 8 == 0 && shape.head_size <= 128) {
     kernels.push_back(AttentionKernel::kCudaTensor);
   }
   return kernels;
@@ -68,7 +68,7 @@ TEST_P(CudaAttentionTest, Encoder) {
       op.qkv = qkv.host();
       op.out = expected.host();
       cpu::reference::Run(op, cpu::Step(batch.inputs));
-      for (const AttentionKernel kernel : KernelsFor(shape, dtype(), true)) {
+      for (const AttentionKernel kernel : KernelsFor(shape, dtype())) {
         SCOPED_TRACE(Describe(shape, kernel) + ", sources " + testing::PrintToString(lengths));
         const Tensor actual = MakeTensor(tokens, QueryWidth(shape), dtype(), 2);
         op.kernel = kernel;
@@ -114,7 +114,8 @@ class CudaDecoderAttentionTest : public CudaAttentionTest {
     pages->device.values = UploadAs(original.host_values, dtype());
   }
 
-  void ExpectSelf(DecoderCase& batch, const AttentionShape& shape, int32_t block_size) {
+  void ExpectSelf(DecoderCase& batch, const AttentionShape& shape, int32_t block_size,
+                  bool with_bias = true) {
     const BothBiases bias(shape.num_heads, false);
     const float* table = Upload(bias.values());
     const int32_t tokens = batch.inputs.num_tokens;
@@ -126,17 +127,17 @@ class CudaDecoderAttentionTest : public CudaAttentionTest {
     pages.host.values = pages.host_values.data();
     SelfAttentionOp op;
     op.shape = shape;
-    op.bias = bias.host();
+    if (with_bias) op.bias = bias.host();
     op.qkv = qkv.host();
     op.cache = pages.host;
     op.out = expected.host();
     cpu::reference::Run(op, cpu::Step(batch.inputs));
-    for (const AttentionKernel kernel : KernelsFor(shape, dtype(), false)) {
+    for (const AttentionKernel kernel : KernelsFor(shape, dtype())) {
       SCOPED_TRACE(Describe(shape, kernel) + ", block size " + std::to_string(block_size));
       Reset(original, &pages);
       const Tensor actual = MakeTensor(tokens, QueryWidth(shape), dtype(), 2);
       op.kernel = kernel;
-      op.bias = bias.device(table);
+      if (with_bias) op.bias = bias.device(table);
       op.qkv = qkv.device;
       op.cache = pages.device;
       op.out = actual.device;
@@ -161,6 +162,37 @@ TEST_P(CudaDecoderAttentionTest, Self) {
     for (const std::vector<DecoderCase::Row>& rows : row_sets) {
       DecoderCase batch(rows, block_size);
       for (const AttentionShape& shape : kShapes) ExpectSelf(batch, shape, block_size);
+    }
+  }
+}
+
+// What prefixes, recomputed histories and scored targets make of a step: enough tokens for tensor
+// cores, around the edges of their tiles.
+TEST_P(CudaDecoderAttentionTest, SelfOfPrefixes) {
+  std::vector<std::vector<DecoderCase::Row>> row_sets = {
+      {{0, 0}, {70, 65}, {5, 0}, {0, 64}, {129, 1}, {64, 17}, {33, 100}, {4, 0}},
+      {{0, 1}, {0, 1}, {300, 63}, {90, 1}, {0, 300}, {63, 1}, {64, 1}, {65, 2}},
+      {{0, 40}, {40, 0}, {40, 0}, {40, 0}},  // beams
+      {{530, 9}},
+  };
+  for (const int32_t queries : {4, 15, 16, 17, 63, 64, 65, 128, 129}) {
+    row_sets.push_back({{0, queries}});
+    row_sets.push_back({{1, queries}, {64, queries}, {0, queries}, {99, queries}});
+  }
+  row_sets.emplace_back();
+  for (int32_t row = 0; row < 12; ++row) {
+    row_sets.back().push_back({row % 3 * (row * 53 % 200), row * 37 % 300 + 1});
+  }
+  const AttentionShape shapes[] = {{2, 1, 8, 0.35f},  {1, 1, 24, 1.0f},  {4, 2, 32, 0.2f},
+                                   {3, 3, 40, 0.15f}, {2, 2, 64, 1.0f},  {2, 1, 80, 0.11f},
+                                   {1, 1, 128, 0.1f}, {2, 2, 136, 0.1f}, {1, 1, 12, 1.0f}};
+  constexpr int32_t kBlockSizes[] = {16, 5, 1};
+  for (size_t i = 0; i < row_sets.size(); ++i) {
+    const int32_t block_size = kBlockSizes[i % 3];
+    DecoderCase batch(row_sets[i], block_size);
+    for (size_t j = 0; j < std::size(shapes); ++j) {
+      SCOPED_TRACE("rows " + std::to_string(i));
+      ExpectSelf(batch, shapes[j], block_size, /*with_bias=*/(i + j) % 4 != 0);
     }
   }
 }
@@ -211,6 +243,9 @@ TEST_P(CudaDecoderAttentionTest, SelfReadsThroughTheAncestry) {
     const Beams beams(1, {2, 0, 3, -1}, &batch);
     ExpectSelf(batch, {4, 2, 24, 1.0f}, 16);
   }
+  DecoderCase prefixes({{kPast, 13}, {kPast, 1}, {kPast, 5}, {4, 70}}, 16);
+  const Beams beams(1, {2, 0, 3, -1}, &prefixes);
+  ExpectSelf(prefixes, {4, 2, 24, 1.0f}, 16);
 }
 
 TEST_P(CudaDecoderAttentionTest, SelfOfManyBeamsReadsThroughTheAncestry) {
@@ -281,7 +316,7 @@ TEST_P(CudaCrossAttentionTest, FewSources) {
   for (const Case& c : cases) {
     for (const int32_t block_size : {16, 3}) {
       for (const AttentionShape& shape : kShapes) {
-        ExpectCross(c, shape, block_size, KernelsFor(shape, dtype(), true));
+        ExpectCross(c, shape, block_size, KernelsFor(shape, dtype()));
       }
     }
   }
@@ -294,7 +329,7 @@ TEST_P(CudaCrossAttentionTest, ManySources) {
   constexpr int32_t kRows[] = {1, 4, 1, 0, 2, 17, 1, 1, 9};
   for (const int32_t pairs_each : {2, 6, 10}) {
     for (const AttentionShape& shape : kShapes) {
-      if (KernelsFor(shape, dtype(), true).back() != AttentionKernel::kCudaTensor) continue;
+      if (KernelsFor(shape, dtype()).back() != AttentionKernel::kCudaTensor) continue;
       const int32_t sources = pairs_each * device().multiprocessors() / shape.num_heads + 1;
       for (const bool one_token_each : {true, false}) {
         Case c;
