@@ -257,7 +257,8 @@ void EngineImpl::AwaitBurst(std::unique_lock<std::mutex>* lock) {
   size_t arrived = inbox_.size();
   TimePoint now = begin;
   TimePoint last = begin;
-  while (!stopping_ && now < std::min(last + kBurstGap, begin + kLongestBurst)) {
+  while (!stopping_ && queued_ < max_queue_ &&
+         now < std::min(last + kBurstGap, begin + kLongestBurst)) {
     lock->unlock();
     const TimePoint next = now + kBurstGap / 4;  // those who submit want the lock too
     while (now < next) now = Clock::now();

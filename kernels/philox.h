@@ -46,4 +46,8 @@ constexpr double BeamUniform(uint64_t seed, uint32_t beam, uint32_t position, ui
   return (static_cast<double>(word >> 12) + 0.5) * 0x1.0p-52;
 }
 
+// A beam with a score above this one draws. Those without a past have -1e9, in which noise would be
+// lost.
+inline constexpr float kLeastDrawingScore = -1e8f;
+
 }  // namespace transept::kernels

@@ -97,7 +97,7 @@ std::vector<RankedCandidate> BestContinuations(const DecodeParams& params,
 
   std::vector<float> noisy;
   absl::Span<const float> ranks = logits;
-  if (params.do_sample) {
+  if (params.do_sample && beam_score > kernels::kLeastDrawingScore) {
     noisy.assign(logits.begin(), logits.end());
     for (size_t i = 0; i < noisy.size(); ++i) {
       if (noisy[i] > -kInfinity) {

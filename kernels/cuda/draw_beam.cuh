@@ -67,7 +67,8 @@ __device__ __noinline__ int DrawBeam(const RowChoice& choice, float* logits, int
   DrawnRanks ranks{.choice = choice,
                    .left = {.tokens = {logits, nullptr, vocab, false}},
                    .weights = {total.max, choice.temperature},
-                   .scores = {.renormalize = choice.renormalize, .total = total, .before = before}};
+                   .scores = {.renormalize = choice.renormalize, .total = total, .before = before},
+                   .noisy = before > kLeastDrawingScore};
   if (isfinite(total.max)) {
     ranks.left = FilterBeam(choice, logits, vocab, ranks.weights, scratch.selection);
     ranks.scores.temperature = choice.temperature;
