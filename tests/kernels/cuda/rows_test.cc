@@ -47,17 +47,19 @@ TEST_P(CudaRowsTest, Embed) {
   }
 }
 
+constexpr int32_t kManyRows = 3000;  // more than blocks run at once
+
 TEST_P(CudaRowsTest, Norm) {
   for (const int64_t width : {8, 100, 1024, 5000}) {
     const std::vector<float> weight = cpu::RandomFloats(width, 4),
                              bias = cpu::RandomFloats(width, 5);
     for (const NormKind kind : {NormKind::kRms, NormKind::kLayer}) {
-      constexpr int32_t kRows = 5;
+      const int32_t rows = width == 100 ? kManyRows : 5;
       EncoderInputs inputs;
-      inputs.num_tokens = kRows;
-      Tensor in = MakeTensor(kRows, width, DataType::kFloat32, 1);
-      Tensor expected = MakeTensor(kRows, width, DataType::kFloat32, 2);
-      const Tensor actual = MakeTensor(kRows, width, dtype(), 2);
+      inputs.num_tokens = rows;
+      Tensor in = MakeTensor(rows, width, DataType::kFloat32, 1);
+      Tensor expected = MakeTensor(rows, width, DataType::kFloat32, 2);
+      const Tensor actual = MakeTensor(rows, width, dtype(), 2);
       NormOp op;
       op.kind = kind;
       op.output_scale = 0.25f;
@@ -77,15 +79,14 @@ TEST_P(CudaRowsTest, Norm) {
 }
 
 TEST_P(CudaRowsTest, NormsThatReplaceTheStream) {
-  constexpr int32_t kRows = 5;
   constexpr int64_t kWidth = 600;
   EncoderInputs inputs;
-  inputs.num_tokens = kRows;
+  inputs.num_tokens = kManyRows;
   const std::vector<float> weight = cpu::RandomFloats(kWidth, 4);
   for (const NormKind kind : {NormKind::kNone, NormKind::kRms, NormKind::kLayer}) {
-    Tensor stream = MakeTensor(kRows, kWidth, DataType::kFloat32, 1);
-    Tensor expected = MakeTensor(kRows, kWidth, DataType::kFloat32, 2);
-    const Tensor actual = MakeTensor(kRows, kWidth, dtype(), 2);
+    Tensor stream = MakeTensor(kManyRows, kWidth, DataType::kFloat32, 1);
+    Tensor expected = MakeTensor(kManyRows, kWidth, DataType::kFloat32, 2);
+    const Tensor actual = MakeTensor(kManyRows, kWidth, dtype(), 2);
     NormOp op;
     op.kind = kind;
     op.output_scale = 0.25f;
