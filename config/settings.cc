@@ -115,7 +115,8 @@ std::span<const Setting<EngineConfig>> SettingsOf<EngineConfig>() {
        "GPU. int8 is for the CPU: faster, and close to the others.",
        OneOf({"auto", "float32", "bfloat16", "float16", "int8"})},
       {"kv_cache_dtype", &E::kv_cache_dtype,
-       "Type of cached keys and values. auto takes the type the device computes in.",
+       "Type of cached keys and values. auto takes the type the device computes in; a GPU takes no "
+       "other.",
        OneOf({"auto", "float32", "bfloat16", "float16"})},
       {"attention_backend", &E::attention_backend,
        "Attention implementation, by name. auto takes the first that supports the model."},
@@ -135,7 +136,10 @@ std::span<const Setting<EngineConfig>> SettingsOf<EngineConfig>() {
        {.min = 0, .max = 1, .above_min = true}},
       {"max_rows", &E::max_rows, "Sequences that decode together in one step.", Range(1, 4096)},
       {"max_encoder_tokens", &E::max_encoder_tokens,
-       "Source tokens encoded in one step; a longer source is encoded alone.", Range(1, kMillion)},
+       "Tokens that one step takes in besides one for each row: of sources, target prefixes, "
+       "scored "
+       "targets and histories computed again; what has more is taken in alone.",
+       Range(1, kMillion)},
       {"max_queue", &E::max_queue,
        "Requests that may wait for admission; more are RESOURCE_EXHAUSTED.", Range(1, kMillion)},
       {"max_source_tokens", &E::max_source_tokens, "Longest source accepted, in tokens.",

@@ -129,9 +129,6 @@ absl::Status CudaRunner::RecordGraphs() {
       if (!device_.ok()) return status();
     }
   }
-  spdlog::info("steps of one decoder row run as {}", executor_.IsPersistent(model_.decoder())
-                                                         ? "one persistent kernel"
-                                                         : "a kernel or more an operation");
   spdlog::info("recorded {} decoder graphs of up to {} rows in {:.1f} s", 2 * sizes.size(),
                model_.options().max_rows, Milliseconds(Clock::now() - start) / 1000);
   return absl::OkStatus();
@@ -148,6 +145,12 @@ void CudaRunner::RecordGraph(size_t rows, bool beams) {
   kernels::cuda::Graph graph(&device_, [&] { RunDecoder(inputs, beams); });
   graph.Replay();
   device_.Check(cudaStreamSynchronize(device_.stream()), "the first replay of a decoder step");
+  if (rows == 1 && !beams) {
+    spdlog::info("steps of one decoder row run as {}",
+                 executor_.IsPersistent(model_.decoder(), inputs.inputs)
+                     ? "one persistent kernel"
+                     : "a kernel or more an operation");
+  }
   graphs_[beams].emplace(rows, std::move(graph));
 }
 

@@ -38,9 +38,8 @@ void Executor::Prepare(const Program& program) {
 }
 
 void Executor::Run(const Program& program, const DecoderInputs& inputs) {
-  PersistentDecoder* const persistent = plans_.at(&program).persistent.get();
-  if (persistent && observer_ == nullptr && PersistentDecoder::Serves(inputs)) {
-    persistent->Run(inputs);
+  if (observer_ == nullptr && IsPersistent(program, inputs)) {
+    plans_.at(&program).persistent->Run(inputs);
   } else {
     Run(program, Step(inputs));
   }

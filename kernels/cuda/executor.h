@@ -41,9 +41,9 @@ class Executor {
   void Run(const Program& program, const EncoderInputs& inputs) { Run(program, Step(inputs)); }
   void Run(const Program& program, const DecoderInputs& inputs);
 
-  // Whether steps of one decoder row run as one kernel (persistent.h), unless they are observed.
-  bool IsPersistent(const Program& program) const {
-    return plans_.at(&program).persistent != nullptr;
+  // Whether a step with such inputs runs as one kernel (persistent.h), unless it is observed.
+  bool IsPersistent(const Program& program, const DecoderInputs& inputs) const {
+    return plans_.at(&program).persistent && PersistentDecoder::Serves(inputs);
   }
 
   // Null for none. Must outlive the runs that follow. Norms that their neighbours took over are not

@@ -28,11 +28,12 @@ __device__ void LoadRow(const DecoderInputs& inputs, PersistentShared& shared) {
   if (thread == 1) shared.position = inputs.positions[0];
   if (thread == 2) shared.slot = inputs.self_slots[0];
   if (thread == 3) shared.cross_length = inputs.cross_lengths[0];
-  if (thread < inputs.block_table_stride) shared.pages[thread] = inputs.block_tables[thread];
-  if (thread < inputs.cross_block_table_stride) {
-    shared.cross_pages[thread] = inputs.cross_block_tables[thread];
+  for (int i = thread; i < inputs.block_table_stride; i += kPersistentThreads) {
+    shared.pages[i] = inputs.block_tables[i];
   }
-  static_assert(kMaxPages <= kPersistentThreads);
+  for (int i = thread; i < inputs.cross_block_table_stride; i += kPersistentThreads) {
+    shared.cross_pages[i] = inputs.cross_block_tables[i];
+  }
   SyncThreads();
 }
 

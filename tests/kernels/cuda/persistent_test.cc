@@ -17,6 +17,7 @@ struct ModelShape {
   int64_t ffn;
   bool gated;
   int64_t vocab;
+  int32_t block_size = 16;
 };
 
 // One row with so much in the cache.
@@ -25,7 +26,6 @@ struct RowCase {
   int32_t source;
 };
 
-constexpr int32_t kBlockSize = 16;
 constexpr int32_t kMaxPast = 320;
 constexpr int32_t kMaxSource = 1200;
 
@@ -112,15 +112,15 @@ void CudaPersistentTest::AddLayer(const ModelShape& shape, const RelativeBias& h
   Decoder& d = *decoder;
   const AttentionShape& heads = shape.attention;
   const int64_t inner = cpu::QueryWidth(heads);
-  const int64_t blocks = 8 + (kMaxPast + kMaxSource) / kBlockSize;
-  const int64_t count = blocks * kBlockSize * heads.num_kv_heads * heads.head_size;
+  const int64_t blocks = 8 + (kMaxPast + kMaxSource) / shape.block_size;
+  const int64_t count = blocks * shape.block_size * heads.num_kv_heads * heads.head_size;
   for (int i = 0; i < 2; ++i) {
     d.pages.push_back(Rounded(cpu::RandomFloats(count, seed_++), dtype()));
   }
   std::vector<float>& keys = d.pages[d.pages.size() - 2];
   std::vector<float>& values = d.pages.back();
-  PagedKv host_cache{keys.data(), values.data(),      DataType::kFloat32, blocks,
-                     kBlockSize,  heads.num_kv_heads, heads.head_size};
+  PagedKv host_cache{keys.data(),      values.data(),      DataType::kFloat32, blocks,
+                     shape.block_size, heads.num_kv_heads, heads.head_size};
   PagedKv cache = host_cache;
   cache.dtype = dtype();
   cache.keys = UploadAs(keys, dtype());
@@ -227,9 +227,9 @@ std::vector<float> CudaPersistentTest::RunReference(Decoder* decoder, const Deco
 
 // The inputs of a step, on both sides.
 struct BothInputs {
-  BothInputs(const RowCase& row, int32_t token)
-      : self({{row.past, 1}}, kBlockSize),
-        cross({row.source}, kBlockSize, self.tables.end_block, 17),
+  BothInputs(const RowCase& row, int32_t token, int32_t block_size)
+      : self({{row.past, 1}}, block_size),
+        cross({row.source}, block_size, self.tables.end_block, 17),
         tokens{token},
         lengths{row.source},
         source_offsets{0, 1} {
@@ -250,7 +250,7 @@ struct BothInputs {
 
 constexpr ModelShape kShapes[] = {
     {3, 192, {8, 8, 40, 1.0f}, 448, true, 1003},
-    {2, 64, {2, 1, 64, 0.125f}, 320, false, 37},
+    {2, 64, {2, 1, 64, 0.125f}, 320, false, 37, /*block_size=*/4},  // hundreds of blocks
     {1, 1024, {16, 16, 64, 1.0f}, 2816, true, 2000},
     {1, 2112, {32, 32, 64, 1.0f}, 5120, true, 999},
 };
@@ -263,7 +263,7 @@ TEST_P(CudaPersistentTest, EqualsTheReference) {
     const std::unique_ptr<Decoder> decoder = MakeDecoder(shape);
     for (const RowCase& row : kRows) {
       SCOPED_TRACE(testing::Message() << row.past << " in the past, source of " << row.source);
-      const BothInputs inputs(row, static_cast<int32_t>(row.past % shape.vocab));
+      const BothInputs inputs(row, static_cast<int32_t>(row.past % shape.vocab), shape.block_size);
       ASSERT_LE(inputs.cross.end_block, decoder->caches[0].num_blocks);
       const std::vector<float> expected = RunReference(decoder.get(), inputs.host);
       NoObserver observer;
@@ -272,7 +272,8 @@ TEST_P(CudaPersistentTest, EqualsTheReference) {
       executor().set_observer(nullptr);
       const std::vector<float> one_by_one = Read(decoder->logits);
       Execute(decoder->device, inputs.host);
-      ASSERT_EQ(executor().IsPersistent(decoder->device), device().architecture() == 90);
+      ASSERT_EQ(executor().IsPersistent(decoder->device, inputs.host),
+                device().architecture() == 90);
       const std::vector<float> actual = Read(decoder->logits);
       cpu::ExpectNear(actual, expected, 2 * tolerance());
       cpu::ExpectNear(actual, one_by_one, tolerance());
@@ -292,7 +293,7 @@ TEST_P(CudaPersistentTest, EqualsTheReference) {
 // faster.
 TEST_P(CudaPersistentTest, ReplaysGiveTheSameBits) {
   const std::unique_ptr<Decoder> decoder = MakeDecoder(kShapes[0]);
-  const BothInputs inputs({130, 511}, 7);
+  const BothInputs inputs({130, 511}, 7, kShapes[0].block_size);
   Execute(decoder->device, inputs.host);
   const std::vector<float> expected = Read(decoder->logits);
   const DecoderInputs on_device = ToDevice(inputs.host);
