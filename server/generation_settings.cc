@@ -22,7 +22,8 @@ absl::Status Check(const config::ModelConfig& config) {
 
   GenerationOptions options = FromConfig(config.generation);
   // The folder may ask for beams or sampling, and for longer outputs than transformers does.
-  if (!options.num_beams || !options.do_sample) options.num_return_sequences.reset();
+  const bool searches = options.num_beams.value_or(1) > 1;
+  if (!searches && (!options.num_beams || !options.do_sample)) options.num_return_sequences.reset();
   GenerationOptions any_checkpoint;
   any_checkpoint.max_new_tokens = limits.max_new_tokens;
   const std::array<const GenerationOptions*, 1> defaults = {&any_checkpoint};

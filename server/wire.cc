@@ -46,6 +46,7 @@ std::string NotUtf8(const UnknownFieldSet& fields, const Descriptor& type) {
 }  // namespace
 
 absl::Status Parse(const grpc::ByteBuffer& bytes, google::protobuf::Message* message) {
+  if (!bytes.Valid()) return absl::CancelledError("the call ended before its request came");
   grpc::ByteBuffer shared = bytes;  // readers want to own it; no bytes are copied
   if (grpc::GenericDeserialize<grpc::ProtoBufferReader, google::protobuf::Message>(&shared, message)
           .ok()) {

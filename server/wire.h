@@ -15,7 +15,7 @@ class ByteBuffer;
 namespace transept::server {
 
 // INVALID_ARGUMENT if `bytes` are not a message of this type; FieldError for a text that is not
-// UTF-8.
+// UTF-8; CANCELLED if there are none, as when a client gives up before it has sent them.
 absl::Status Parse(const grpc::ByteBuffer& bytes, google::protobuf::Message* message);
 
 // Replaces what `bytes` held.

@@ -36,6 +36,7 @@ TEST(GenerationSettingsTest, WhatRequestsMayNotAskForNoDefaultMay) {
       [](GenerationConfig* g) {
         g->num_beams = 2, g->do_sample = false, g->num_return_sequences = 3;
       },
+      [](GenerationConfig* g) { g->num_beams = 2, g->num_return_sequences = 3; },
   };
   for (const auto& change : bad) EXPECT_NE(ErrorOf(change), "");
 }
@@ -44,6 +45,7 @@ TEST(GenerationSettingsTest, WhatOnlyAModelCanJudgeIsLeftToIt) {
   const std::vector<std::function<void(GenerationConfig*)>> good = {
       [](GenerationConfig*) {},
       [](GenerationConfig* g) { g->num_beams = kMaxBeams; },
+      [](GenerationConfig* g) { g->num_beams = 3, g->num_return_sequences = 3; },
       [](GenerationConfig* g) { g->num_return_sequences = 4; },
       [](GenerationConfig* g) { g->num_return_sequences = 4, g->do_sample = false; },
       [](GenerationConfig* g) { g->min_new_tokens = 200; },
