@@ -1,6 +1,7 @@
 #include "engine/text/languages.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -29,17 +30,20 @@ size_t EditDistance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+// Names that begin like it come first: codes of one language do in all of its spellings.
 std::vector<std::string> NearNames(const Languages& languages, std::string_view name) {
+  constexpr size_t kBeginning = 2;
   const std::string_view start = name.substr(0, kLongestName);
-  std::vector<std::pair<size_t, std::string_view>> ranked;
+  std::vector<std::tuple<bool, size_t, std::string_view>> ranked;
   for (const auto& [known, token] : languages.tokens) {
-    ranked.emplace_back(EditDistance(start, std::string_view(known).substr(0, kLongestName)),
-                        known);
+    const std::string_view other = std::string_view(known).substr(0, kLongestName);
+    const bool differs = other.substr(0, kBeginning) != start.substr(0, kBeginning);
+    ranked.emplace_back(differs, EditDistance(start, other), known);
   }
   const size_t n = std::min(kMostNearNames, ranked.size());
   std::partial_sort(ranked.begin(), ranked.begin() + static_cast<std::ptrdiff_t>(n), ranked.end());
   std::vector<std::string> names;
-  for (size_t i = 0; i < n; ++i) names.push_back(Printable(ranked[i].second));
+  for (size_t i = 0; i < n; ++i) names.push_back(Printable(std::get<2>(ranked[i])));
   return names;
 }
 
