@@ -137,8 +137,7 @@ std::span<const Setting<EngineConfig>> SettingsOf<EngineConfig>() {
       {"max_rows", &E::max_rows, "Sequences that decode together in one step.", Range(1, 4096)},
       {"max_encoder_tokens", &E::max_encoder_tokens,
        "Tokens that one step takes in besides one for each row: of sources, target prefixes, "
-       "scored "
-       "targets and histories computed again; what has more is taken in alone.",
+       "scored targets and histories computed again; what has more is taken in alone.",
        Range(1, kMillion)},
       {"max_queue", &E::max_queue,
        "Requests that may wait for admission; more are RESOURCE_EXHAUSTED.", Range(1, kMillion)},

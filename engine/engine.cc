@@ -30,7 +30,7 @@ namespace {
 // The advice when the queue is full: longer than a step, short beside most generations.
 constexpr std::chrono::milliseconds kQueueFullRetry(200);
 // The first request to an idle engine may be one of many that come together. While one follows the
-// other this closely the first step waits for them, up to so long: it encodes all in hardly more
+// other this closely the first step waits for them, up to so long: a GPU encodes all in hardly more
 // time than one.
 constexpr std::chrono::microseconds kBurstGap(20);
 constexpr std::chrono::microseconds kLongestBurst(500);

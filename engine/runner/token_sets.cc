@@ -37,7 +37,7 @@ void TokenSets::Add(int32_t slot, const DecodeParams& params, absl::Span<const T
        {TokenSet::kEos, TokenSet::kSuppressed, TokenSet::kBeginSuppressed, TokenSet::kSource}) {
     const absl::Span<const TokenId> tokens = TokensOf(params, source, set);
     if (tokens.empty()) continue;
-    // As what takes less room: a set never has more than its mask would.
+    // As a list, or as its mask if that takes less room.
     const bool listed = static_cast<int64_t>(tokens.size()) <= words_;
     uint32_t* const to = data() + used_;
     int64_t count = 0;

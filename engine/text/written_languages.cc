@@ -51,6 +51,9 @@ class WrittenLanguageTokenizer final : public Tokenizer {
     return Encode(Piece(*token) + " " + std::string(text));
   }
 
+  absl::StatusOr<std::vector<TokenId>> EncodeTarget(std::string_view text) const override {
+    return tokenizer_->EncodeTarget(text);
+  }
   absl::StatusOr<std::vector<TokenId>> EncodeInside(std::string_view text) const override {
     return tokenizer_->EncodeInside(text);
   }

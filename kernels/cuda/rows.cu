@@ -1,5 +1,4 @@
 // The operations that treat rows one by one: embedding, norm, gathering.
-#include <algorithm>
 #include <type_traits>
 #include <utility>
 
@@ -153,20 +152,24 @@ struct RowPacks {
   }
 };
 
-// One row of kThreads * kPack * kPacks elements at most. `in` may be `out` or the stream. kAdds:
-// the partial sums are added to `in` first, which afterwards holds the result unless the norm
-// replaces it.
-template <typename T, bool kAdds, int kPack, int kPacks>
-__device__ void NormOne(const NormOp& op, const PartialSums& partial, int64_t row, int64_t rows,
-                        const RowPacks<kPack, kPacks>& weight, const RowPacks<kPack, kPacks>& bias,
-                        const RowPacks<kPack, kPacks>& product_bias) {
+// Grid: rows of kThreads * kPack * kPacks elements at most. The norm's weights, which come from
+// memory, are on their way before the row is there. `in` may be `out` or the stream. kAdds: the
+// partial sums are added to `in` first, which afterwards holds the result unless the norm replaces
+// it.
+template <typename T, int kPack, int kPacks, bool kAdds>
+__global__ void __launch_bounds__(kThreads) NormRow(const NormOp op, const PartialSums partial) {
   using Row = RowPacks<kPack, kPacks>;
+  LetSuccessorStart();
   const int64_t width = op.in.width;
-  float* const in = static_cast<float*>(op.in.data) + row * op.in.stride;
-  Row x;
+  Row weight, bias, product_bias, x;
+  weight.Load(op.weight.data, width);
+  bias.Load(op.bias.data, width);
+  if constexpr (kAdds) product_bias.Load(partial.bias, width);
+  WaitForPredecessor();
+  float* const in = static_cast<float*>(op.in.data) + blockIdx.x * op.in.stride;
   x.Load(in, width);
   if constexpr (kAdds) {
-    x.Add(partial, row, rows, width, product_bias);
+    x.Add(partial, blockIdx.x, gridDim.x, width, product_bias);
     if (op.stream.data != op.in.data) x.Store(in, width);
   }
   float mean = 0.0f;
@@ -176,7 +179,7 @@ __device__ void NormOne(const NormOp& op, const PartialSums& partial, int64_t ro
   const float squares =
       x.Sum(width, [mean](float value) { return (value - mean) * (value - mean); });
   const float scale = rsqrtf(squares / width + op.eps);
-  const NormedRow<T, kPack> out(op, row);
+  const NormedRow<T, kPack> out(op, blockIdx.x);
 #pragma unroll
   for (int i = 0; i < kPacks; ++i) {
     if (Row::Column(i) >= width) break;
@@ -187,22 +190,6 @@ __device__ void NormOne(const NormOp& op, const PartialSums& partial, int64_t ro
       y.element[j] = (normed + bias.packs[i].element[j]) * op.output_scale;
     }
     out.Write(Row::Column(i), y);
-  }
-}
-
-// Grid: rows or fewer. The norm's weights, which come from memory, are on their way before the
-// first row is there, and are read once for all that a block has.
-template <typename T, int kPack, int kPacks, bool kAdds>
-__global__ void __launch_bounds__(kThreads)
-    NormRow(const NormOp op, const PartialSums partial, const int64_t rows) {
-  LetSuccessorStart();
-  RowPacks<kPack, kPacks> weight, bias, product_bias;
-  weight.Load(op.weight.data, op.in.width);
-  bias.Load(op.bias.data, op.in.width);
-  if constexpr (kAdds) product_bias.Load(partial.bias, op.in.width);
-  WaitForPredecessor();
-  for (int64_t row = blockIdx.x; row < rows; row += gridDim.x) {
-    NormOne<T, kAdds>(op, partial, row, rows, weight, bias, product_bias);
   }
 }
 
@@ -301,25 +288,23 @@ bool CanAddParts(const NormOp& op) {
 }
 
 void Run(const NormOp& op, const Step& step, Resources& resources) {
-  const int64_t rows = step.Rows(op.in.extent);
+  const LaunchShape shape{Blocks(step.Rows(op.in.extent)), kThreads};
   const PartialSums partial = std::exchange(resources.left, {});
   DispatchElement(op.out.dtype, [&](auto element) {
     using T = decltype(element);
     if (!CanAddParts(op)) {
-      Launch(resources.device, "norm", {Blocks(rows), kThreads},
-             InFours(op) ? NormLongRow<T, 4> : NormLongRow<T, 1>, op);
+      Launch(resources.device, "norm", shape, InFours(op) ? NormLongRow<T, 4> : NormLongRow<T, 1>,
+             op);
       return;
     }
     const auto launch = [&](auto adds) {
       constexpr bool kAdds = decltype(adds)::value;
       const int64_t fours = FoursOf(op);
-      const int64_t at_once = fours == 1 ? 6 : fours == 2 ? 4 : 3;  // on a multiprocessor
-      const int64_t blocks = std::min(rows, at_once * resources.device.multiprocessors());
-      Launch(resources.device, "norm", {Blocks(blocks), kThreads},
+      Launch(resources.device, "norm", shape,
              fours == 1   ? NormRow<T, 4, 1, kAdds>
              : fours == 2 ? NormRow<T, 4, 2, kAdds>
                           : NormRow<T, 4, 4, kAdds>,
-             op, partial, rows);
+             op, partial);
     };
     if (partial.sums) {
       launch(std::true_type{});

@@ -25,6 +25,25 @@ class Sink final : public ResultSink {
   std::promise<absl::StatusOr<Result>> result_;
 };
 
+// Of log-probabilities: what single precision's rounding comes to in these models after some dozens
+// of steps. The tokens are the same all the same.
+constexpr double kTolerance = 1e-3;
+
+void ExpectEqual(const Hypothesis& gpu, const Hypothesis& cpu) {
+  EXPECT_EQ(gpu.finish_reason, cpu.finish_reason);
+  EXPECT_NEAR(gpu.score, cpu.score, kTolerance);
+  ASSERT_EQ(gpu.tokens.size(), cpu.tokens.size());
+  for (size_t i = 0; i < cpu.tokens.size(); ++i) {
+    SCOPED_TRACE(testing::Message() << "token " << i);
+    ASSERT_EQ(gpu.tokens[i].token, cpu.tokens[i].token);
+    EXPECT_NEAR(gpu.tokens[i].logprob, cpu.tokens[i].logprob, kTolerance);
+    ASSERT_EQ(gpu.tokens[i].top.size(), cpu.tokens[i].top.size());
+    for (size_t j = 0; j < cpu.tokens[i].top.size(); ++j) {
+      EXPECT_NEAR(gpu.tokens[i].top[j].logprob, cpu.tokens[i].top[j].logprob, kTolerance);
+    }
+  }
+}
+
 class GpuSamplingTest : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
@@ -68,29 +87,21 @@ class GpuSamplingTest : public ::testing::TestWithParam<std::string> {
     return results;
   }
 
+  void ExpectSameOnBoth(const std::vector<Request>& requests) {
+    const std::vector<Result> expected = Run(*cpu_, requests), actual = Run(*gpu_, requests);
+    for (size_t i = 0; i < requests.size(); ++i) {
+      ASSERT_EQ(actual[i].hypotheses.size(), expected[i].hypotheses.size());
+      for (size_t row = 0; row < expected[i].hypotheses.size(); ++row) {
+        SCOPED_TRACE(testing::Message() << "request " << i << ", output " << row);
+        ExpectEqual(actual[i].hypotheses[row], expected[i].hypotheses[row]);
+      }
+    }
+  }
+
   GoldenVariant golden_;
   std::unique_ptr<Checkpoint> checkpoint_;
   std::unique_ptr<Engine> cpu_, gpu_;
 };
-
-// Of log-probabilities: what single precision's rounding comes to in these models after some dozens
-// of steps. The tokens are the same all the same.
-constexpr double kTolerance = 1e-3;
-
-void ExpectEqual(const Hypothesis& gpu, const Hypothesis& cpu) {
-  EXPECT_EQ(gpu.finish_reason, cpu.finish_reason);
-  EXPECT_NEAR(gpu.score, cpu.score, kTolerance);
-  ASSERT_EQ(gpu.tokens.size(), cpu.tokens.size());
-  for (size_t i = 0; i < cpu.tokens.size(); ++i) {
-    SCOPED_TRACE(testing::Message() << "token " << i);
-    ASSERT_EQ(gpu.tokens[i].token, cpu.tokens[i].token);
-    EXPECT_NEAR(gpu.tokens[i].logprob, cpu.tokens[i].logprob, kTolerance);
-    ASSERT_EQ(gpu.tokens[i].top.size(), cpu.tokens[i].top.size());
-    for (size_t j = 0; j < cpu.tokens[i].top.size(); ++j) {
-      EXPECT_NEAR(gpu.tokens[i].top[j].logprob, cpu.tokens[i].top[j].logprob, kTolerance);
-    }
-  }
-}
 
 // Every request another way of sampling, in batches that change as rows end.
 TEST_P(GpuSamplingTest, DrawsTheTokensOfTheCpu) {
@@ -145,14 +156,7 @@ TEST_P(GpuSamplingTest, DrawsTheTokensOfTheCpu) {
       if (request.params.do_sample) request.params.num_sequences = 2;
     }
   }
-  const std::vector<Result> expected = Run(*cpu_, requests), actual = Run(*gpu_, requests);
-  for (size_t i = 0; i < requests.size(); ++i) {
-    ASSERT_EQ(actual[i].hypotheses.size(), expected[i].hypotheses.size());
-    for (size_t row = 0; row < expected[i].hypotheses.size(); ++row) {
-      SCOPED_TRACE(testing::Message() << "request " << i << ", sample " << row);
-      ExpectEqual(actual[i].hypotheses[row], expected[i].hypotheses[row]);
-    }
-  }
+  ExpectSameOnBoth(requests);
 }
 
 // Short ones: of what is compared in a longer search, some would be as close as roundings.
@@ -179,14 +183,7 @@ TEST_P(GpuSamplingTest, DrawsTheBeamsOfTheCpu) {
       if (way == 3) params.repetition_penalty = 1.3f;
     }
   }
-  const std::vector<Result> expected = Run(*cpu_, requests), actual = Run(*gpu_, requests);
-  for (size_t i = 0; i < requests.size(); ++i) {
-    ASSERT_EQ(actual[i].hypotheses.size(), expected[i].hypotheses.size());
-    for (size_t row = 0; row < expected[i].hypotheses.size(); ++row) {
-      SCOPED_TRACE(testing::Message() << "request " << i << ", output " << row);
-      ExpectEqual(actual[i].hypotheses[row], expected[i].hypotheses[row]);
-    }
-  }
+  ExpectSameOnBoth(requests);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, GpuSamplingTest, ::testing::ValuesIn(GoldenVariantNames()),

@@ -3,24 +3,16 @@
 
 #include <algorithm>
 #include <limits>
-#include <random>
 #include <vector>
 
 #include "tests/engine/runner/gpu_beams_fixture.h"
+#include "tests/engine/runner/gpu_choice_fixture.h"
 
 namespace transept {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-
-std::vector<float> Normal(int64_t vocab, uint32_t seed, float deviation) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal(0.0f, deviation);
-  std::vector<float> logits(vocab);
-  for (float& logit : logits) logit = normal(random);
-  return logits;
-}
 
 // All of its rows have a past.
 Search MakeDrawn(int32_t beams, uint64_t seed) {
@@ -48,7 +40,7 @@ TEST_F(GpuBeamsTest, DrawsWithoutFilters) {
         if (beams == 16) search.params.eos_tokens = {1, 3, 5};
       }
       ExpectCpuSteps(searches, vocab, 3, [&](int step, int64_t row) {
-        return Normal(vocab, 100 * step + row + beams, 2.0f);
+        return RandomLogits(vocab, 100 * step + row + beams, 2.0f);
       });
     }
   }
@@ -61,7 +53,7 @@ TEST_F(GpuBeamsTest, DrawsFromWhatFiltersLeave) {
     std::vector<Search> searches;
     const auto run = [&] {
       ExpectCpuSteps(searches, vocab, 2, [&](int step, int64_t row) {
-        return Normal(vocab, 100 * step + row, vocab < 5000 ? 2.0f : 5.0f);
+        return RandomLogits(vocab, 100 * step + row, vocab < 5000 ? 2.0f : 5.0f);
       });
       searches.clear();
     };
@@ -130,7 +122,7 @@ TEST_F(GpuBeamsTest, DrawsWhatProcessorsLeave) {
       if (i >= 9) params.top_k = 1;
     }
     ExpectCpuSteps(searches, vocab, 3, [&](int step, int64_t row) {
-      std::vector<float> logits = Normal(vocab, 100 * step + row, 3.0f);
+      std::vector<float> logits = RandomLogits(vocab, 100 * step + row, 3.0f);
       for (const int token : {1, 9, 10}) logits[token] += 20.0f;
       return logits;
     });
@@ -148,7 +140,7 @@ TEST_F(GpuBeamsTest, DrawsFromHostileLogits) {
       search.params.top_logprobs = i % 3 == 0 ? 20 : 0;
     }
     ExpectCpuSteps(searches, vocab, 3, [&](int step, int64_t row) {
-      std::vector<float> logits = Normal(vocab, 100 * step + row, 3.0f);
+      std::vector<float> logits = RandomLogits(vocab, 100 * step + row, 3.0f);
       const int64_t search = row / 4 % 9;
       if (search == 1) logits.assign(vocab, -kInfinity);
       if (search == 2) logits.assign(vocab, kNan);
