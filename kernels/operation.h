@@ -134,7 +134,8 @@ struct ProjectCrossKvOp {
   int64_t scratch_rows = 0;  // T at least; with more, a device may project several layers at once
 };
 
-// out[r] = in[query_offsets[r + 1] - 1]: the last query token of each row, or in front of it.
+// out[r] = in[query_offsets[r + 1] - 1]: the last query token of each row, or in front of it. A
+// norm behind it that reads `out` is its only reader: a device may fuse the two.
 struct GatherRowsOp {
   Activations in;   // extent kTokens
   Activations out;  // extent kRows

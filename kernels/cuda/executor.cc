@@ -51,11 +51,8 @@ void Executor::Run(const Program& program, const Step& step) {
     if (observer_) observer_->Begin(*planned.operation);
     std::visit(
         [&](const auto& op) {
-          const NormNeighbours& norms = planned.norms;
-          if constexpr (requires { cuda::Run(op, step, resources_, norms, planned.half_bias); }) {
-            cuda::Run(op, step, resources_, norms, planned.half_bias);
-          } else if constexpr (requires { cuda::Run(op, step, resources_, norms); }) {
-            cuda::Run(op, step, resources_, norms);
+          if constexpr (requires { cuda::Run(op, step, resources_, planned); }) {
+            cuda::Run(op, step, resources_, planned);
           } else {
             cuda::Run(op, step, resources_);
           }

@@ -1,6 +1,7 @@
 #include "kernels/cuda/fusion.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "kernels/cuda/skinny.h"
 
@@ -69,6 +70,17 @@ int64_t FewRowsOf(const Operation& operation, int multiprocessors) {
   return kMaxSkinnyRows;
 }
 
+// Norms that alone read what is gathered read it where it lies.
+void SkipGathers(std::vector<PlannedOperation>* plan) {
+  for (size_t i = 0; i + 1 < plan->size(); ++i) {
+    const auto* gather = std::get_if<GatherRowsOp>((*plan)[i].operation);
+    const auto* norm = std::get_if<NormOp>((*plan)[i + 1].operation);
+    if (!gather || !norm || norm->in.data != gather->out.data || norm->stream.data) continue;
+    (*plan)[i].absorbed_rows = std::numeric_limits<int64_t>::max();
+    (*plan)[i + 1].gather = gather;
+  }
+}
+
 }  // namespace
 
 std::vector<PlannedOperation> PlanFusion(const Program& program, int multiprocessors) {
@@ -94,6 +106,7 @@ std::vector<PlannedOperation> PlanFusion(const Program& program, int multiproces
     plan[i + 1].norms.before = neighbour;
     slot = 1 - slot;
   }
+  SkipGathers(&plan);
   return plan;
 }
 

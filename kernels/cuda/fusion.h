@@ -12,8 +12,11 @@ namespace transept::kernels::cuda {
 struct PlannedOperation {
   const Operation* operation = nullptr;
   NormNeighbours norms;
-  // Of a norm: up to so many rows those around it take it over.
+  // Of a norm: up to so many rows those around it take it over. Of a gather: any number, if the
+  // norm behind it does.
   int64_t absorbed_rows = 0;
+  // Of a norm: it reads the rows that this would gather where they lie.
+  const GatherRowsOp* gather = nullptr;
   // The bias of a linear layer in bfloat16, with its padding, if its results are of that type.
   // PlanFusion leaves it null.
   const void* half_bias = nullptr;
@@ -24,8 +27,8 @@ struct PlannedOperation {
 // in bfloat16 (in float16 what is not normalised yet could overflow). Nobody else may read such a
 // norm's output; kernels/operation.h promises that. Where the norm's result becomes the stream, the
 // linear layer that adds to it next works it out again, element by element. How many rows are few
-// is what the products around it say, for a GPU of so many multiprocessors. `program` must outlive
-// the plan.
+// is what the products around it say, for a GPU of so many multiprocessors. A norm behind a gather
+// reads the rows where they lie. `program` must outlive the plan.
 std::vector<PlannedOperation> PlanFusion(const Program& program, int multiprocessors);
 
 }  // namespace transept::kernels::cuda

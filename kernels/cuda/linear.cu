@@ -150,8 +150,9 @@ void RunFew(FusedProduct product, const NormNeighbours& norms, Resources& resour
 
 }  // namespace
 
-void Run(const LinearOp& op, const Step& step, Resources& resources, const NormNeighbours& norms,
-         const void* half_bias) {
+void Run(const LinearOp& op, const Step& step, Resources& resources,
+         const PlannedOperation& planned) {
+  const NormNeighbours& norms = planned.norms;
   const int64_t rows = step.Rows(op.in.extent);
   const FusedProduct few = ProductOf(op, rows);
   if (IsFew(few, norms, resources)) return RunFew(few, norms, resources);
@@ -174,9 +175,9 @@ void Run(const LinearOp& op, const Step& step, Resources& resources, const NormN
                   .out = op.out,
                   .add_to_out = op.residual.data != nullptr,
                   .rows = rows};
-  const bool finished = ProductFinishes(op, half_bias);
+  const bool finished = ProductFinishes(op, planned.half_bias);
   if (finished) {
-    product.bias = op.out.dtype == DataType::kFloat32 ? op.bias.data : half_bias;
+    product.bias = op.out.dtype == DataType::kFloat32 ? op.bias.data : planned.half_bias;
     product.bias_padded = op.bias.padded;
     product.relu = op.activation == ActivationFunction::kRelu;
   }
@@ -192,10 +193,10 @@ void Run(const LinearOp& op, const Step& step, Resources& resources, const NormN
 }
 
 void Run(const GatedLinearOp& op, const Step& step, Resources& resources,
-         const NormNeighbours& norms) {
+         const PlannedOperation& planned) {
   const int64_t rows = step.Rows(op.in.extent);
   const FusedProduct few = ProductOf(op, rows);
-  if (IsFew(few, norms, resources)) return RunFew(few, norms, resources);
+  if (IsFew(few, planned.norms, resources)) return RunFew(few, planned.norms, resources);
   if (!resources.device.ok()) return;
   resources.blas.Run({.weight = op.weight, .in = op.in, .out = op.scratch, .rows = rows});
   DispatchElement(op.out.dtype, [&](auto element) {

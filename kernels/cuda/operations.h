@@ -5,6 +5,7 @@
 #include "kernels/cuda/bias_tables.h"
 #include "kernels/cuda/blas.h"
 #include "kernels/cuda/device.h"
+#include "kernels/cuda/fusion.h"
 #include "kernels/cuda/split_norm.h"
 #include "kernels/inputs.h"
 #include "kernels/operation.h"
@@ -61,13 +62,13 @@ struct Resources {
   PartialSums left = {};
 };
 
-// `half_bias`: PlannedOperation's.
-void Run(const LinearOp& op, const Step& step, Resources& resources, const NormNeighbours& norms,
-         const void* half_bias);
-void Run(const EmbedOp& op, const Step& step, Resources& resources, const NormNeighbours& norms);
+void Run(const LinearOp& op, const Step& step, Resources& resources,
+         const PlannedOperation& planned);
+void Run(const EmbedOp& op, const Step& step, Resources& resources,
+         const PlannedOperation& planned);
 void Run(const GatedLinearOp& op, const Step& step, Resources& resources,
-         const NormNeighbours& norms);
-void Run(const NormOp& op, const Step& step, Resources& resources);
+         const PlannedOperation& planned);
+void Run(const NormOp& op, const Step& step, Resources& resources, const PlannedOperation& planned);
 void Run(const EncoderAttentionOp& op, const Step& step, Resources& resources);
 void Run(const SelfAttentionOp& op, const Step& step, Resources& resources);
 void Run(const CrossAttentionOp& op, const Step& step, Resources& resources);

@@ -152,24 +152,36 @@ struct RowPacks {
   }
 };
 
+// What a norm reads.
+struct NormInput {
+  PartialSums partial;  // to be added to the rows first
+  // Set: what is to be gathered (GatherRowsOp). Null: one row after the other.
+  const int32_t* query_offsets = nullptr;
+
+  // The row of the input that this block normalises.
+  __device__ int64_t Row() const {
+    return query_offsets ? query_offsets[blockIdx.x + 1] - 1 : blockIdx.x;
+  }
+};
+
 // Grid: rows of kThreads * kPack * kPacks elements at most. The norm's weights, which come from
 // memory, are on their way before the row is there. `in` may be `out` or the stream. kAdds: the
 // partial sums are added to `in` first, which afterwards holds the result unless the norm replaces
 // it.
 template <typename T, int kPack, int kPacks, bool kAdds>
-__global__ void __launch_bounds__(kThreads) NormRow(const NormOp op, const PartialSums partial) {
+__global__ void __launch_bounds__(kThreads) NormRow(const NormOp op, const NormInput input) {
   using Row = RowPacks<kPack, kPacks>;
   LetSuccessorStart();
   const int64_t width = op.in.width;
   Row weight, bias, product_bias, x;
   weight.Load(op.weight.data, width);
   bias.Load(op.bias.data, width);
-  if constexpr (kAdds) product_bias.Load(partial.bias, width);
+  if constexpr (kAdds) product_bias.Load(input.partial.bias, width);
   WaitForPredecessor();
-  float* const in = static_cast<float*>(op.in.data) + blockIdx.x * op.in.stride;
+  float* const in = static_cast<float*>(op.in.data) + input.Row() * op.in.stride;
   x.Load(in, width);
   if constexpr (kAdds) {
-    x.Add(partial, blockIdx.x, gridDim.x, width, product_bias);
+    x.Add(input.partial, blockIdx.x, gridDim.x, width, product_bias);
     if (op.stream.data != op.in.data) x.Store(in, width);
   }
   float mean = 0.0f;
@@ -195,12 +207,12 @@ __global__ void __launch_bounds__(kThreads) NormRow(const NormOp op, const Parti
 
 // The same for rows of any width, which it reads several times, and for no norm at all.
 template <typename T, int kPack>
-__global__ void __launch_bounds__(kThreads) NormLongRow(const NormOp op) {
+__global__ void __launch_bounds__(kThreads) NormLongRow(const NormOp op, const NormInput input) {
   using P = Pack<float, kPack>;
   LetSuccessorStart();
   WaitForPredecessor();
   const int64_t width = op.in.width;
-  const float* in = static_cast<const float*>(op.in.data) + blockIdx.x * op.in.stride;
+  const float* in = static_cast<const float*>(op.in.data) + input.Row() * op.in.stride;
   const NormedRow<T, kPack> out(op, blockIdx.x);
   if (op.kind == NormKind::kNone) {
     ForEachPack<kPack>(in, width, [&](int64_t at, P x) {
@@ -266,9 +278,10 @@ dim3 Blocks(int64_t count) {
 
 }  // namespace
 
-void Run(const EmbedOp& op, const Step& step, Resources& resources, const NormNeighbours& norms) {
+void Run(const EmbedOp& op, const Step& step, Resources& resources,
+         const PlannedOperation& planned) {
   SplitNorm norm;
-  if (const NeighbourNorm& after = norms.after; after.Splits(step.num_tokens)) {
+  if (const NeighbourNorm& after = planned.norms.after; after.Splits(step.num_tokens)) {
     norm = SplitOf(*after.norm, resources.sums[after.slot], 1);
     resources.parts[after.slot] = 1;
   }
@@ -287,14 +300,20 @@ bool CanAddParts(const NormOp& op) {
   return op.kind != NormKind::kNone && InFours(op) && FoursOf(op) <= kMostFours;
 }
 
-void Run(const NormOp& op, const Step& step, Resources& resources) {
-  const LaunchShape shape{Blocks(step.Rows(op.in.extent)), kThreads};
-  const PartialSums partial = std::exchange(resources.left, {});
+void Run(const NormOp& norm, const Step& step, Resources& resources,
+         const PlannedOperation& planned) {
+  NormOp op = norm;
+  NormInput input{std::exchange(resources.left, {})};
+  if (planned.gather) {
+    op.in = planned.gather->in;
+    input.query_offsets = step.decoder->query_offsets;
+  }
+  const LaunchShape shape{Blocks(step.Rows(op.out.extent)), kThreads};
   DispatchElement(op.out.dtype, [&](auto element) {
     using T = decltype(element);
     if (!CanAddParts(op)) {
       Launch(resources.device, "norm", shape, InFours(op) ? NormLongRow<T, 4> : NormLongRow<T, 1>,
-             op);
+             op, input);
       return;
     }
     const auto launch = [&](auto adds) {
@@ -304,9 +323,9 @@ void Run(const NormOp& op, const Step& step, Resources& resources) {
              fours == 1   ? NormRow<T, 4, 1, kAdds>
              : fours == 2 ? NormRow<T, 4, 2, kAdds>
                           : NormRow<T, 4, 4, kAdds>,
-             op, partial);
+             op, input);
     };
-    if (partial.sums) {
+    if (input.partial.sums) {
       launch(std::true_type{});
     } else {
       launch(std::false_type{});

@@ -175,6 +175,19 @@ TEST_P(PlanFusionTest, LeavesNormsAtTheEnds) {
   ExpectNothingAbsorbed();
 }
 
+TEST_P(PlanFusionTest, NormsReadWhatIsGatheredWhereItLies) {
+  const GatherRowsOp gather{.in = out_, .out = hidden_};
+  program_.operations = {gather, norm()};
+  std::vector<PlannedOperation> plan = PlanFusion(program_, kMultiprocessors);
+  EXPECT_GT(plan[0].absorbed_rows, int64_t{1} << 40);
+  EXPECT_EQ(plan[1].gather, &std::get<GatherRowsOp>(program_.operations[0]));
+  for (Activations NormOp::*buffer : {&NormOp::in, &NormOp::stream}) {
+    program_.operations = {gather, norm()};
+    norm().*buffer = normed_;
+    ExpectNothingAbsorbed();
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Types, PlanFusionTest,
                          testing::Values(DataType::kFloat32, DataType::kBFloat16,
                                          DataType::kFloat16),

@@ -123,6 +123,37 @@ TEST_P(CudaRowsTest, GathersTheLastTokenOfEachRow) {
   EXPECT_EQ(Read(actual), expected.values);
 }
 
+TEST_P(CudaRowsTest, NormsOfGatheredRows) {
+  const std::vector<int32_t> offsets = {0, 1, 5, 5, 5, 6};
+  DecoderInputs inputs;
+  inputs.num_rows = 5;
+  inputs.num_tokens = 6;
+  inputs.query_offsets = offsets.data();
+  inputs.empty_rows = true;
+  for (const int64_t width : {40, 5000}) {
+    const std::vector<float> weight = cpu::RandomFloats(width, 4);
+    for (const NormKind kind : {NormKind::kNone, NormKind::kRms}) {
+      Tensor in = MakeTensor(6, width, DataType::kFloat32, 1);
+      Tensor rows = MakeTensor(5, width, DataType::kFloat32, 2, Extent::kRows);
+      Tensor expected = MakeTensor(5, width, DataType::kFloat32, 3, Extent::kRows);
+      const Tensor actual = MakeTensor(5, width, dtype(), 3, Extent::kRows);
+      NormOp norm;
+      norm.kind = kind;
+      if (kind != NormKind::kNone) norm.weight = {weight.data(), width};
+      norm.in = rows.host();
+      norm.out = expected.host();
+      const cpu::Step step(inputs);
+      cpu::reference::Run(GatherRowsOp{.in = in.host(), .out = rows.host()}, step);
+      cpu::reference::Run(norm, step);
+      if (kind != NormKind::kNone) norm.weight = UploadVector(weight);
+      norm.in = rows.device;
+      norm.out = actual.device;
+      Execute({.operations = {GatherRowsOp{.in = in.device, .out = rows.device}, norm}}, inputs);
+      ExpectNear(Read(actual), expected.values, tolerance());
+    }
+  }
+}
+
 TEST_P(CudaRowsTest, PoolsRows) {
   constexpr int64_t kRows = 40, kWidth = 200;
   Tensor in = MakeTensor(kRows, kWidth, dtype(), 1);
