@@ -18,8 +18,10 @@ using cpu::QueryWidth;
 class CudaAttentionTest : public GpuTest {};
 
 const AttentionShape kShapes[] = {
-    {1, 1, 8, 0.35f},   {2, 2, 12, 1.0f},  {3, 1, 20, 1.0f}, {4, 2, 32, 0.2f},  {2, 1, 64, 1.0f},
-    {16, 16, 64, 1.0f}, {2, 2, 80, 0.11f}, {3, 3, 96, 0.1f}, {2, 2, 128, 0.1f}, {1, 1, 256, 0.06f},
+    {1, 1, 8, 0.35f},   {2, 2, 12, 1.0f},   {3, 1, 20, 1.0f},   {4, 2, 32, 0.2f},
+    {2, 1, 64, 1.0f},   {16, 16, 64, 1.0f}, {2, 2, 80, 0.11f},  {3, 3, 96, 0.1f},
+    {2, 2, 128, 0.1f},  {2, 1, 136, 0.09f}, {1, 1, 160, 0.08f}, {1, 1, 192, 0.07f},
+    {2, 2, 248, 0.06f}, {1, 1, 256, 0.06f},
 };
 
 // The kernels that serve a shape, as engine/attention/cuda_backends.cc says.
