@@ -1,6 +1,8 @@
 // A batch of equal requests that begin together.
 #pragma once
 
+#include <optional>
+
 #include "absl/status/statusor.h"
 #include "engine/engine.h"
 #include "tests/bench/workloads.h"
@@ -11,6 +13,10 @@ struct BatchTimes {
   double total_ms = 0;
   double encoder_ms = 0;
   double outside_steps_ms = 0;  // total less the runner's steps: scheduling and delivery
+  // Percentiles of the times between deliveries of a request, a token, for some of the requests. A
+  // beam search may have none.
+  std::optional<double> inter_token_p50_ms;
+  std::optional<double> inter_token_p99_ms;
 };
 
 // Submits `batch` requests at once and waits for the last, `runs` >= 1 times after one that warms

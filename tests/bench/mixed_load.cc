@@ -15,13 +15,9 @@ struct Latencies {
   std::vector<double> inter_token_ms;
 
   void Add(const Outcome& outcome) {
-    const auto& deliveries = outcome.deliveries;
-    if (outcome.rejected || deliveries.empty()) return;
-    first_token_ms.push_back((deliveries.front().at - outcome.arrival) * 1e3);
-    for (size_t i = 1; i < deliveries.size(); ++i) {
-      const double gap_ms = (deliveries[i].at - deliveries[i - 1].at) * 1e3;
-      inter_token_ms.push_back(gap_ms / deliveries[i].tokens);
-    }
+    if (outcome.rejected || outcome.deliveries.empty()) return;
+    first_token_ms.push_back((outcome.deliveries.front().at - outcome.arrival) * 1e3);
+    AddInterTokenMs(outcome, &inter_token_ms);
   }
 };
 
@@ -58,6 +54,14 @@ double Percentile(std::vector<double> values, double p) {
   const auto found = values.begin() + (std::max<size_t>(rank, 1) - 1);
   std::nth_element(values.begin(), found, values.end());
   return *found;
+}
+
+void AddInterTokenMs(const Outcome& outcome, std::vector<double>* gaps_ms) {
+  const std::vector<Outcome::Delivery>& deliveries = outcome.deliveries;
+  for (size_t i = 1; i < deliveries.size(); ++i) {
+    const double gap_ms = (deliveries[i].at - deliveries[i - 1].at) * 1e3;
+    gaps_ms->push_back(gap_ms / deliveries[i].tokens);
+  }
 }
 
 absl::StatusOr<LoadFigures> Summarize(const std::vector<Outcome>& outcomes, int settle) {

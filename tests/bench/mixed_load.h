@@ -53,6 +53,10 @@ struct LoadFigures {
 // `values` must not be empty.
 double Percentile(std::vector<double> values, double p);
 
+// Adds the times between the deliveries of a request, each divided by the tokens that it ended
+// with.
+void AddInterTokenMs(const Outcome& outcome, std::vector<double>* gaps_ms);
+
 // `outcomes` in the order of arrival, the first and the last `settle` of which are there to keep
 // the engine as busy as it is in between: latencies are those of the requests between, and rates
 // count from the end of as many requests to when as many are left. OUT_OF_RANGE if too few were

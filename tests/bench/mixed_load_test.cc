@@ -78,6 +78,14 @@ TEST(Percentile, IsTheNearestRank) {
   EXPECT_EQ(Percentile(hundred, 0.001), 1);
 }
 
+TEST(AddInterTokenMs, DividesGapsByTheTokensThatEndThem) {
+  std::vector<double> gaps_ms = {7};
+  AddInterTokenMs({.deliveries = {{1, 5}, {1.5, 1}, {2, 4}}}, &gaps_ms);
+  AddInterTokenMs({.deliveries = {{1, 5}}}, &gaps_ms);
+  AddInterTokenMs({}, &gaps_ms);
+  EXPECT_THAT(gaps_ms, testing::ElementsAre(7, 500, 125));
+}
+
 // Arrives at `arrival`, its first token takes `wait`, two more come together 0.2 s later.
 Outcome Served(double arrival, double wait) {
   return {.arrival = arrival,

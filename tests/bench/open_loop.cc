@@ -8,37 +8,10 @@
 #include <vector>
 
 #include "tests/bench/countdown.h"
+#include "tests/bench/outcome_sink.h"
 #include "tests/bench/workloads.h"
 
 namespace transept::bench {
-namespace {
-
-double Seconds(Duration duration) {
-  return std::chrono::duration<double>(duration).count();
-}
-
-class OutcomeSink final : public ResultSink {
- public:
-  // `outcome` and `countdown` must outlive the request.
-  OutcomeSink(TimePoint start, Outcome* outcome, Countdown* countdown)
-      : start_(start), outcome_(*outcome), countdown_(*countdown) {}
-
-  void OnTokens(int, absl::Span<const GeneratedToken> tokens) override {
-    outcome_.deliveries.push_back(
-        {Seconds(Clock::now() - start_), static_cast<int32_t>(tokens.size())});
-  }
-  void OnFinish(absl::StatusOr<Result> result) override {
-    outcome_.finish = Seconds(Clock::now() - start_);
-    countdown_.Done(result.status());
-  }
-
- private:
-  const TimePoint start_;
-  Outcome& outcome_;
-  Countdown& countdown_;
-};
-
-}  // namespace
 
 absl::StatusOr<LoadFigures> RunLoad(const LoadOptions& options, Engine* engine) {
   const int count = options.requests + 2 * options.settle;

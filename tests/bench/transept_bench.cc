@@ -4,7 +4,8 @@
 //
 // All requests of a batch are submitted at once; each run waits for the last. The figures are the
 // median run's, with the fields of the scripts that time the peers; "outside_steps" is the fraction
-// of the time that is not the runner's: scheduling and delivery.
+// of the time that is not the runner's: scheduling and delivery. "inter_token" is what it is below,
+// of some of the requests.
 //
 //   transept-bench --arrivals poisson --rate 20,inf [--requests 1000] [--seed 1] --batch 32
 //
@@ -147,9 +148,15 @@ absl::StatusOr<Subject> MakeSubject() {
 
 // What every line says of the run.
 nlohmann::ordered_json LineFor(const Workload& workload, int batch) {
-  return {{"peer", "transept-" + absl::GetFlag(FLAGS_dtype) + "-" + absl::GetFlag(FLAGS_device)},
-          {"workload", workload.name},
-          {"batch", batch}};
+  nlohmann::ordered_json line = {
+      {"peer", "transept-" + absl::GetFlag(FLAGS_dtype) + "-" + absl::GetFlag(FLAGS_device)},
+      {"workload", workload.name},
+      {"batch", batch}};
+  // Then only the lengths are the workload's.
+  if (const std::string folder = absl::GetFlag(FLAGS_model_dir); !folder.empty()) {
+    line["model_dir"] = folder;
+  }
+  return line;
 }
 
 void Print(const nlohmann::ordered_json& line) {
@@ -165,6 +172,8 @@ absl::Status BenchTogether(const Workload& workload, int batch, Engine* engine) 
   line["total_ms"] = median->total_ms;
   line["step_ms"] = (median->total_ms - median->encoder_ms) / workload.new_tokens;
   line["tokens_per_s"] = batch * workload.new_tokens / median->total_ms * 1e3;
+  if (median->inter_token_p50_ms) line["inter_token_p50_ms"] = *median->inter_token_p50_ms;
+  if (median->inter_token_p99_ms) line["inter_token_p99_ms"] = *median->inter_token_p99_ms;
   line["outside_steps"] = median->outside_steps_ms / median->total_ms;
   Print(line);
   return absl::OkStatus();
