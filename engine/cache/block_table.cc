@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "engine/types/require.h"
+
 namespace transept {
 
 BlockTable::BlockTable(BlockTable&& other) noexcept
@@ -18,6 +20,12 @@ BlockTable& BlockTable::operator=(BlockTable&& other) noexcept {
 
 void BlockTable::GrowTo(int32_t size) {
   while (this->size() < size) blocks_.push_back(pool_->Allocate());
+}
+
+void BlockTable::Share(const BlockTable& other, int32_t size) {
+  Require(blocks_.empty() && size <= other.size(), "a block table cannot begin with another");
+  blocks_.assign(other.blocks_.begin(), other.blocks_.begin() + size);
+  pool_->AddReference(blocks_);
 }
 
 void BlockTable::Clear() {

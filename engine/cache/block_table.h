@@ -11,7 +11,7 @@ namespace transept {
 
 // Blocks in the order of the positions they hold: position p lies in blocks()[p / block_size]. Owns
 // one reference to each and gives it back when destroyed, so that blocks cannot leak. Tables only
-// grow, until they are cleared. Not thread-safe.
+// grow, until they are cleared, and may begin with blocks of another. Not thread-safe.
 class BlockTable {
  public:
   // `pool` must outlive the table.
@@ -29,6 +29,10 @@ class BlockTable {
   // Allocates until the table has `size` blocks; nothing if it has. REQUIRES:
   // pool->CanAllocate(size - this->size()).
   void GrowTo(int32_t size);
+
+  // Begins with the first `size` blocks of `other`, which may go before this table does. REQUIRES:
+  // this table is empty, has the same pool, and size <= other.size().
+  void Share(const BlockTable& other, int32_t size);
 
   // Drops the references.
   void Clear();

@@ -118,7 +118,7 @@ void CpuRunner::Score(const StepPlan& plan, RowRange range, StepResult* result) 
 void CpuRunner::RunDecoder(const StepPlan& plan, RowRange range) {
   for (size_t i = range.begin; i < range.end; ++i) {
     const RowPlan& row = plan.rows[i];
-    if (row.params->beam_search() && row.first_position == 0) ancestry_.Start(row);
+    if (row.params->beam_search() && row.starts()) ancestry_.Start(row);
   }
   inputs_.BuildDecoder(plan, range, last_tokens_);
   kernels::DecoderInputs inputs = inputs_.decoder();

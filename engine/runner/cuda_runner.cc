@@ -227,7 +227,8 @@ absl::Span<const RowChoice> CudaRunner::SendRows(const StepPlan& plan, RowRange 
     RowChoice& choice = rows_.emplace_back(ChoiceOf(row, source));
     Require(choice.length < device_rows_.slots().history_stride,
             "a row is longer than was planned for");
-    if (row.first_position > 0) continue;
+    if (!row.starts()) continue;
+    device_rows_.Send(row.slot, row.history.first(row.inherited));
     token_sets_.Add(row.slot, *row.params, source.tokens);
     row_rules_.Send(row.slot, *row.params, source.tokens);
   }
@@ -293,6 +294,7 @@ absl::StatusOr<Ticket> CudaRunner::Launch(const StepPlan& plan) {
   results_.BeginStep(launched_);
   token_sets_.BeginStep();
   row_rules_.BeginStep();
+  device_rows_.BeginStep();
   Begin(&step);
   // Rows first: theirs is one launch, the encoder's are hundreds. What frees a block in one step
   // and what gets it in the next may be on either stream, so that both begin and end a step

@@ -1,5 +1,7 @@
 #include "engine/runner/device_rows.h"
 
+#include <algorithm>
+
 #include "engine/types/require.h"
 
 namespace transept {
@@ -9,7 +11,8 @@ using kernels::cuda::kMaxTopTokens;
 using kernels::cuda::RowChoice;
 using kernels::cuda::ScoredToken;
 
-DeviceRows::DeviceRows(kernels::cuda::Device* device, int64_t rows, int64_t history_stride) {
+DeviceRows::DeviceRows(kernels::cuda::Device* device, int64_t rows, int64_t history_stride)
+    : device_(*device), rows_(rows) {
   const auto allocate = [&](auto** data, int64_t count) {
     device->Check(cudaMalloc(data, count * sizeof(**data)), "allocating what rows keep");
   };
@@ -17,12 +20,25 @@ DeviceRows::DeviceRows(kernels::cuda::Device* device, int64_t rows, int64_t hist
   allocate(&slots_.history, (rows + 1) * history_stride);
   allocate(&slots_.ancestry, (rows + 1) * history_stride);
   allocate(&slots_.beam_scores, rows + 1);
+  device->Check(cudaMallocHost(&host_history_, 2 * rows * history_stride * sizeof(int32_t)),
+                "allocating what rows keep");
 }
 
 DeviceRows::~DeviceRows() {
+  cudaFreeHost(host_history_);
   cudaFree(slots_.beam_scores);
   cudaFree(slots_.ancestry);
   cudaFree(slots_.history);
+}
+
+void DeviceRows::Send(int32_t slot, absl::Span<const TokenId> history) {
+  if (history.empty() || !device_.ok()) return;
+  int32_t* const host = host_history_ + (step_ * rows_ + slot) * slots_.history_stride;
+  std::copy(history.begin(), history.end(), host);
+  device_.Check(
+      cudaMemcpyAsync(slots_.history + slot * slots_.history_stride, host,
+                      history.size() * sizeof(int32_t), cudaMemcpyHostToDevice, device_.stream()),
+      "sending what a row inherits");
 }
 
 RowResults::RowResults(kernels::cuda::Device* device, int64_t rows) : rows_(rows) {

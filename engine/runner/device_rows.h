@@ -11,7 +11,8 @@
 
 namespace transept {
 
-// Owns what rows keep from step to step.
+// Owns what rows keep from step to step. Pinned host memory is used in turn by two steps: before
+// the next but one begins, the copies of this one must have ended. Not thread-safe.
 class DeviceRows {
  public:
   // For `rows` rows, and one slot more for filling rows. `device` must outlive this object; errors
@@ -22,11 +23,20 @@ class DeviceRows {
   DeviceRows(const DeviceRows&) = delete;
   DeviceRows& operator=(const DeviceRows&) = delete;
 
+  void BeginStep() { step_ = 1 - step_; }
+  // Sends, on the device's stream, the tokens in front of what a row that starts at `slot` is fed;
+  // once a step and slot.
+  void Send(int32_t slot, absl::Span<const TokenId> history);
+
   // Without token sets.
   const kernels::cuda::RowSlots& slots() const { return slots_; }
 
  private:
+  kernels::cuda::Device& device_;
+  const int64_t rows_;
   kernels::cuda::RowSlots slots_;
+  int32_t* host_history_ = nullptr;  // pinned [2, rows, history_stride]
+  int step_ = 0;
 };
 
 // What the rows of a step choose. The device writes it to pinned host memory, which steps use in

@@ -131,12 +131,14 @@ absl::Status Scheduler::Check(const Request& request) const {
   }
   const int64_t source_blocks = BlocksFor(source, options_.block_size);
   const int64_t row_blocks = BlocksFor(positions, options_.block_size);
-  const int64_t blocks = source_blocks + rows * row_blocks;
+  const int64_t shared_blocks = SharedBlocks(request, options_.block_size);
+  const int64_t blocks = source_blocks + rows * row_blocks - (rows - 1) * shared_blocks;
   if (blocks > pool_->num_blocks()) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "the request may need ", blocks, " K/V blocks of ", options_.block_size, " positions (",
-        source_blocks, " for a source of ", source, " tokens, ", row_blocks, " for each of ", rows,
-        " rows of up to ", positions, " tokens), but there are only ", pool_->num_blocks()));
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the request may need ", blocks, " K/V blocks of ", options_.block_size,
+                     " positions (", source_blocks, " for a source of ", source, " tokens, ",
+                     row_blocks, " for each of ", rows, " rows of up to ", positions, " tokens, ",
+                     shared_blocks, " of them shared), but there are only ", pool_->num_blocks()));
   }
   return absl::OkStatus();
 }
@@ -286,7 +288,7 @@ void Scheduler::TakeToken(Sequence* sequence, int32_t index, const GeneratedToke
 
 void Scheduler::Withdraw(Row* row) {
   row->blocks.Clear();
-  row->computed = 0;
+  row->computed = row->inherited = 0;
   row->in_step = false;
   if (row->slot >= 0) free_slots_.push_back(std::exchange(row->slot, -1));
 }

@@ -68,9 +68,9 @@ class Scheduler {
   //  3. admits waiting requests strictly in order, each with all its rows, while there are
   //       rows    max_rows slots,
   //       tokens  max_encoder_tokens: source tokens to encode plus, of rows that are fed several
-  //               tokens (a prefix, once for all beams, or the history after preemption), those
-  //               tokens. A source, row or search that exceeds it goes as the only one of its step:
-  //               work is bounded,
+  //               tokens (a prefix, which one row computes for all, or the history after
+  //               preemption), those tokens. A source, row or search that exceeds it goes as the
+  //               only one of its step: work is bounded,
   //       blocks  for the source and the rows' first positions, and beyond them one for every
   //               running row that can still grow: for block_size steps the newcomer makes nobody
   //               preempt. Nothing beyond them is asked for while nothing else runs.

@@ -122,6 +122,7 @@ void Scheduler::Feed(Sequence* sequence, TokenBudget* budget) {
   for (size_t i = 0; i < sequence->rows.size(); i += group) {
     const absl::Span<Row> rows = absl::MakeSpan(sequence->rows).subspan(i, group);
     if (rows[0].ended() || sequence->AwaitsLast(rows[0])) continue;
+    if (!sequence->PastIsThere(rows[0])) continue;
     if (const int64_t each = rows[0].unfed(); each > 1) {
       const int64_t tokens = sequence->SharesPast() ? each : each * static_cast<int64_t>(group);
       if (!budget->CanTake(tokens)) continue;
@@ -172,9 +173,7 @@ bool Scheduler::CanAdmit(const Sequence& sequence, const TokenBudget& budget,
 bool Scheduler::BlocksFit(const Sequence& sequence, int32_t growing) const {
   if (sequence.request.pooling) return true;
   int32_t blocks = sequence.source ? 0 : sources_->BlocksToAcquire(sequence.request.source);
-  for (const Row& row : sequence.rows) {
-    if (!row.ended()) blocks += BlocksFor(row.next_length(), options_.block_size);
-  }
+  blocks += sequence.BlocksOfRows(options_.block_size);
   if (!running_.empty()) blocks += growing + GrowingRows(sequence, options_.block_size);
   return sources_->CanReclaim(blocks);
 }
@@ -185,10 +184,18 @@ void Scheduler::Start(Sequence* sequence, TimePoint now) {
   if (reads_source && !sequence->source) {
     sequence->source = sources_->Acquire(sequence->request.source);
   }
+  const int32_t shared = SharedBlocks(sequence->request, options_.block_size);
+  const Row* first = nullptr;
   for (Row& row : sequence->rows) {
     if (row.ended()) continue;
+    if (first == nullptr) {
+      first = &row;
+    } else {
+      row.blocks.Share(first->blocks, shared);
+      row.inherited = row.computed = shared * options_.block_size;
+    }
     const int32_t blocks = BlocksFor(row.next_length(), options_.block_size);
-    sources_->Reclaim(blocks);
+    sources_->Reclaim(blocks - row.blocks.size());
     row.blocks.GrowTo(blocks);
     row.slot = free_slots_.back();
     free_slots_.pop_back();
@@ -240,6 +247,7 @@ void Scheduler::PlanRows(Sequence* sequence, Step* step) {
       step->record.scored.emplace_back(sequence->id, index);
     }
     plan.first_position = row.computed;
+    plan.inherited = row.inherited;
     plan.blocks = row.blocks.blocks();
     plan.params = &sequence->request.params;
     plan.history = history;

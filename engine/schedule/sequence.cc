@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/cache/kv_cache_spec.h"
+
 namespace transept {
 
 AdmissionKey MakeAdmissionKey(TimePoint arrival, int32_t priority, Duration interval,
@@ -19,6 +21,26 @@ AdmissionKey MakeAdmissionKey(TimePoint arrival, int32_t priority, Duration inte
 int32_t Sequence::live_rows() const {
   return static_cast<int32_t>(
       std::count_if(rows.begin(), rows.end(), [](const Row& row) { return !row.ended(); }));
+}
+
+int32_t SharedBlocks(const Request& request, int32_t block_size) {
+  if (request.params.beam_search()) return 0;
+  return static_cast<int32_t>(request.target_prefix.size()) / block_size;
+}
+
+bool Sequence::PastIsThere(const Row& row) const {
+  const auto lacks = [&](const Row& other) {
+    return !other.ended() && other.computed < row.inherited;
+  };
+  return row.computed > row.inherited || std::none_of(rows.begin(), rows.end(), lacks);
+}
+
+int32_t Sequence::BlocksOfRows(int32_t block_size) const {
+  int32_t blocks = 0;
+  for (const Row& row : rows) {
+    if (!row.ended()) blocks += BlocksFor(row.next_length(), block_size);
+  }
+  return blocks - std::max(0, live_rows() - 1) * SharedBlocks(request, block_size);
 }
 
 bool Sequence::SharesPast() const {

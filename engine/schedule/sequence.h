@@ -33,8 +33,8 @@ AdmissionKey MakeAdmissionKey(TimePoint arrival, int32_t priority, Duration inte
 //
 // Time runs ahead of knowledge: of a row whose last step is still under way, the newest token is on
 // the device alone. `history` has the tokens known here; `computed` counts the positions whose K/V
-// planned steps write; `in_flight` counts the planned steps whose token is not known yet. While
-// in_flight > 0, computed == history.size() + in_flight - 1.
+// planned steps write, what is inherited included; `in_flight` counts the planned steps whose token
+// is not known yet. While in_flight > 0, computed == history.size() + in_flight - 1.
 //
 // The rows of a beam search go in step, and end with it. Which past a row has on the device is
 // known here when it is known which beam it continues. Where the search goes on with other beams
@@ -67,11 +67,17 @@ struct Row {
   // Held while running.
   BlockTable blocks;
   int32_t slot = -1;
+  int32_t inherited = 0;  // positions that another row computes, in blocks that both have
 
   int32_t computed = 0;
   int32_t in_flight = 0;
   bool in_step = false;  // fed in the step being planned
 };
+
+// Blocks that all rows of a request have in common: samples', of the prompt without its last token,
+// which each is fed itself and chooses by. The first row that starts computes them, the others
+// inherit them a step later, also after a preemption. Beams share by other means: their pasts mix.
+int32_t SharedBlocks(const Request& request, int32_t block_size);
 
 // A request and its rows.
 struct Sequence {
@@ -89,6 +95,10 @@ struct Sequence {
 
   // Whether the rows are beams that are fed the same next, several tokens: row 0 is, for all.
   bool SharesPast() const;
+  // Whether what `row` inherits is computed by a step that is planned already.
+  bool PastIsThere(const Row& row) const;
+  // What the rows that have not ended need for their next step, together.
+  int32_t BlocksOfRows(int32_t block_size) const;
 
   const RequestId id;
   const Request request;  // rows and plans point into it

@@ -38,13 +38,16 @@ struct RowPlan {
   RequestId request = 0;
   int32_t hypothesis = 0;  // row number within the request
   // [0, max_rows): the row's place in persistent device state, its own until it ends or is
-  // preempted. A row that is fed from position 0 on starts there afresh.
+  // preempted. A row that starts() does so there afresh.
   int32_t slot = 0;
   int32_t source = 0;  // index into StepPlan::sources; rows of a request are adjacent
   // Tokens to feed. Empty: the one token that the row's previous step chose and that the scheduler
   // has not seen yet (it is still on the device). See shared_past.
   absl::Span<const TokenId> tokens;
   int32_t first_position = 0;
+  // Positions in front that the row is never fed: an earlier step computed them for another row of
+  // the request, in blocks that both have.
+  int32_t inherited = 0;
   absl::Span<const BlockId> blocks;  // self-attention block table, covers all fed positions
   const DecodeParams* params = nullptr;
   // All target tokens known to the scheduler: decoder start, prefix, generated. A pending token is
@@ -63,6 +66,7 @@ struct RowPlan {
   // alone computes them; the others read what it writes, and choose by the same logits.
   bool shared_past = false;
 
+  bool starts() const { return first_position == inherited; }
   // How many tokens a device computes for the row.
   int32_t tokens_computed() const {
     if (shared_past && hypothesis > 0) return 0;

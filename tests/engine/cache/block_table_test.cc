@@ -45,5 +45,22 @@ TEST(BlockTableTest, MovesItsBlocks) {
   EXPECT_EQ(pool.num_used(), 2);
 }
 
+TEST(BlockTableTest, BeginsWithBlocksOfAnotherAndKeepsThem) {
+  BlockPool pool(4);
+  BlockTable second(&pool);
+  {
+    BlockTable first(&pool);
+    first.GrowTo(3);
+    second.Share(first, 2);
+    EXPECT_EQ(second.blocks(), first.blocks().first(2));
+    EXPECT_EQ(pool.num_used(), 3);
+  }
+  EXPECT_EQ(pool.num_used(), 2);
+  second.GrowTo(3);
+  EXPECT_EQ(pool.num_used(), 3);
+  second.Clear();
+  EXPECT_EQ(pool.num_used(), 0);
+}
+
 }  // namespace
 }  // namespace transept

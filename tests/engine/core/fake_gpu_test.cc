@@ -165,7 +165,7 @@ std::vector<Request> MixedRequests() {
   for (size_t i = 0; i < requests.size(); ++i) {
     Request& request = requests[i];
     for (size_t token = 0; token <= 3 * i; ++token) request.source.push_back(2 + token + i);
-    if (i % 3 == 0) request.target_prefix = {5, 6, 7};
+    if (i % 3 == 0) request.target_prefix = {5, 6, 7, 8, 9};  // more than a block
     request.params.min_new_tokens = request.params.max_new_tokens = 30;
     request.params.eos_tokens = {1};
     request.params.do_sample = i % 4 == 1 || i % 8 == 6;

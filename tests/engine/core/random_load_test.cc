@@ -55,8 +55,11 @@ Request RandomRequest(std::mt19937* random) {
     }
     return request;
   }
-  request.target_prefix.resize(Draw(random, 0, 3) == 0 ? Draw(random, 1, 6) : 0);
-  for (TokenId& token : request.target_prefix) token = Draw(random, 2, 96);
+  const auto draw_prefix = [&](int most) {
+    request.target_prefix.resize(Draw(random, 1, most));
+    for (TokenId& token : request.target_prefix) token = Draw(random, 2, 96);
+  };
+  if (Draw(random, 0, 3) == 0) draw_prefix(6);
   DecodeParams& params = request.params;
   params.max_new_tokens = Draw(random, 10, 60);
   params.min_new_tokens = Draw(random, 0, params.max_new_tokens);
@@ -67,7 +70,6 @@ Request RandomRequest(std::mt19937* random) {
   if (Draw(random, 0, 2) == 0) {
     params.do_sample = true;
     params.seed = Draw(random, 0, 1 << 30);
-    params.num_sequences = Draw(random, 1, 3);
   }
   if (Draw(random, 0, 2) == 0) {
     params.num_beams = 3;
@@ -77,6 +79,9 @@ Request RandomRequest(std::mt19937* random) {
     params.max_new_tokens = std::min(params.max_new_tokens, kMostNewTokens);
     params.min_new_tokens = std::min(params.min_new_tokens, params.max_new_tokens);
     params.early_stopping = static_cast<EarlyStopping>(Draw(random, 0, 2));
+  } else if (Draw(random, 0, 1) == 0) {
+    params.num_sequences = Draw(random, 2, 3);
+    draw_prefix(20);  // blocks that the first computes and the others inherit
   }
   return request;
 }
@@ -108,6 +113,15 @@ bool HasNearTie(const Request& request, const Result& result) {
          (hypothesis.eos && near(*hypothesis.eos));
 }
 
+// What the first output's row computed of the prefix serves the others as well as it does that one.
+void ExpectGreedyOutputsAreAlike(const Request& request, const Result& result) {
+  const DecodeParams& params = request.params;
+  if (params.do_sample || params.beam_search() || request.scores()) return;
+  for (const Hypothesis& hypothesis : result.hypotheses) {
+    EXPECT_EQ(TokensOf(hypothesis), TokensOf(result.hypotheses[0]));
+  }
+}
+
 struct Case {
   Request request;
   Result alone;  // what it gets when it runs alone
@@ -134,6 +148,7 @@ std::vector<Case> MakeCases(uint32_t seed) {
     const auto result = RunAlone(engine.get(), alone);
     EXPECT_TRUE(result.ok()) << result.status();
     if (!result.ok() || HasNearTie(request, *result)) continue;
+    ExpectGreedyOutputsAreAlike(request, *result);
     cases.push_back({request, *result});
   }
   return cases;
@@ -149,7 +164,7 @@ void PrintTo(const World& world, std::ostream* out) {
   *out << world.name;
 }
 
-// In the first, requests outgrow the blocks: 1820 positions for 64 rows of up to 67, and sources.
+// In the first, requests outgrow the blocks: 1820 positions for 64 rows of up to 81, and sources.
 std::vector<World> Worlds() {
   World cramped{"Cramped", DeviceConfig(), /*preempts=*/true};
   cramped.config.block_size = 1;

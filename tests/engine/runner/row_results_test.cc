@@ -1,4 +1,5 @@
-// Where rows' choices go, with this test in the place of the device that writes them.
+// Where rows' choices go and what they inherit, with this test in the place of the device that
+// writes them.
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -143,6 +144,20 @@ TEST_F(RowResultsTest, RunsOfAStepFollowEachOther) {
   ASSERT_EQ(result.beams[1].size(), 6u);
   EXPECT_EQ(result.beams[1][0].token, 200);
   EXPECT_EQ(result.beams[1][5].score, -6.0f);
+}
+
+TEST_F(RowResultsTest, WhatARowInheritsGoesToItsHistory) {
+  constexpr int64_t kStride = 5;
+  DeviceRows rows(device_.get(), kRows, kStride);
+  const std::vector<TokenId> first = {7, 8, 9}, second = {4, 5};
+  rows.BeginStep();
+  rows.Send(1, first);
+  rows.Send(3, {});
+  rows.BeginStep();
+  rows.Send(2, second);
+  const int32_t* const history = rows.slots().history;
+  EXPECT_EQ(std::vector<int32_t>(history + kStride, history + 3 * kStride),
+            std::vector<int32_t>({7, 8, 9, 0, 0, 4, 5, 0, 0, 0}));
 }
 
 }  // namespace

@@ -143,6 +143,7 @@ FakeRunner::FakeRunner(int32_t num_blocks, const SchedulerOptions& options, uint
       eos_interval_(eos_interval),
       cells_(static_cast<size_t>(num_blocks) * block_size_),
       newest_(max_rows_),
+      owners_(max_rows_),
       beams_(max_rows_) {}
 
 template <typename... Parts>
@@ -269,6 +270,9 @@ void FakeRunner::Encode(const EncodeItem& item, StepResult* result) {
 }
 
 void FakeRunner::Feed(const RowPlan& row) {
+  const std::pair<RequestId, int32_t> owner(row.request, row.hypothesis);
+  if (row.starts()) owners_[row.slot] = owner;
+  Expect(owners_[row.slot] == owner, row, "has never started at slot ", row.slot);
   std::vector<TokenId> tokens(row.tokens.begin(), row.tokens.end());
   if (tokens.empty()) {
     const Newest& newest = newest_[row.slot];
@@ -284,7 +288,7 @@ void FakeRunner::Feed(const RowPlan& row) {
     Cell* const cell = At(row.blocks, position);
     Expect(cell != nullptr, row, "no block for position ", position);
     if (cell == nullptr) continue;
-    *cell = {false, row.request, row.hypothesis, position, tokens[i]};
+    *cell = {false, row.request, row.hypothesis, position, tokens[i], last_step_};
   }
 }
 
@@ -330,8 +334,10 @@ std::vector<TokenId> FakeRunner::ReadTarget(const RowPlan& row, Rows rows) {
   for (int32_t position = 0; position < EndOf(row); ++position) {
     const RowPlan& writer = is_beam ? rows[beams_[row.slot].writers[position]] : row;
     const Cell* const cell = At(writer.blocks, position);
+    const bool inherited = position < row.inherited && cell != nullptr && cell->step < last_step_;
     const bool own = cell != nullptr && !cell->cross && cell->request == row.request &&
-                     cell->hypothesis == writer.hypothesis && cell->position == position;
+                     (inherited || cell->hypothesis == writer.hypothesis) &&
+                     cell->position == position;
     Expect(own, row, "position ", position, " does not hold the row's K/V");
     target.push_back(own ? cell->token : -1);
   }

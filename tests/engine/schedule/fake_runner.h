@@ -69,6 +69,7 @@ class FakeRunner {
     int32_t hypothesis = -1;
     int32_t position = -1;
     TokenId token = -1;
+    uint64_t step = 0;  // that wrote it
   };
   // The newest token of a slot's row, as the device remembers it.
   struct Newest {
@@ -108,7 +109,9 @@ class FakeRunner {
   std::map<RequestId, const Request*> requests_;
   std::vector<Cell> cells_;
   std::vector<Newest> newest_;  // [max_rows]
-  std::vector<Beam> beams_;     // [max_rows]
+  // The row that started at each slot last: [max_rows].
+  std::vector<std::pair<RequestId, int32_t>> owners_;
+  std::vector<Beam> beams_;  // [max_rows]
   std::vector<std::string> errors_;
   uint64_t last_step_ = 0;
   int64_t sources_encoded_ = 0;

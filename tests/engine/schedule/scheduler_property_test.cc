@@ -16,6 +16,7 @@
 #include "engine/schedule/scheduler.h"
 #include "gtest/gtest.h"
 #include "tests/engine/schedule/fake_runner.h"
+#include "tests/support/collecting_sink.h"
 #include "tests/support/letter_tokenizer.h"
 
 namespace transept {
@@ -104,7 +105,7 @@ struct Client {
 struct Ends {
   int64_t searches = 0, scored = 0, encoded = 0;  // requests
   int64_t stopped = 0;                            // outputs of searches, by a stop sequence
-  int64_t streamed = 0;                           // tokens of searches
+  int64_t streamed = 0, inherited = 0;            // tokens of searches; starts of samples
 };
 
 class Simulation {
@@ -243,11 +244,8 @@ class Simulation {
                               : FakeGenerate(client.request, world_.eos_interval, &tokenizer_);
     ASSERT_EQ(result.hypotheses.size(), expected.size());
     for (size_t row = 0; row < expected.size(); ++row) {
-      std::vector<TokenId> want;
-      for (const GeneratedToken& token : expected[row].tokens) want.push_back(token.token);
-      std::vector<TokenId> got;
-      for (const GeneratedToken& token : result.hypotheses[row].tokens) got.push_back(token.token);
-      ASSERT_EQ(got, want);
+      std::vector<TokenId> want = TokensOf(expected[row]);
+      ASSERT_EQ(TokensOf(result.hypotheses[row]), want);
       if (client.request.scores()) want.clear();
       CheckStreamed(client, static_cast<int32_t>(row), want);
       ASSERT_EQ(result.hypotheses[row].finish_reason, expected[row].finish_reason);
@@ -316,6 +314,7 @@ class Simulation {
         return !other.end && other.key < client.key && (starts || other.started);
       });
       ASSERT_LT(ahead, running) << "request " << row.request;
+      ends_.inherited += row.inherited > 0 && row.starts();
     }
   }
 
@@ -394,6 +393,7 @@ TEST(SchedulerPropertyTest, RandomWorlds) {
   EXPECT_GT(ends.stopped, 1000);
   EXPECT_GT(ends.scored, 1000);
   EXPECT_GT(ends.encoded, 1000);
+  EXPECT_GT(ends.inherited, 1000);
 }
 
 }  // namespace
