@@ -5,8 +5,8 @@ a tiny model of each family with the texts that it makes of texts (text_models.p
 
 Usage: python3 tools/make_translation_goldens.py [FOLDER], behind make_tokenizer_goldens.py
 Needs transformers 5.17, sentencepiece 0.2.3 (older releases score user-defined pieces otherwise) and
-protobuf, and no sacremoses: with it MarianTokenizer also normalizes punctuation. The result is the
-same on every run.
+protobuf. sacremoses makes no difference: MarianTokenizer sets its normalizer up, but nothing calls
+that. The result is the same on every run.
 
 All expected values come from transformers 5.17, from the folder as it lies there. What of that is
 not as the models' own releases have it:

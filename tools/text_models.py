@@ -2,6 +2,11 @@
 family, and what it makes of texts with each of the family's tokenizers, which lie in the folders of
 tests/data/translation and tests/data/text: in the layouts of transformers 4 and of 5.
 
+Marian, with one vocabulary or two, and PLBart have one layout each: neither 4 nor 5 has a fast
+tokenizer for them, so both write the same SentencePiece models and vocabularies, and no
+tokenizer.json. Of what differs, in tokenizer_config.json and special_tokens_map.json, no id depends:
+folders that 4.57.1 and 5.17 had written gave the same for all of texts.json.
+
 A model's folder has a tokenizer's files beside it only once a test puts them there. cases.json is a
 list: the tokenizers that agree, by their folders in tests/data, and the texts. All comes from
 transformers 5.17, but for the tokenizers that madlad_goldens.py has functions of its own for.
