@@ -15,8 +15,8 @@ struct BatchTimes {
   double outside_steps_ms = 0;  // total less the runner's steps: scheduling and delivery
   // Percentiles of the times between deliveries of a request, a token, for some of the requests. A
   // beam search may have none.
-  std::optional<double> inter_token_p50_ms;
-  std::optional<double> inter_token_p99_ms;
+  std::optional<double> inter_token_p50_ms = std::nullopt;
+  std::optional<double> inter_token_p99_ms = std::nullopt;
 };
 
 // Submits `batch` requests at once and waits for the last, `runs` >= 1 times after one that warms
