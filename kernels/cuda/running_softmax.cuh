@@ -13,7 +13,9 @@ namespace transept::kernels::cuda {
 template <typename T>
 __device__ inline float Exp(float x) {
   if constexpr (sizeof(T) == 4) return expf(x);
-  return __expf(x);
+  float power;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(x * 1.44269504f));
+  return power;
 }
 
 // The elements of a pack, those of bfloat16 in an instruction each.
