@@ -11,6 +11,11 @@ make_bart_goldens.py (fp32, CPU):
 Sources are drawn again until no two scores that are compared anywhere on the way are as close as
 rounding could turn round. Every request is a batch of its own: in a larger one transformers 5.17
 goes on, and takes in further hypotheses, until no request of the batch can improve.
+
+encoder_repetition_penalty goes by the request's source in all of its beams here. transformers 5.17
+gives the processor each source once, whatever the number of beams, and the processor takes the n-th
+source for the n-th row: in a batch of one request it changes the first beam alone, in a larger one
+beams of the first requests go by the sources of others.
 """
 
 import json
@@ -89,9 +94,19 @@ class Watch:
 
 
 class BeamRecorder(Recorder):
+    watch_class = Watch
+
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self.watch = Watch(self.model)
+        self.watch = self.watch_class(self.model)
+        self.processors_of_rows = self.model._get_logits_processor
+        self.model._get_logits_processor = self.processors_of_beams
+
+    def processors_of_beams(self, generation_config, encoder_input_ids, **arguments):
+        beams = generation_config.num_beams or 1
+        return self.processors_of_rows(generation_config=generation_config,
+                                       encoder_input_ids=encoder_input_ids.repeat(beams, 1),
+                                       **arguments)
 
     @torch.no_grad()
     def search(self, source, prefix, options, **more):
@@ -115,19 +130,21 @@ class BeamRecorder(Recorder):
         for attempt in range(400):
             source = self.source(length)
             prefix = self.tokens(self.target_range, prefix_length)
-            output = self.search(source, prefix, options)
-            outputs = self.outputs(output, 1 + prefix_length, options)
-            best = outputs[0]["tokens"]
+            case = self.searched(source, prefix, options)
+            best = case["outputs"][0]["tokens"]
             varied = len(set(best)) >= min(len(best), 4) or attempt >= 30
             if self.watch.margin >= MIN_MARGIN and varied:
-                break
-        else:
-            raise RuntimeError(f"no good source of {length} tokens for {options}")
+                return case
+        raise RuntimeError(f"no good source of {length} tokens for {options}")
+
+    def searched(self, source, prefix, options):
+        """The case that these make."""
+        output = self.search(source, prefix, options)
         return {
             "source": source,
             "prefix": prefix,
             "options": options,
-            "outputs": outputs,
+            "outputs": self.outputs(output, 1 + len(prefix), options),
             "margin": float(f"{min(self.watch.margin, 1e9):.3g}"),
         }
 

@@ -1,10 +1,14 @@
 """Writes tests/data/goldens/<variant>/processors.json: what transformers makes of the tiny checkpoints
 of make_goldens.py and make_bart_goldens.py (fp32, CPU) with the logits processors that compare with
-the source or with given sequences, or that look at the length. The cases are like the generations
-of cases.json; without its options each has another output.
+the source or with given sequences, or that look at the length, and with all processors at once.
 
     python3 -m pip install -r tools/requirements-golden.txt
     python3 tools/make_processor_goldens.py [VARIANT...]
+
+  generations  greedy, like those of cases.json
+  searches     like those of beams.json
+
+Without its processors each case has another output.
 """
 
 import sys
@@ -13,12 +17,19 @@ import torch
 import transformers
 
 import make_bart_goldens
+import make_beam_goldens
 import make_goldens
+from make_beam_goldens import BeamRecorder, recorder_of
 from make_goldens import GOLDENS, MIN_MARGIN, Recorder, compact
 
 VARIANTS = ("t5_v1_1", "mt5", "umt5", "byt5", "bart", "mbart25", "mbart50", "marian", "m2m100",
             "nllb", "pegasus", "plbart", "blenderbot", "madlad")
 ADDED = ("madlad",)  # behind the others, which keep their seeds
+
+
+def is_refused(options):
+    """transformers takes no bias on a sequence with token 0."""
+    return any(0 in tokens for tokens, _ in options.get("sequence_bias", []))
 
 
 class ProcessorRecorder(Recorder):
@@ -30,14 +41,108 @@ class ProcessorRecorder(Recorder):
             plain = self.outcome(source, prefix, {"max_new_tokens": 24})
             if len(plain["tokens"]) < 6:
                 continue
-            case = self.outcome(source, prefix, options(plain["tokens"]))
+            given = options(plain["tokens"])
+            if is_refused(given):
+                continue
+            case = self.outcome(source, prefix, given)
             if case["margin"] >= MIN_MARGIN and case["tokens"] != plain["tokens"]:
                 return case
         raise RuntimeError(f"no good source of {length} tokens for {options([0] * 6)}")
 
 
+class ProcessedBeamRecorder(BeamRecorder):
+    def search(self, *arguments, **more):
+        """NaN, which transformers makes of a banned EOS that exponential_decay_length_penalty
+        raises, is nothing to compare with."""
+        output = super().search(*arguments, **more)
+        if any(scores.isnan().any() for scores in output.scores):
+            self.watch.margin = 0
+        return output
+
+    def changed(self, length, plain_options, options, prefix_length=0):
+        """A case with options(tokens), which are the best output with plain_options alone."""
+        for _ in range(1000):
+            source = self.source(length)
+            prefix = self.tokens(self.target_range, prefix_length)
+            plain = self.searched(source, prefix, plain_options)["outputs"]
+            tokens = plain[0]["tokens"]
+            if len(tokens) < 6:
+                continue
+            given = {**plain_options, **options(tokens)}
+            if is_refused(given):
+                continue
+            case = self.searched(source, prefix, given)
+            differs = [each["tokens"] for each in case["outputs"]] != [
+                each["tokens"] for each in plain]
+            if self.watch.margin >= make_beam_goldens.MIN_MARGIN and differs:
+                return case
+        raise RuntimeError(f"no good source of {length} tokens for {options([0] * 6)}")
+
+
+def everything(recorder, tokens):
+    """All processors in one request. What is generated within `min_new_tokens` is not yet subject to
+    the decay, which would make NaN of a banned EOS."""
+    picked = recorder.rng.sample(recorder.target_range, 12)
+    return {
+        "max_new_tokens": 18,
+        "min_new_tokens": 4,
+        "encoder_repetition_penalty": 1.3,
+        "encoder_no_repeat_ngram_size": 3,
+        "repetition_penalty": 1.2,
+        "no_repeat_ngram_size": 2,
+        "bad_words_ids": [tokens[:2], picked[:1]],
+        "sequence_bias": [[picked[1:2], 1.5], [tokens[2:4], -4.0]],
+        "exponential_decay_length_penalty": [5, 1.1],
+        "suppress_tokens": picked[2:6],
+        "begin_suppress_tokens": picked[6:9],
+        "forced_bos_token_id": picked[9],
+        "forced_eos_token_id": recorder.eos,
+        "eos_token_ids": [recorder.eos] + picked[10:],
+    }
+
+
+def searches(recorder):
+    """Each option alone under beams of every width, then in company."""
+    eos = recorder.eos
+    a, b, c = recorder.rng.sample(recorder.target_range, 3)
+
+    def make(length, beams, options, prefix_length=0, **more):
+        plain = {"num_beams": beams, "max_new_tokens": 14, "num_return_sequences": 2, **more}
+        return recorder.changed(length, plain, options, prefix_length)
+
+    return [
+        make(12, 2, lambda t: {"encoder_repetition_penalty": 1.8}),
+        make(25, 3, lambda t: {"encoder_repetition_penalty": 0.6}, 2, early_stopping=True),
+        make(40, 4, lambda t: {"encoder_no_repeat_ngram_size": 1}, length_penalty=0.5),
+        make(60, 5, lambda t: {"encoder_no_repeat_ngram_size": 2}, 3, early_stopping="never"),
+        make(9, 6, lambda t: {"bad_words_ids": [t[:1], [a]]}, early_stopping=True),
+        make(9, 7, lambda t: {"bad_words_ids": [[eos], t[0:2], t[3:6], t[1:4]]}),
+        make(14, 3, lambda t: {"bad_words_ids": [t[0:3], t[2:4], [t[-1], eos]]}, 3),
+        make(9, 8, lambda t: {"sequence_bias": [[t[:1], -5.0], [t[1:3], -8.0]]}),
+        make(9, 2, lambda t: {"sequence_bias": [[[a], 6.0], [[a, b], 20.0], [[t[0], c], 15.0]]}, 1),
+        # Two biases on one token.
+        make(9, 4, lambda t: {"sequence_bias": [[[t[0], b], 30.0], [[b], -2.5], [[a, c], 1.0]]},
+             renormalize_logits=True),
+        # On log-probabilities the decay takes EOS beyond 0.
+        make(12, 4, lambda t: {"exponential_decay_length_penalty": [3, 1.3]}, max_new_tokens=24),
+        make(12, 5, lambda t: {"exponential_decay_length_penalty": [0, 1.1]}, 2, max_new_tokens=24,
+             renormalize_logits=True, early_stopping="never"),
+        make(7, 3, lambda t: {"exponential_decay_length_penalty": [6, 1.5], "min_length": 8,
+                              "encoder_repetition_penalty": 1.2}, 1, length_penalty=-0.5),
+        make(6, 5, lambda t: {"forced_bos_token_id": a, "bad_words_ids": [[a], t[1:2]],
+                              "begin_suppress_tokens": t[:6]}),
+        make(20, 6, lambda t: {"encoder_no_repeat_ngram_size": 2, "no_repeat_ngram_size": 2,
+                               "sequence_bias": [[[c], 1.5], [t[2:4], -4.0]],
+                               "suppress_tokens": [b]}, early_stopping=True, length_penalty=2.0),
+        make(30, 4, lambda t: everything(recorder, t), 2, num_return_sequences=4),
+        make(16, 7, lambda t: everything(recorder, t), renormalize_logits=True,
+             length_penalty=0.7),
+        make(16, 8, lambda t: everything(recorder, t), early_stopping="never"),
+    ]
+
+
 def cases(recorder):
-    """Each option alone, then all of them, with and without prefix."""
+    """Each option alone, then in company, with and without prefix."""
     eos = recorder.eos
     make = lambda length, options, prefix_length=0: recorder.changed(
         length, lambda tokens: {"max_new_tokens": 24, **options(tokens)}, prefix_length
@@ -74,6 +179,13 @@ def cases(recorder):
             },
             2,
         ),
+        make(12, lambda t: everything(recorder, t)),
+        make(30, lambda t: everything(recorder, t), 2),
+        make(10, lambda t: {"exponential_decay_length_penalty": [6, 1.5], "min_length": 8,
+                            "encoder_repetition_penalty": 1.2, "begin_suppress_tokens": t[:6]}, 1),
+        make(15, lambda t: {"forced_bos_token_id": b, "forced_eos_token_id": eos,
+                            "max_new_tokens": 9, "sequence_bias": [[[b, t[1]], 25.0]],
+                            "encoder_no_repeat_ngram_size": 1}),
     ]
 
 
@@ -91,8 +203,9 @@ def main():
         folder = GOLDENS / variant.name
         model_class = module.CLASSES[variant.family][1]
         recorder = ProcessorRecorder(model_class, folder, seed, ordinary, target)
+        beams = recorder_of(variant.name, 200 + seed, ProcessedBeamRecorder)
         path = folder / "processors.json"
-        path.write_text(compact({"generations": cases(recorder)}))
+        path.write_text(compact({"generations": cases(recorder), "searches": searches(beams)}))
         print(f"{variant.name}: {path.stat().st_size} bytes")
 
 

@@ -36,6 +36,15 @@ GenerationOptions ParseOptions(const json& given) {
   Read(given, "length_penalty", &options.length_penalty);
   options.early_stopping = ParseEarlyStopping(given);
   Read(given, "renormalize_logits", &options.renormalize_logits);
+  Read(given, "do_sample", &options.do_sample);
+  Read(given, "temperature", &options.temperature);
+  Read(given, "top_k", &options.top_k);
+  Read(given, "top_p", &options.top_p);
+  Read(given, "min_p", &options.min_p);
+  Read(given, "typical_p", &options.typical_p);
+  Read(given, "epsilon_cutoff", &options.epsilon_cutoff);
+  Read(given, "eta_cutoff", &options.eta_cutoff);
+  Read(given, "seed", &options.seed);
   Read(given, "repetition_penalty", &options.repetition_penalty);
   Read(given, "encoder_repetition_penalty", &options.encoder_repetition_penalty);
   Read(given, "no_repeat_ngram_size", &options.no_repeat_ngram_size);
@@ -141,20 +150,19 @@ GoldenVariant LoadGoldenVariant(const std::string& name) {
   for (const json& given : cases["generations"]) {
     variant.generations.push_back(ParseGeneration(given));
   }
-  if (std::ifstream beams(variant.folder + "/beams.json"); beams.is_open()) {
-    const json searches = json::parse(beams);
-    for (const json& given : searches["searches"]) variant.searches.push_back(ParseSearch(given));
+  for (const char* name : {"/beams.json", "/processors.json", "/samples.json"}) {
+    std::ifstream more(variant.folder + name);
+    if (!more.is_open()) continue;
+    const json others = json::parse(more);
+    for (const json& given : others.value("generations", json::array())) {
+      variant.generations.push_back(ParseGeneration(given));
+    }
+    for (const json& given : others["searches"]) variant.searches.push_back(ParseSearch(given));
   }
   if (std::ifstream stops(variant.folder + "/stops.json"); stops.is_open()) {
     const json searches = json::parse(stops);
     variant.tokenizer = "tests/data/text/" + searches["tokenizers"][0].get<std::string>();
     for (const json& given : searches["searches"]) variant.searches.push_back(ParseSearch(given));
-  }
-  if (std::ifstream more(variant.folder + "/processors.json"); more.is_open()) {
-    const json processors = json::parse(more);
-    for (const json& given : processors["generations"]) {
-      variant.generations.push_back(ParseGeneration(given));
-    }
   }
   return variant;
 }

@@ -1,5 +1,6 @@
-// The cases of tests/data/goldens/<variant>: cases.json, written by tools/make_goldens.py, and the
-// generations of processors.json, by tools/make_processor_goldens.py.
+// The cases of tests/data/goldens/<variant>: cases.json, written by tools/make_goldens.py, and of
+// some variants beams.json, processors.json, samples.json and stops.json, by the tools/make_*.py of
+// these names.
 #pragma once
 
 #include <map>
@@ -41,7 +42,7 @@ struct GoldenGeneration {
   float score = 0.0f;
 };
 
-// A beam search, of tools/make_beam_goldens.py or tools/make_stop_goldens.py.
+// A beam search, also with drawn candidates.
 struct GoldenSearch {
   struct Output {
     std::vector<TokenId> tokens;
@@ -62,8 +63,8 @@ struct GoldenVariant {
   std::vector<GoldenSteps> steps;
   std::vector<GoldenRounding> rounding;
   std::vector<GoldenGeneration> generations;
-  std::vector<GoldenSearch> searches;  // of some variants, from beams.json and stops.json
-  std::string tokenizer;               // folder, where there are searches with stop sequences
+  std::vector<GoldenSearch> searches;
+  std::string tokenizer;  // folder, where there are searches with stop sequences
 };
 
 // The names of all variants, sorted; or of those with searches.
