@@ -134,11 +134,10 @@ struct ProjectCrossKvOp {
   int64_t scratch_rows = 0;  // T at least; with more, a device may project several layers at once
 };
 
-// out[r] = in[query_offsets[r + 1] - 1]: the last query token of each row, or in front of it. A
-// norm behind it that reads `out` is its only reader: a device may fuse the two.
+// out[r] = in[query_offsets[r + 1] - 1]: the last query token of each row, or in front of it.
 struct GatherRowsOp {
   Activations in;   // extent kTokens
-  Activations out;  // extent kRows
+  Activations out;  // extent kRows; a norm behind this that reads it is its only reader
 };
 
 using Operation = std::variant<EmbedOp, NormOp, LinearOp, GatedLinearOp, EncoderAttentionOp,
