@@ -23,7 +23,8 @@ void BlockTable::GrowTo(int32_t size) {
 }
 
 void BlockTable::Share(const BlockTable& other, int32_t size) {
-  Require(blocks_.empty() && size <= other.size(), "a block table cannot begin with another");
+  Require(blocks_.empty() && pool_ == other.pool_ && size <= other.size(),
+          "a block table cannot begin with another");
   blocks_.assign(other.blocks_.begin(), other.blocks_.begin() + size);
   pool_->AddReference(blocks_);
 }

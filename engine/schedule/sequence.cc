@@ -24,7 +24,7 @@ int32_t Sequence::live_rows() const {
 }
 
 int32_t SharedBlocks(const Request& request, int32_t block_size) {
-  if (request.params.beam_search()) return 0;
+  if (request.scores() || request.params.beam_search()) return 0;
   return static_cast<int32_t>(request.target_prefix.size()) / block_size;
 }
 

@@ -117,6 +117,32 @@ TEST_F(SamplesTest, ShareThePrefixAgainAfterAPreemption) {
   EXPECT_EQ(pool_->num_used(), sources_->idle_blocks());
 }
 
+TEST_F(SamplesTest, AnotherOneComputesThePrefixAgainIfTheFirstHasEnded) {
+  Create(10, /*keep_idle=*/false);
+  ASSERT_TRUE(Add(1, MakeSamples(3, 8, 8)).ok());  // up to 9 blocks
+  Step(kEos);
+  Request sooner = MakeRequest(4, 9, 6);  // up to 4
+  sooner.target_prefix = {30, 31, 32};
+  sooner.priority = 1;
+  ASSERT_TRUE(Add(2, sooner).ok());
+  while (!Ended(2)) Step();
+  EXPECT_EQ(scheduler_->stats().preemptions, 1u);
+  const StepPlan again = Schedule();
+  ASSERT_THAT(Fed(again), SizeIs(1));
+  EXPECT_EQ(again.rows[0].hypothesis, 1);
+  EXPECT_TRUE(again.rows[0].starts());
+  EXPECT_EQ(again.rows[0].tokens, again.rows[0].history);
+  Update(again);
+  const StepPlan next = Schedule();
+  ASSERT_THAT(Fed(next), SizeIs(2));
+  EXPECT_TRUE(next.rows[1].starts());
+  EXPECT_EQ(next.rows[1].first_position, 8);
+  EXPECT_EQ(next.rows[1].blocks.first(2), next.rows[0].blocks.first(2));
+  Update(next);
+  while (!scheduler_->idle()) Step();
+  EXPECT_EQ(pool_->num_used(), 0);
+}
+
 TEST_F(SamplesTest, AreAdmittedWhereTheSharedBlocksCountOnce) {
   Create(1 + 2 + 3 * 2);
   const Request samples = MakeSamples(3, 8, 8);  // 16 positions at most

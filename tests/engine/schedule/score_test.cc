@@ -49,6 +49,17 @@ TEST_F(ScoreTest, ATargetIsFedInOneStep) {
   EXPECT_EQ(scheduler_->stats().tokens_generated, 0u);
 }
 
+// It is for requests that generate; here it says nothing.
+TEST_F(ScoreTest, ATargetPrefixDoesNotCount) {
+  Create(20);
+  Request request = Score(6, {{10, 11}, {12}});
+  request.target_prefix.assign(9, 5);  // longer than the targets, and than a block
+  ASSERT_TRUE(Add(1, request).ok());
+  const Ran ran = Step();
+  EXPECT_THAT(ran.fed, ElementsAre(2, 1));
+  EXPECT_TRUE(Ended(1));
+}
+
 TEST_F(ScoreTest, RunsAmongOthersAndSharesTheirSource) {
   Create(20);
   ASSERT_TRUE(Add(1, MakeRequest(6, 3)).ok());
