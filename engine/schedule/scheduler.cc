@@ -137,8 +137,9 @@ absl::Status Scheduler::Check(const Request& request) const {
     return absl::ResourceExhaustedError(
         absl::StrCat("the request may need ", blocks, " K/V blocks of ", options_.block_size,
                      " positions (", source_blocks, " for a source of ", source, " tokens, ",
-                     row_blocks, " for each of ", rows, " rows of up to ", positions, " tokens, ",
-                     shared_blocks, " of them shared), but there are only ", pool_->num_blocks()));
+                     row_blocks, " for each of ", rows, " rows of up to ", positions, " tokens",
+                     shared_blocks > 0 ? absl::StrCat(", ", shared_blocks, " of them shared") : "",
+                     "), but there are only ", pool_->num_blocks()));
   }
   return absl::OkStatus();
 }
