@@ -70,12 +70,15 @@ int64_t FewRowsOf(const Operation& operation, int multiprocessors) {
   return kMaxSkinnyRows;
 }
 
-// Norms that alone read what is gathered read it where it lies.
+// Norms that alone read what is gathered read it where it lies, unless they write there.
 void SkipGathers(std::vector<PlannedOperation>* plan) {
   for (size_t i = 0; i + 1 < plan->size(); ++i) {
     const auto* gather = std::get_if<GatherRowsOp>((*plan)[i].operation);
     const auto* norm = std::get_if<NormOp>((*plan)[i + 1].operation);
-    if (!gather || !norm || norm->in.data != gather->out.data || norm->stream.data) continue;
+    if (!gather || !norm || norm->in.data != gather->out.data || norm->stream.data ||
+        norm->out.data == gather->in.data) {
+      continue;
+    }
     (*plan)[i].absorbed_rows = std::numeric_limits<int64_t>::max();
     (*plan)[i + 1].gather = gather;
   }
