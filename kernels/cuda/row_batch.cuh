@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "kernels/cuda/block_select.cuh"
+#include "kernels/cuda/exp2.cuh"
 #include "kernels/cuda/row_part.cuh"
 
 namespace transept::kernels::cuda {
@@ -26,11 +27,8 @@ struct Summary {
 
 // exp(score - max), 0 for -infinity and NaN. `max` is no less than the score.
 __device__ inline float WeightOf(float score, float max) {
-  constexpr float kLog2E = 1.4426950408889634f;
   constexpr float kNone = -200.0f;  // where the result is 0 already; takes the place of NaN
-  float weight;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(weight) : "f"(fmaxf(score - max, kNone) * kLog2E));
-  return weight;
+  return Exp2(fmaxf(score - max, kNone) * kLog2E);
 }
 
 // A thread's scores are `kVectors` vectors of 4, kVectorStep scores apart.

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "kernels/cuda/element.cuh"
+#include "kernels/cuda/exp2.cuh"
 #include "kernels/cuda/head_layout.cuh"
 
 namespace transept::kernels::cuda {
@@ -13,9 +14,7 @@ namespace transept::kernels::cuda {
 template <typename T>
 __device__ inline float Exp(float x) {
   if constexpr (sizeof(T) == 4) return expf(x);
-  float power;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(x * 1.44269504f));
-  return power;
+  return Exp2(x * kLog2E);
 }
 
 // The elements of a pack, those of bfloat16 in an instruction each.

@@ -10,8 +10,6 @@
 
 namespace transept::kernels::cuda {
 
-inline constexpr float kLog2E = 1.44269504f;
-
 // The bias of one head, in units of log 2 like everything that goes into the softmax here. What
 // lies beyond the reach has the outermost values, which a margin repeats: no tile that reaches it
 // partly reads outside.

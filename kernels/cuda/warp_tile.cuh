@@ -2,16 +2,10 @@
 #pragma once
 
 #include "kernels/cuda/attention_tiles.cuh"
+#include "kernels/cuda/exp2.cuh"
 #include "kernels/cuda/tensor_core.cuh"
 
 namespace transept::kernels::cuda {
-
-// 2^x, to 2 units in the last place.
-__device__ inline float Exp2(float x) {
-  float result;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
-  return result;
-}
 
 // The results of one head.
 template <typename T>
