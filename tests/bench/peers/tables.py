@@ -78,8 +78,9 @@ def main():
     peers = [peer for peer in peers if "tokens_per_s" in peer]
     poisson = [line for line in lines if "arrivals" in line]
     streams = [line for line in lines if line["peer"].startswith("ghz")]
-    alone = [line for line in lines if "model_dir" in line and line not in streams]
-    fixed = [line for line in lines if "model_dir" not in line and line not in poisson]
+    together = [line for line in lines if line not in poisson and line not in streams]
+    alone = [line for line in together if "model_dir" in line]
+    fixed = [line for line in together if "model_dir" not in line]
     print_table(["workload", "batch", "tokens/s", "encoder ms", "step ms", "floor tokens/s",
                  "fraction of floor", "best peer", "ratio"], list(fixed_batches(fixed, peers)))
     print_table(["rate", "offered, requests/s", "completed", "tokens/s", "first token p50, ms", "p99",
