@@ -150,8 +150,8 @@ GoldenVariant LoadGoldenVariant(const std::string& name) {
   for (const json& given : cases["generations"]) {
     variant.generations.push_back(ParseGeneration(given));
   }
-  for (const char* name : {"/beams.json", "/processors.json", "/samples.json"}) {
-    std::ifstream more(variant.folder + name);
+  for (const char* part : {"/beams.json", "/processors.json", "/samples.json"}) {
+    std::ifstream more(variant.folder + part);
     if (!more.is_open()) continue;
     const json others = json::parse(more);
     for (const json& given : others.value("generations", json::array())) {
