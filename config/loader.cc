@@ -258,6 +258,10 @@ absl::Status Validate(const Config& config) {
   if (config.models[0].path.empty()) {
     return absl::InvalidArgumentError("models[0].path: the model's folder is not set");
   }
+  if (config.models[0].engine.device == "cuda" && config.models[0].engine.dtype == "int8") {
+    return absl::InvalidArgumentError(
+        "models[0].engine.dtype: int8 is for the CPU; a GPU takes bfloat16, float16 or float32");
+  }
   return absl::OkStatus();
 }
 

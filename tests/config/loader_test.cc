@@ -253,12 +253,16 @@ TEST(Override, ChecksLikeTheFileAndLeavesTheRestAlone) {
   EXPECT_EQ(config.models[1], before.models[1]);
 }
 
-TEST(Validate, WantsExactlyOneModelWithAFolder) {
+TEST(Validate, WantsExactlyOneModelWithAFolderAndAFittingType) {
   Config config;
   EXPECT_THAT(std::string(Validate(config).message()), HasSubstr("--model-dir"));
   config.models.resize(1);
   EXPECT_THAT(std::string(Validate(config).message()), HasSubstr("models[0].path"));
   config.models[0].path = "models/x";
+  EXPECT_TRUE(Validate(config).ok());
+  config.models[0].engine = {.device = "cuda", .dtype = "int8"};
+  EXPECT_THAT(std::string(Validate(config).message()), HasSubstr("models[0].engine.dtype"));
+  config.models[0].engine.dtype = "bfloat16";
   EXPECT_TRUE(Validate(config).ok());
   config.models.resize(2);
   EXPECT_FALSE(Validate(config).ok());

@@ -10,6 +10,7 @@ The peers' figures are lines as their scripts print them, recorded_h200.jsonl un
 import argparse
 import json
 import pathlib
+import sys
 
 from floor import floor
 from workloads import WORKLOADS
@@ -73,6 +74,8 @@ def main():
     for report in map(json.loads, map(pathlib.Path.read_text, args.reports)):
         print(f"{report['gpu']}, {report['date'][:10]}, commit {report['commit']}")
         lines += report["measurements"]
+    if not lines:
+        sys.exit("there are no measurements in " + ", ".join(map(str, args.reports)))
     # A peer's line may say why it has no figure; around them there may be comments and logs.
     peers = [json.loads(line) for line in args.peers.read_text().splitlines() if line[:1] == "{"]
     peers = [peer for peer in peers if "tokens_per_s" in peer]
