@@ -258,9 +258,16 @@ absl::Status Validate(const Config& config) {
   if (config.models[0].path.empty()) {
     return absl::InvalidArgumentError("models[0].path: the model's folder is not set");
   }
-  if (config.models[0].engine.device == "cuda" && config.models[0].engine.dtype == "int8") {
+  if (const absl::Status status = Validate(config.models[0].engine); !status.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("models[0].engine.", status.message()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Validate(const EngineConfig& config) {
+  if (config.device == "cuda" && config.dtype == "int8") {
     return absl::InvalidArgumentError(
-        "models[0].engine.dtype: int8 is for the CPU; a GPU takes bfloat16, float16 or float32");
+        "dtype: int8 is for the CPU; a GPU takes bfloat16, float16 or float32");
   }
   return absl::OkStatus();
 }

@@ -25,8 +25,10 @@ absl::StatusOr<Config> Parse(std::string_view text, std::string_view file);
 // unchanged.
 absl::Status Override(std::string_view setting, std::string_view value, Config* config);
 
-// What only the complete settings can show: exactly one model, with a folder.
+// What only the complete settings can show: exactly one model, with a folder, and an engine whose
+// settings fit each other whatever the model is.
 absl::Status Validate(const Config& config);
+absl::Status Validate(const EngineConfig& config);
 
 // The settings as a YAML file that documents each of them, ranges included. Parse reads it back to
 // an equal Config.

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "config/loader.h"
 #include "engine/cache/kv_cache_spec.h"
 #include "engine/host_limits.h"
 
@@ -28,13 +29,8 @@ absl::StatusOr<DataType> ParseDataType(const std::string& setting, const std::st
 
 absl::StatusOr<DataType> ParseWeightType(const std::string& name, Device device,
                                          const ModelSpec& spec) {
+  if (name == kernels::Name(DataType::kInt8)) return DataType::kInt8;
   const bool cpu = device == Device::kCpu;
-  if (name == kernels::Name(DataType::kInt8)) {
-    if (cpu) return DataType::kInt8;
-    return absl::InvalidArgumentError(
-        "dtype: int8 is for the CPU; a GPU takes bfloat16, float16 "
-        "or float32");
-  }
   return ParseDataType("dtype", name, cpu ? spec.stored_dtype : DataType::kBFloat16);
 }
 
@@ -85,6 +81,7 @@ SchedulerOptions SchedulerOptionsOf(const config::EngineConfig& config, const Mo
 
 absl::StatusOr<EngineOptions> ResolveEngineOptions(const config::EngineConfig& config,
                                                    const ModelSpec& spec) {
+  if (absl::Status status = config::Validate(config); !status.ok()) return status;
   const absl::StatusOr<Device> device = ParseDevice(config.device);
   if (!device.ok()) return device.status();
   const bool cpu = *device == Device::kCpu;

@@ -13,7 +13,7 @@ struct PlannedOperation {
   const Operation* operation = nullptr;
   NormNeighbours norms;
   // Of a norm: up to so many rows those around it take it over. Of a gather: any number, if the
-  // norm behind it does.
+  // norm behind it reads for itself.
   int64_t absorbed_rows = 0;
   // Of a norm: it reads the rows that this would gather where they lie.
   const GatherRowsOp* gather = nullptr;

@@ -103,13 +103,19 @@ TEST_P(CudaRowsTest, NormsThatReplaceTheStream) {
   }
 }
 
-TEST_P(CudaRowsTest, GathersTheLastTokenOfEachRow) {
-  const std::vector<int32_t> offsets = {0, 1, 5, 5, 5, 6};
+// Five rows of six query tokens.
+DecoderInputs UnevenRows() {
+  static constexpr int32_t kOffsets[] = {0, 1, 5, 5, 5, 6};
   DecoderInputs inputs;
   inputs.num_rows = 5;
   inputs.num_tokens = 6;
-  inputs.query_offsets = offsets.data();
+  inputs.query_offsets = kOffsets;
   inputs.empty_rows = true;
+  return inputs;
+}
+
+TEST_P(CudaRowsTest, GathersTheLastTokenOfEachRow) {
+  const DecoderInputs inputs = UnevenRows();
   Tensor in = MakeTensor(6, 40, DataType::kFloat32, 1);
   Tensor expected = MakeTensor(5, 40, DataType::kFloat32, 2, Extent::kRows);
   const Tensor actual = MakeTensor(5, 40, DataType::kFloat32, 2, Extent::kRows);
@@ -124,12 +130,7 @@ TEST_P(CudaRowsTest, GathersTheLastTokenOfEachRow) {
 }
 
 TEST_P(CudaRowsTest, NormsOfGatheredRows) {
-  const std::vector<int32_t> offsets = {0, 1, 5, 5, 5, 6};
-  DecoderInputs inputs;
-  inputs.num_rows = 5;
-  inputs.num_tokens = 6;
-  inputs.query_offsets = offsets.data();
-  inputs.empty_rows = true;
+  const DecoderInputs inputs = UnevenRows();
   for (const int64_t width : {40, 5000}) {
     const std::vector<float> weight = cpu::RandomFloats(width, 4);
     for (const NormKind kind : {NormKind::kNone, NormKind::kRms}) {
