@@ -319,9 +319,14 @@ TEST_P(GpuLoss, EndsAllRequestsAndRefusesLaterOnes) {
   const std::unique_ptr<Engine> engine = *std::move(created);
   const LogCapture log;
   fake_cuda::Inject({GetParam(), 5, cudaErrorIllegalAddress});
-  for (const auto& sink : SubmitAll(engine.get())) {
-    const absl::Status status = sink->Wait().status();
-    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+  const std::vector<Request> requests = MixedRequests();
+  const std::vector<std::shared_ptr<CollectingSink>> sinks = SubmitAll(engine.get());
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const absl::Status status = sinks[i]->Wait().status();
+    // One that is scored or encoded takes so few calls that it may have been through before.
+    const bool many_steps = requests[i].params.min_new_tokens == 30;
+    if (status.ok() && !many_steps) continue;
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << i << ": " << status;
     EXPECT_TRUE(RetryAfterOf(status).has_value());
   }
   EXPECT_EQ(engine->Health().code(), absl::StatusCode::kUnavailable);
