@@ -46,6 +46,15 @@ void WorkerPool::Add(Task task) {
   if (wakes) wake_.notify_one();
 }
 
+WorkerPool::Task WorkerPool::Take() {
+  const bool new_one = admitted_.empty() || (!pending_.empty() && passed_over_ >= kMostPassedOver);
+  passed_over_ = new_one || pending_.empty() ? 0 : passed_over_ + 1;
+  std::deque<Task>& queue = new_one ? pending_ : admitted_;
+  Task task = std::move(queue.front());
+  queue.pop_front();
+  return task;
+}
+
 void WorkerPool::Run() {
   std::unique_lock lock(mu_);
   const auto idle = [this] { return admitted_.empty() && pending_.empty(); };
@@ -57,10 +66,8 @@ void WorkerPool::Run() {
       waking_ = false;  // also where somebody else was quicker: the next task wakes again
     }
     if (idle()) return;
-    std::deque<Task>& queue = admitted_.empty() ? pending_ : admitted_;
     {
-      Task task = std::move(queue.front());
-      queue.pop_front();
+      Task task = Take();
       const bool wakes = !idle() && MustWake();
       lock.unlock();
       if (wakes) wake_.notify_one();

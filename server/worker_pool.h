@@ -13,8 +13,10 @@
 
 namespace transept::server {
 
-// Thread-safe. Tasks start in the order they were added, but those of Add go before those of
-// TryAdd: what a running request still needs before what a new one asks for.
+// Thread-safe. Tasks of Add start in the order they were added, and so do those of TryAdd; where
+// both wait, 16 of Add before one of TryAdd: what running requests still need before what a new one
+// asks for. So streams for which the threads are too slow get fewer and larger messages, instead of
+// taking all of the threads and keeping new requests from the engine.
 class WorkerPool {
  public:
   using Task = absl::AnyInvocable<void()>;
@@ -36,7 +38,11 @@ class WorkerPool {
   void Add(Task task);
 
  private:
+  static constexpr int kMostPassedOver = 16;
+
   void Run();
+  // The next task; there is one. Under mu_.
+  Task Take();
   // Whether a thread must be woken for a task that has been added. Who has been woken wakes the
   // next one if there is more to do, so that a burst of tasks costs the engine one wake-up and not
   // one each. Under mu_.
@@ -47,9 +53,10 @@ class WorkerPool {
   std::condition_variable wake_;
   std::deque<Task> admitted_;  // guarded by mu_
   std::deque<Task> pending_;   // guarded by mu_
-  bool stopping_ = false;      // guarded by mu_
-  int sleeping_ = 0;           // threads that wait; guarded by mu_
-  bool waking_ = false;        // one of them has been woken and is not up yet; guarded by mu_
+  int passed_over_ = 0;    // tasks of Add since the first of pending_ could start; guarded by mu_
+  bool stopping_ = false;  // guarded by mu_
+  int sleeping_ = 0;       // threads that wait; guarded by mu_
+  bool waking_ = false;    // one of them has been woken and is not up yet; guarded by mu_
   std::vector<std::thread> threads_;  // last: the threads use the members above
 };
 

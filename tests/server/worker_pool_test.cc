@@ -1,6 +1,7 @@
 #include "server/worker_pool.h"
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -28,6 +29,29 @@ TEST(WorkerPoolTest, RunsInOrderButWorkOfAdmittedCallsFirst) {
     gate.Open();
   }  // runs what is waiting
   EXPECT_THAT(order, ElementsAre("running 1", "running 2", "new 1", "new 2"));
+}
+
+TEST(WorkerPoolTest, NewWorkStartsBesideWorkWithoutEnd) {
+  int before = 0;  // this and the next are the one thread's
+  bool started = false;
+  {
+    WorkerPool* its_own = nullptr;
+    const std::function<void()> go_on = [&] {
+      if (started) return;
+      ++before;
+      its_own->Add(go_on);
+    };
+    WorkerPool pool(1, 10);
+    its_own = &pool;
+    Gate gate;
+    pool.Add([&] { gate.Wait(); });
+    gate.AwaitWaiters(1);
+    pool.Add(go_on);
+    ASSERT_TRUE(pool.TryAdd([&] { started = true; }));
+    gate.Open();
+  }
+  EXPECT_TRUE(started);
+  EXPECT_EQ(before, 16);
 }
 
 TEST(WorkerPoolTest, RefusesNewWorkOnlyAboveTheLimit) {
