@@ -1,6 +1,5 @@
 #include "engine/attention/backend.h"
 
-#include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -26,7 +25,8 @@ absl::Span<const AttentionBackend* const> AttentionBackends(Device device) {
 }
 
 absl::StatusOr<const AttentionBackend*> SelectBackend(const AttentionSpec& spec, Device device,
-                                                      std::string_view name) {
+                                                      std::string_view name,
+                                                      std::set<std::string>* passed_over) {
   std::vector<std::string> reasons;
   std::vector<absl::string_view> known;
   bool found = false;
@@ -35,7 +35,10 @@ absl::StatusOr<const AttentionBackend*> SelectBackend(const AttentionSpec& spec,
     if (name != "auto" && name != backend->name()) continue;
     found = true;
     const absl::Status status = backend->Supports(spec);
-    if (status.ok()) return backend;
+    if (status.ok()) {
+      if (passed_over != nullptr) passed_over->insert(reasons.begin(), reasons.end());
+      return backend;
+    }
     reasons.push_back(absl::StrCat(ToAbsl(backend->name()), ": ", status.message()));
   }
   if (name != "auto" && !found) {

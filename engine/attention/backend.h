@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
+#include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -34,9 +36,11 @@ class AttentionBackend {
 absl::Span<const AttentionBackend* const> AttentionBackends(Device device);
 
 // The first backend of `device` that supports `spec`, or the one called `name` unless `name` is
-// "auto". FAILED_PRECONDITION with every candidate's reason when none does; INVALID_ARGUMENT with
-// the known names when `name` is none of them.
+// "auto". Adds "NAME: REASON" to `passed_over`, unless it is null, for each better one that does
+// not. FAILED_PRECONDITION with every candidate's reason when none does; INVALID_ARGUMENT with the
+// known names when `name` is none of them.
 absl::StatusOr<const AttentionBackend*> SelectBackend(const AttentionSpec& spec, Device device,
-                                                      std::string_view name = "auto");
+                                                      std::string_view name = "auto",
+                                                      std::set<std::string>* passed_over = nullptr);
 
 }  // namespace transept

@@ -3,9 +3,11 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "engine/types/clock.h"
 
 namespace transept {
@@ -52,13 +54,15 @@ kernels::PagedKv AllocateCache(const StackSpec& stack, const ModelOptions& optio
           .head_size = stack.head_size};
 }
 
-// Selects the backend for `type`, notes its name in `names`, and makes the layer.
+// Selects the backend for `type`, notes its name and why better ones are passed over, and makes the
+// layer.
 template <typename Layer>
 absl::StatusOr<Layer> MakeLayer(AttentionType type, const StackSpec& stack,
-                                const ModelOptions& options, std::vector<std::string>* names) {
+                                const ModelOptions& options, std::vector<std::string>* names,
+                                std::set<std::string>* passed_over) {
   const AttentionSpec spec = SpecOf(type, stack, options);
   const absl::StatusOr<const AttentionBackend*> backend =
-      SelectBackend(spec, options.device, options.attention_backend);
+      SelectBackend(spec, options.device, options.attention_backend, passed_over);
   if (!backend.ok()) return backend.status();
   names->emplace_back((*backend)->name());
   return Layer::Create(spec, **backend);
@@ -147,15 +151,19 @@ absl::Status Model::AllocateCaches(kernels::Memory* memory) {
 }
 
 absl::Status Model::BuildPrograms() {
+  std::set<std::string> passed_over;
   const auto encoder = MakeLayer<EncoderOnlyAttention>(AttentionType::kEncoderOnly, spec_.encoder,
-                                                       options_, &backend_names_);
+                                                       options_, &backend_names_, &passed_over);
   if (!encoder.ok()) return encoder.status();
   const auto self = MakeLayer<DecoderSelfAttention>(AttentionType::kDecoder, spec_.decoder,
-                                                    options_, &backend_names_);
+                                                    options_, &backend_names_, &passed_over);
   if (!self.ok()) return self.status();
   const auto cross = MakeLayer<CrossAttention>(AttentionType::kEncoderDecoder, spec_.decoder,
-                                               options_, &backend_names_);
+                                               options_, &backend_names_, &passed_over);
   if (!cross.ok()) return cross.status();
+  if (!passed_over.empty()) {
+    spdlog::info("attention backends passed over: {}", absl::StrJoin(passed_over, "; "));
+  }
   encoder_ = BuildEncoder(spec_, weights_, *encoder, encoder_buffers_, caches_, cross_scratch_);
   decoder_ = BuildDecoder(spec_, weights_, DecoderAttention{*self, *cross}, decoder_buffers_,
                           caches_, outputs_);

@@ -7,6 +7,7 @@ namespace transept {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 AttentionSpec CrossSpec() {
@@ -76,6 +77,22 @@ TEST(SelectBackend, CudaTakesTensorCoresWhereTheyServe) {
     EXPECT_EQ(CudaBackendFor(type, DataType::kFloat32, 20), "cuda");
     EXPECT_THAT(CudaBackendFor(type, DataType::kFloat32, 264), HasSubstr("head_size 264"));
   }
+}
+
+TEST(SelectBackend, SaysWhyBetterBackendsArePassedOver) {
+  AttentionSpec spec = CrossSpec();
+  spec.dtype = spec.kv_cache_dtype = kernels::DataType::kBFloat16;
+  const auto passed_over = [&spec](std::string_view name) {
+    std::set<std::string> reasons;
+    EXPECT_TRUE(SelectBackend(spec, Device::kCuda, name, &reasons).ok());
+    return reasons;
+  };
+  EXPECT_THAT(passed_over("auto"), ElementsAre());
+  spec.head_size = 20;
+  EXPECT_THAT(passed_over("auto"),
+              ElementsAre("cuda: head_size 20 is no multiple of 8",
+                          "cuda_tensor: head_size 20 is no multiple of 8 up to 128"));
+  EXPECT_THAT(passed_over("cuda_scalar"), ElementsAre()) << "nothing else was asked for";
 }
 
 TEST(SelectBackend, CudaWantsPagesOfTheComputeType) {

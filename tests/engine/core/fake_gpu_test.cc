@@ -2,12 +2,9 @@
 // fail, and what it calls while it runs. Its outputs mean nothing.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <spdlog/sinks/ostream_sink.h>
-#include <spdlog/spdlog.h>
 
 #include <memory>
 #include <set>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -16,6 +13,7 @@
 #include "tests/engine/core/tiny_engine.h"
 #include "tests/support/collecting_sink.h"
 #include "tests/support/fake_cuda.h"
+#include "tests/support/log_capture.h"
 
 namespace transept {
 namespace {
@@ -203,6 +201,14 @@ std::vector<std::shared_ptr<CollectingSink>> SubmitAll(Engine* engine) {
   return sinks;
 }
 
+// In one line for all layers.
+TEST_F(GpuStart, LogsWhyAttentionBackendsArePassedOver) {
+  const LogCapture log(spdlog::level::info);
+  ASSERT_TRUE(Create(GpuConfig()).ok());
+  EXPECT_THAT(log.text(), HasSubstr("\ninfo: attention backends passed over: cuda_tensor: dtype "
+                                    "float32: tensor cores would round it\n"));
+}
+
 using GpuSteps = FakeGpu;
 
 // Nothing is allocated or freed, and nobody waits for the whole device or stream: a step launches,
@@ -291,25 +297,6 @@ TEST_F(GpuSteps, RunWideLayersWithTheSharedMemoryOfASmallerGpu) {
   EXPECT_TRUE(engine.ok()) << engine.status();
 }
 
-// What is logged while it lives, from warnings on.
-class LogCapture {
- public:
-  LogCapture() : previous_(spdlog::default_logger()) {
-    auto logger = std::make_shared<spdlog::logger>(
-        "capture", std::make_shared<spdlog::sinks::ostream_sink_mt>(text_));
-    logger->set_level(spdlog::level::warn);
-    logger->set_pattern("%l: %v");
-    spdlog::set_default_logger(std::move(logger));
-  }
-  ~LogCapture() { spdlog::set_default_logger(previous_); }
-
-  std::string text() const { return text_.str(); }
-
- private:
-  std::ostringstream text_;
-  const std::shared_ptr<spdlog::logger> previous_;
-};
-
 // The call that fails, in the middle of the requests.
 class GpuLoss : public FakeGpu, public ::testing::WithParamInterface<const char*> {};
 
@@ -317,7 +304,7 @@ TEST_P(GpuLoss, EndsAllRequestsAndRefusesLaterOnes) {
   auto created = Create(GpuConfig());
   ASSERT_TRUE(created.ok()) << created.status();
   const std::unique_ptr<Engine> engine = *std::move(created);
-  const LogCapture log;
+  const LogCapture log(spdlog::level::warn);
   fake_cuda::Inject({GetParam(), 5, cudaErrorIllegalAddress});
   const std::vector<Request> requests = MixedRequests();
   const std::vector<std::shared_ptr<CollectingSink>> sinks = SubmitAll(engine.get());
