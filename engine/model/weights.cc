@@ -1,5 +1,7 @@
 #include "engine/model/weights.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <atomic>
 #include <thread>
@@ -8,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/model/convert.h"
 #include "engine/model/sinusoid.h"
+#include "engine/types/progress.h"
 
 namespace transept {
 namespace {
@@ -71,6 +74,12 @@ class Loader {
       : source_(source), dtype_(dtype), biases_(biases), memory_(*memory) {}
 
   const absl::Status& status() const { return status_; }
+
+  // Says how many of `all` layers are complete, now one more, when reading takes long.
+  void EndLayer(int32_t all) {
+    ++layers_;
+    if (progress_.IsDue(Clock::now())) spdlog::info("read {} of {} layers", layers_, all);
+  }
 
   Matrix Table(const std::string& name, int64_t rows, int64_t cols) {
     return StackMatrix({{name, rows}}, cols);
@@ -242,6 +251,8 @@ class Loader {
   const bool biases_;
   kernels::Memory& memory_;
   absl::Status status_;
+  Progress progress_{Clock::now()};
+  int32_t layers_ = 0;
 };
 
 LayerWeights LoadLayer(const ModelSpec& spec, const StackSpec& stack, const LayerTensorNames& names,
@@ -285,6 +296,7 @@ StackWeights LoadStack(const ModelSpec& spec, const StackSpec& stack, const Stac
     if (layer_names.relative_bias.empty()) {
       weights.layers.back().relative_bias = weights.layers.front().relative_bias;
     }
+    loader->EndLayer(spec.encoder.num_layers + spec.decoder.num_layers);
   }
   weights.norm = loader->Norm(names.norm, spec.d_model);
   return weights;

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/cache/kv_cache_spec.h"
 #include "engine/runner/device_choice.h"
+#include "engine/types/progress.h"
 #include "engine/types/require.h"
 
 namespace transept {
@@ -123,13 +124,17 @@ absl::Status CudaRunner::RecordGraphs() {
   // The most rows first: what is measured for them serves the others of their size.
   std::vector<size_t> sizes = GraphRows(model_.options().max_rows);
   std::reverse(sizes.begin(), sizes.end());
+  const size_t all = 2 * sizes.size();
+  Progress progress(start);
   for (const bool beams : {false, true}) {
     for (const size_t rows : sizes) {
       RecordGraph(rows, beams);
       if (!device_.ok()) return status();
+      if (!progress.IsDue(Clock::now())) continue;
+      spdlog::info("recorded {} of {} decoder graphs", graphs_[0].size() + graphs_[1].size(), all);
     }
   }
-  spdlog::info("recorded {} decoder graphs of up to {} rows in {:.1f} s", 2 * sizes.size(),
+  spdlog::info("recorded {} decoder graphs of up to {} rows in {:.1f} s", all,
                model_.options().max_rows, Milliseconds(Clock::now() - start) / 1000);
   return absl::OkStatus();
 }

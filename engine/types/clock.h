@@ -1,5 +1,5 @@
 // The clock of deadlines, arrival times and timings. Code below engine/engine.cc never reads it,
-// but to say how long loading took: the time is an argument.
+// but to say how long loading takes: the time is an argument.
 #pragma once
 
 #include <chrono>
