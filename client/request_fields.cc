@@ -10,6 +10,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
 #include "client/input.h"
 
 namespace transept::client {
@@ -69,7 +70,9 @@ absl::Status SetMessage(const std::string& text, Message* message) {
   message->Clear();
   const auto status = google::protobuf::util::JsonStringToMessage(text, message);
   if (status.ok()) return absl::OkStatus();
-  return NotA(absl::StrCat("JSON of a ", type->name(), ": ", std::string(status.message())), text);
+  const std::string where_and_why(status.message());  // ": WHY" where the whole is wrong
+  return NotA(
+      absl::StrCat("JSON of a ", type->name(), ": ", absl::StripPrefix(where_and_why, ": ")), text);
 }
 
 absl::Status SetScalar(const FieldDescriptor& field, const std::string& text, Message* message) {

@@ -151,6 +151,8 @@ TEST(CommandLine, RefusesBadValues) {
   EXPECT_THAT(ErrorOf({"generate", "-", "--ids", "--target-prefix", "5 x"}),
               HasSubstr("--target-prefix: \"x\" is no token id"));
   EXPECT_THAT(ErrorOf({"generate", "-", "--bad-words-ids", "{"}), HasSubstr("TokenSequences"));
+  EXPECT_THAT(ErrorOf({"generate", "-", "--bad-words-ids", "[[5]]"}),
+              HasSubstr("\"[[5]]\" is not JSON of a TokenSequences: Root element"));
   EXPECT_THAT(ErrorOf({"generate", "-", "--concurrency", "0"}), HasSubstr("--concurrency: \"0\""));
   EXPECT_THAT(ErrorOf({"generate", "-", "--timeout", "nan"}), HasSubstr("--timeout"));
   EXPECT_THAT(ErrorOf({"generate", "-", "--stream=yes"}), HasSubstr("takes no value"));
