@@ -13,6 +13,7 @@
 #include "config/loader.h"
 #include "server/command_line.h"
 #include "server/grpc_server.h"
+#include "server/listen_address.h"
 #include "server/model_loader.h"
 #include "server/model_registry.h"
 #include "server/termination.h"
@@ -49,6 +50,8 @@ void ShutDown(const config::ServerConfig& config, const ModelRegistry& models, G
 }
 
 absl::Status Serve(const config::Config& config, Termination* termination) {
+  // gRPC's own check comes when all is loaded, and its reasons are hard to read.
+  if (absl::Status status = CheckListenAddress(config.server.listen); !status.ok()) return status;
   ModelRegistry models;
   for (const config::ModelConfig& model_config : config.models) {
     auto model = LoadModel(model_config);

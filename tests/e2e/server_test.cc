@@ -180,8 +180,15 @@ TEST(Server, ExplainsWhyItDoesNotStart) {
   expect({"--model-dir", kModel, "--device", "cuda"}, "device: 'cuda'");
   expect({"--model-dir", kModel, "--set", "models.engine.gpu_memory_fraction=0"}, "out of range");
   expect({"--model-dir", kModel, "--set", "server.drain_seconds=-1"}, "out of range");
+}
+
+TEST(Server, SaysInOneLineThatItsPortIsInUse) {
   const ServerProcess other({"--model-dir", kModel});
-  expect({"--model-dir", kModel, "--listen", other.address()}, other.address());
+  const ProcessEnd end = RunServer({"--model-dir", kModel, "--listen", other.address()});
+  EXPECT_EQ(end.exit_code, 1);
+  EXPECT_EQ(end.out, "");
+  EXPECT_EQ(end.err,
+            "transept-server: cannot listen on " + other.address() + ": Address already in use\n");
 }
 
 // In builds without CUDA, without a driver, and with GPUs that the environment hides.
