@@ -75,6 +75,9 @@ absl::Status CheckRequest(const Request& request, const RequestLimits& limits) {
   } else if (!request.pooling) {
     status.Update(CheckGeneration(request, limits));
   }
+  if (!request.target_prefix.empty() && (request.scores() || request.pooling)) {
+    status.Update(FieldError("target_prefix", "is not for requests that are scored or encoded"));
+  }
   return status;
 }
 

@@ -211,9 +211,17 @@ TEST(Engine, RefusesWhatCannotRun) {
   request.params.top_logprobs = kMaxTopLogprobs + 1;
   EXPECT_EQ(FieldOf(RunAlone(engine.get(), request).status()), "output.top_logprobs");
   request.params.top_logprobs = 0;
+  request.target_prefix = {5};
+  request.targets = {{6}};
+  EXPECT_EQ(FieldOf(RunAlone(engine.get(), request).status()), "target_prefix");
+  request.targets = {};
+  request.pooling = Pooling::kMean;
+  EXPECT_EQ(FieldOf(RunAlone(engine.get(), request).status()), "target_prefix");
+  request.pooling.reset();
+  request.target_prefix = {};
   request.source.assign(100000, 5);
   EXPECT_EQ(RunAlone(engine.get(), request).status().code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(engine->Stats().requests_rejected, 6u);
+  EXPECT_EQ(engine->Stats().requests_rejected, 8u);
 }
 
 TEST(Engine, RefusesWhenTheQueueIsFullAndSaysWhenToRetry) {
