@@ -20,6 +20,7 @@
 #include "engine/loaded_model.h"
 #include "engine/request_check.h"
 #include "engine/schedule/scheduler.h"
+#include "engine/small_pool.h"
 #include "engine/start_engine.h"
 #include "engine/text/tokenizer.h"
 #include "engine/types/errors.h"
@@ -371,6 +372,8 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(const config::EngineConfi
                checkpoint.spec().family, checkpoint.folder(), config.device,
                kernels::Name(options->model.dtype), loaded->model->options().num_blocks,
                options->model.block_size, absl::StrJoin(loaded->model->backend_names(), ", "));
+  const RequestLimits limits = LimitsOf(config, checkpoint.spec());
+  WarnOfSmallPool(config, InfoOf(checkpoint.spec(), options->model, limits), *loaded->model);
   return StartEngine(config, *options, *std::move(loaded), std::move(tokenizer));
 }
 

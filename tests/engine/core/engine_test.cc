@@ -14,6 +14,7 @@
 #include "engine/types/errors.h"
 #include "tests/engine/core/tiny_engine.h"
 #include "tests/support/collecting_sink.h"
+#include "tests/support/log_capture.h"
 
 namespace transept {
 namespace {
@@ -345,6 +346,27 @@ TEST(EngineCreate, RefusesABlockPoolThatTheMachineCannotHold) {
   const absl::Status status = Engine::Create(config, *checkpoint, nullptr).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(std::string(status.message()), HasSubstr("K/V blocks"));
+}
+
+// 455 blocks of 4 positions make a MiB, and a request at its longest takes 16 and 16.
+TEST(EngineCreate, WarnsOfAPoolThatCannotHoldWhatIsAdvertised) {
+  const auto log_of = [](const config::EngineConfig& config) {
+    const LogCapture log(spdlog::level::warn);
+    MakeEngine(config);
+    return log.text();
+  };
+  config::EngineConfig config = SmallConfig();
+  config.max_rows = 14;
+  EXPECT_EQ(log_of(config), "");
+  config.max_rows = 15;
+  EXPECT_EQ(
+      log_of(config),
+      "warning: kv_cache_mib leaves 1.0 MiB for keys and values, and 15 requests (max_rows) of "
+      "64 source and 64 new tokens need 1.1 MiB: some would wait, or be computed again; raise "
+      "kv_cache_mib, or lower max_rows, max_source_tokens or max_new_tokens\n");
+  config.kv_cache_mib = 0;
+  config.max_source_tokens = 100'000;
+  EXPECT_EQ(log_of(config), "") << "of a size that nobody chose";
 }
 
 class StorageTypes : public ::testing::TestWithParam<const char*> {};

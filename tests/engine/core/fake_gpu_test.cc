@@ -21,6 +21,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 constexpr size_t kMib = size_t{1} << 20;
 // Two workspaces, and what is kept back for a runner's inputs and graphs.
@@ -57,8 +58,13 @@ TEST_F(GpuMemory, BlocksTakeWhatTheFractionLeaves) {
     config::EngineConfig config = GpuConfig();
     config.max_rows = 4096;
     config.gpu_memory_fraction = fraction;
+    const LogCapture log(spdlog::level::warn);
     const auto engine = Create(config);
     ASSERT_TRUE(engine.ok()) << engine.status();
+    // 4096 of the longest requests need 131072 blocks.
+    const char* const warning = fraction == 0.6 ? "warning: gpu_memory_fraction leaves " : "";
+    EXPECT_THAT(log.text(), StartsWith(warning)) << fraction;
+    EXPECT_EQ(log.text().empty(), fraction != 0.6) << fraction;
     EXPECT_LE(fake_cuda::used_memory(), fraction * total);
     EXPECT_GE(fake_cuda::used_memory(), fraction * total - kAside);
     // All but the buffers, a few MiB.
