@@ -279,5 +279,18 @@ TEST(TopLogprobsTest, EqualsByIdAndBannedLeftOut) {
   EXPECT_EQ(Choose(params, {9, 1, 1, 1, 1, 1}).top.size(), 4u);
 }
 
+TEST(ChooseTokenTest, WhereNothingIsLeftItIsTheFirstAndImpossible) {
+  DecodeParams params;
+  params.top_logprobs = 3;
+  params.suppress_tokens = {0, 1, 2, 3};
+  for (const bool sample : {false, true}) {
+    params.do_sample = sample;
+    const GeneratedToken chosen = Choose(params, {1, 4, 3, 2});
+    EXPECT_EQ(chosen.token, 0);
+    EXPECT_EQ(chosen.logprob, -std::numeric_limits<float>::infinity());
+    EXPECT_TRUE(chosen.top.empty());
+  }
+}
+
 }  // namespace
 }  // namespace transept
