@@ -29,6 +29,7 @@ import unicodedata
 
 import bpe_goldens
 import line_goldens
+import long_lines
 import sentencepiece
 import tokenizers
 from sentencepiece import sentencepiece_model_pb2
@@ -256,6 +257,7 @@ def write_golden(folder, texts, size, byte_ids, encode, decode):
         "vocab_size": size, "ids": ids, "decoded": [decode(i) for i in ids],
         "decode_ids": cases, "decode_text": [decode(i) for i in cases]})
     line_goldens.write_golden(folder, write_json, encode, decode)
+    long_lines.write_golden(folder, write_json, encode, decode)
     return ids
 
 
@@ -307,6 +309,7 @@ def main():
     write_json(os.path.join(root, "lines.json"), {
         "lines": line_goldens.LINES, "repeated": line_goldens.REPEATED,
         "lines_in_a_row": line_goldens.LINES_IN_A_ROW})
+    write_json(os.path.join(root, "long_lines.json"), long_lines.RECIPES)
 
     for byte_fallback in (False, True):
         suffix = "_bytes" if byte_fallback else ""

@@ -37,6 +37,7 @@ from transformers import (M2M100Tokenizer, MarianTokenizer, MBart50Tokenizer, MB
 from transformers.models.m2m_100.tokenization_m2m_100 import FAIRSEQ_LANGUAGE_CODES
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import long_lines
 import madlad_goldens
 import text_models
 from make_tokenizer_goldens import (HARD_TEXTS, SENTENCES, added_token, compact, normalization_rules,
@@ -161,6 +162,8 @@ def resave(tokenizer_class, source, folder, **changes):
 def write_golden(folder, tokenizer_class, languages, pairs, all_texts, vocab_size):
     """`languages`: some names and their tokens. `pairs`: source and target of further runs."""
     tokenizer = tokenizer_class.from_pretrained(folder)
+    long_lines.write_golden(folder, write_json, lambda text: encode_source(tokenizer, "", "", text),
+                            lambda ids: tokenizer.decode(ids, skip_special_tokens=True), repeated=True)
     default = getattr(tokenizer, "src_lang", None)
     runs, decoded, targets = [], [], []
     for source, target in [("", "")] + pairs:
