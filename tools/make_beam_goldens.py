@@ -12,10 +12,10 @@ Sources are drawn again until no two scores that are compared anywhere on the wa
 rounding could turn round. Every request is a batch of its own: in a larger one transformers 5.17
 goes on, and takes in further hypotheses, until no request of the batch can improve.
 
-encoder_repetition_penalty goes by the request's source in all of its beams here. transformers 5.17
-gives the processor each source once, whatever the number of beams, and the processor takes the n-th
-source for the n-th row: in a batch of one request it changes the first beam alone, in a larger one
-beams of the first requests go by the sources of others.
+encoder_repetition_penalty goes by the request's source in all of its beams here, and in all of its
+samples. transformers 5.17 gives the processor each source once, whatever the number of rows, and the
+processor takes the n-th source for the n-th row: in a batch of one request it changes the first beam
+alone, in a larger one beams of the first requests go by the sources of others.
 """
 
 import json
@@ -103,9 +103,9 @@ class BeamRecorder(Recorder):
         self.model._get_logits_processor = self.processors_of_beams
 
     def processors_of_beams(self, generation_config, encoder_input_ids, **arguments):
-        beams = generation_config.num_beams or 1
+        rows = max(generation_config.num_beams or 1, generation_config.num_return_sequences or 1)
         return self.processors_of_rows(generation_config=generation_config,
-                                       encoder_input_ids=encoder_input_ids.repeat(beams, 1),
+                                       encoder_input_ids=encoder_input_ids.repeat(rows, 1),
                                        **arguments)
 
     @torch.no_grad()

@@ -8,9 +8,13 @@ their order, the distribution that they leave, beams.
 
   generations  samples, like the generations of cases.json
   searches     drawn beams, like those of beams.json
+  several      the samples of one request, like those of beams.json; with top_logprobs, which is no
+               option of transformers, each of their tokens has its log-probability and those of the
+               most likely ones (of some families)
 
 Sources and seeds are drawn again until rounding can neither let another token past a filter nor
-turn a draw round, and until the output shows each filter, and that they stand in their order.
+turn a draw round, and until the output shows each filter, and that they stand in their order; of
+several samples, until they differ.
 """
 
 import math
@@ -24,8 +28,10 @@ from transformers.generation import logits_process
 
 from make_beam_goldens import (GOLDENS, NEVER_CHOSEN, BeamRecorder, Watch, recorder_of,
                                smallest_gap)
-from make_goldens import compact
+from make_goldens import compact, rounded
 from make_processor_goldens import VARIANTS, everything
+
+WITH_SEVERAL = ("t5_v1_1", "byt5", "bart", "mbart50", "marian", "m2m100")
 
 # In their order, with what turns them off.
 OFF = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": None, "typical_p": 1.0,
@@ -35,7 +41,7 @@ WARPERS = tuple(getattr(logits_process, name + "LogitsWarper") for name in
                 ("Temperature", "TopK", "TopP", "MinP", "Typical", "Epsilon", "Eta"))
 ROUNDING = 2e-4  # of scores, many times what it is
 MIN_DISTANCE = 1e-4  # of a draw from the next token's, in probability
-MIN_MARGIN = 1e-4  # between what is compared in drawn beams
+MIN_MARGIN = 1e-4  # between what is compared in drawn beams, or ordered in lists of the most likely
 
 
 def philox(counter, key):
@@ -52,8 +58,8 @@ def halves(seed):
     return seed & 0xFFFFFFFF, seed >> 32
 
 
-def sampling_uniform(seed, position):
-    return (philox((position, 0, 0, 0), halves(seed)) >> 11) * 2.0**-53
+def sampling_uniform(seed, sample, position):
+    return (philox((position, sample, 0, 0), halves(seed)) >> 11) * 2.0**-53
 
 
 def gumbel(seed, beam, position, token):
@@ -62,11 +68,13 @@ def gumbel(seed, beam, position, token):
 
 
 class WatchedProcessors(LogitsProcessorList):
-    """The processors of one generation; notes what they make of its steps."""
+    """The processors of one generation; notes what they make of its steps. `rows`: the ones that go
+    on, which may become fewer."""
 
-    def __init__(self, processors, noise):
+    def __init__(self, processors, noise, rows):
         super().__init__(processors)
         self.noise = noise
+        self.rows = rows
         self.plain = LogitsProcessorList(p for p in self if not isinstance(p, WARPERS))
         self.log_probs = []  # before the filters
         self.firm = True  # whether the same tokens pass for scores that are a little different
@@ -76,12 +84,13 @@ class WatchedProcessors(LogitsProcessorList):
         self.length = input_ids.shape[1]
         self.log_probs.append(self.plain(input_ids, scores.clone()).log_softmax(-1))
         result = super().__call__(input_ids, scores.clone())
+        rows = sorted(self.rows)
         # transformers makes NaN of a banned EOS that exponential_decay_length_penalty raises.
-        self.firm &= not result.isnan().any()
+        self.firm &= not result[rows].isnan().any()
         for _ in range(4):
             signs = torch.randint(2, scores.shape, generator=self.noise) * 2 - 1
             other = super().__call__(input_ids, scores + ROUNDING * signs)
-            self.firm &= torch.equal(other.isfinite(), result.isfinite())
+            self.firm &= torch.equal(other[rows].isfinite(), result[rows].isfinite())
         return result
 
 
@@ -107,15 +116,21 @@ class SampleRecorder(BeamRecorder):
         if self.swapped is not None:
             first = [isinstance(p, WARPERS) for p in processors].index(True) + self.swapped
             processors[first : first + 2] = reversed(processors[first : first + 2])
-        self.processors = WatchedProcessors(processors, self.noise)
+        self.processors = WatchedProcessors(processors, self.noise, self.rows)
         return self.processors
 
-    def draw_token(self, probabilities, num_samples):
-        """In place of torch.multinomial: where the running sum passes the uniform number."""
-        sums = probabilities[0].double().cumsum(0)
-        reached = sums / sums[-1] - sampling_uniform(self.seed, self.processors.length)
-        self.distance = min(self.distance, float(reached[:-1].abs().min()))
-        return (reached > 0).int().argmax()[None, None]
+    def draw_tokens(self, probabilities, num_samples):
+        """In place of torch.multinomial: where the running sum passes the row's uniform number."""
+        tokens = []
+        for row, weights in enumerate(probabilities):
+            sums = weights.double().cumsum(0)
+            reached = sums / sums[-1] - sampling_uniform(self.seed, row, self.processors.length)
+            tokens.append((reached > 0).int().argmax())
+            if row in self.rows:
+                self.distance = min(self.distance, float(reached[:-1].abs().min()))
+            if int(tokens[-1]) in self.ends:
+                self.rows.discard(row)
+        return torch.stack(tokens)[:, None]
 
     def draw_candidates(self, **arguments):
         """A step of a search with candidates drawn by Gumbel noise. Of tokens without a probability
@@ -136,11 +151,13 @@ class SampleRecorder(BeamRecorder):
         """The case that these make; None where rounding decides."""
         given = dict(options)
         self.seed = given.pop("seed")
-        if "eos_token_ids" in given:
-            given["eos_token_id"] = given.pop("eos_token_ids")
+        top_logprobs = given.pop("top_logprobs", 0)
+        self.ends = given.pop("eos_token_ids", [self.eos])
+        beams, samples = given.get("num_beams", 1), given.get("num_return_sequences", 1)
+        self.rows = set(range(max(beams, samples)))
         self.watch.begin()
         self.distance = 1.0
-        with mock.patch.object(torch, "multinomial", self.draw_token):
+        with mock.patch.object(torch, "multinomial", self.draw_tokens):
             output = self.model.generate(
                 torch.tensor([source]),
                 attention_mask=torch.ones(1, len(source), dtype=torch.long),
@@ -148,22 +165,43 @@ class SampleRecorder(BeamRecorder):
                 use_cache=self.use_cache,
                 return_dict_in_generate=True,
                 output_scores=True,
+                eos_token_id=self.ends,
                 **given,
             )
-        steady = self.distance >= MIN_DISTANCE and self.watch.margin >= MIN_MARGIN
-        if not steady or not self.processors.firm:
-            return None
         case = {"source": source, "prefix": prefix, "options": options}
-        if options.get("num_beams", 1) > 1:
-            return case | {"outputs": self.outputs(output, 1 + len(prefix), options)}
-        tokens = output.sequences[0, 1 + len(prefix):]
-        log_probs = torch.cat(self.processors.log_probs).gather(1, tokens[:, None])
-        ended = int(tokens[-1]) in options.get("eos_token_ids", [self.eos])
-        return case | {
-            "tokens": tokens.tolist()[: -1 if ended else None],
-            "finish": "eos" if ended else "length",
+        if beams > 1:
+            case["outputs"] = self.outputs(output, 1 + len(prefix), options)
+        elif samples > 1:
+            case["outputs"] = [self.sample(tokens, row, top_logprobs)
+                               for row, tokens in enumerate(output.sequences[:, 1 + len(prefix):])]
+        else:
+            case |= self.sample(output.sequences[0, 1 + len(prefix):], 0, top_logprobs)
+        steady = self.distance >= MIN_DISTANCE and self.watch.margin >= MIN_MARGIN
+        return case if steady and self.processors.firm else None
+
+    def sample(self, tokens, row, top_logprobs):
+        """What the case says of one sample. `tokens`: with the EOS and the padding behind it."""
+        ended = [int(token) in self.ends for token in tokens]
+        tokens = tokens[: ended.index(True) + 1 if True in ended else None]
+        steps = torch.stack(self.processors.log_probs)[: len(tokens), row]
+        log_probs = steps.gather(1, tokens[:, None])
+        sample = {
+            "tokens": tokens.tolist()[: -1 if True in ended else None],
+            "finish": "eos" if True in ended else "length",
             "score": float(f"{log_probs.sum():.6g}"),
         }
+        if top_logprobs > 0:
+            sample["logprobs"] = rounded(log_probs)
+            sample["top"] = [self.most_likely(step, top_logprobs) for step in steps]
+        return sample
+
+    def most_likely(self, log_probs, count):
+        """The `count` best tokens, or as many as are possible, with their log-probabilities."""
+        best = log_probs.topk(count + 1)
+        self.watch.margin = min(self.watch.margin, smallest_gap(best.values))
+        possible = int(best.values[:count].isfinite().sum())
+        return [list(pair) for pair in zip(best.indices[:possible].tolist(),
+                                           rounded(best.values[:possible]))]
 
     def differs(self, case, options):
         """Whether `options` make a clearly different output."""
@@ -185,6 +223,15 @@ class SampleRecorder(BeamRecorder):
         self.swapped = None
         return shown
 
+    @staticmethod
+    def varied(options, outputs):
+        """Whether samples differ; if they have several EOS tokens, in length too."""
+        if options.get("num_beams", 1) > 1:
+            return True
+        lengths = {len(tokens) for tokens in outputs}
+        return len(set(map(tuple, outputs))) == len(outputs) and (
+            len(outputs) == 1 or "eos_token_ids" not in options or len(lengths) > 1)
+
     def case(self, length, options, prefix_length=0):
         for _ in range(1500):
             source = self.source(length)
@@ -193,8 +240,8 @@ class SampleRecorder(BeamRecorder):
             case = self.drawn(source, prefix, chosen)
             if case is None:
                 continue
-            first = case.get("outputs", [case])[0]["tokens"]
-            if len(set(first)) >= 4 and self.shows(case):
+            outputs = [each["tokens"] for each in case.get("outputs", [case])]
+            if len(set(outputs[0])) >= 4 and self.varied(chosen, outputs) and self.shows(case):
                 return case
         raise RuntimeError(f"no good source of {length} tokens for {options}")
 
@@ -249,6 +296,25 @@ def drawn_beams(recorder):
     ]
 
 
+def several(recorder):
+    some = recorder.rng.sample(recorder.target_range, 2)
+    processed = everything(recorder, recorder.tokens(recorder.target_range, 4))
+    ends = {"max_new_tokens": 24, "eos_token_ids": [recorder.eos] + some}
+    off = {"top_k": 0}
+    return [
+        recorder.case(7, {"num_return_sequences": 2, "max_new_tokens": 16, **off}),
+        recorder.case(12, {"num_return_sequences": 4, "temperature": 1.8, "top_k": 6, **ends}),
+        recorder.case(5, {"num_return_sequences": 3, "temperature": 2.0, "top_k": 8, "top_p": 0.8,
+                          "top_logprobs": 3, **ends}, 2),
+        recorder.case(18, {"num_return_sequences": 4, "temperature": 1.4, "top_p": 0.9,
+                           "top_logprobs": 1, **ends, **off}, 5),
+        recorder.case(9, {"num_return_sequences": 3, "min_p": 0.05, "typical_p": 0.85,
+                          "max_new_tokens": 10, **off}, 1),
+        recorder.case(15, {**processed, "num_return_sequences": 3, "temperature": 1.3,
+                           "top_p": 0.9, **off}, 3),
+    ]
+
+
 def main():
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
@@ -258,8 +324,10 @@ def main():
             continue
         recorder = recorder_of(name, 300 + number, SampleRecorder)
         path = GOLDENS / name / "samples.json"
-        path.write_text(compact({"generations": samples(recorder),
-                                 "searches": drawn_beams(recorder)}))
+        cases = {"generations": samples(recorder), "searches": drawn_beams(recorder)}
+        if name in WITH_SEVERAL:
+            cases["several"] = several(recorder_of(name, 400 + number, SampleRecorder))
+        path.write_text(compact(cases))
         path.chmod(0o644)
         print(f"{name}: {path.stat().st_size} bytes", flush=True)
 

@@ -27,6 +27,9 @@ namespace {
 constexpr char kDevice[] = TRANSEPT_GOLDEN_DEVICE;
 constexpr bool kOnCpu = kDevice[1] == 'p';
 
+// What rounding comes to after some dozens of steps.
+constexpr double kLogprobTolerance = 1e-3;
+
 // A variant's checkpoint, loaded as a dtype.
 class GenerationGoldenTest : public ::testing::TestWithParam<std::tuple<std::string, const char*>> {
  protected:
@@ -70,6 +73,47 @@ class GenerationGoldenTest : public ::testing::TestWithParam<std::tuple<std::str
                 1e-4 * std::max(1.0f, std::abs(generation.score)));
   }
 
+  // With as many top log-probabilities as the golden has.
+  Request SeveralOf(const GoldenSearch& samples) const {
+    Request request = RequestOf(samples, *checkpoint_, config_);
+    request.params.top_logprobs = samples.top_logprobs;
+    return request;
+  }
+
+  void ExpectSeveral(const GoldenSearch& samples, Job& job) {
+    SCOPED_TRACE(testing::Message()
+                 << samples.source.size() << " source tokens, " << samples.prefix.size()
+                 << " prefix tokens, " << samples.description);
+    const absl::StatusOr<Result>& result = *job.result;
+    ASSERT_TRUE(result.ok()) << result.status();
+    ASSERT_EQ(result->hypotheses.size(), samples.outputs.size());
+    for (size_t i = 0; i < samples.outputs.size(); ++i) {
+      SCOPED_TRACE(testing::Message() << "sample " << i);
+      const GoldenSearch::Output& expected = samples.outputs[i];
+      const Hypothesis& hypothesis = result->hypotheses[i];
+      std::vector<TokenId> ids;
+      for (const GeneratedToken& token : hypothesis.tokens) ids.push_back(token.token);
+      ASSERT_EQ(ids, expected.tokens);
+      EXPECT_EQ(job.streamed[static_cast<int>(i)], ids);
+      EXPECT_EQ(hypothesis.finish_reason, expected.finish);
+      EXPECT_NEAR(hypothesis.score, expected.score,
+                  1e-4 * std::max(1.0f, std::abs(expected.score)));
+      if (samples.top_logprobs == 0) continue;
+      std::vector<GeneratedToken> tokens = hypothesis.tokens;
+      if (hypothesis.eos) tokens.push_back(*hypothesis.eos);
+      ASSERT_EQ(tokens.size(), expected.logprobs.size());
+      for (size_t at = 0; at < tokens.size(); ++at) {
+        EXPECT_NEAR(tokens[at].logprob, expected.logprobs[at], kLogprobTolerance);
+        ASSERT_EQ(tokens[at].top.size(), expected.top[at].size());
+        for (size_t rank = 0; rank < tokens[at].top.size(); ++rank) {
+          EXPECT_EQ(tokens[at].top[rank].token, expected.top[at][rank].token);
+          EXPECT_NEAR(tokens[at].top[rank].logprob, expected.top[at][rank].logprob,
+                      kLogprobTolerance);
+        }
+      }
+    }
+  }
+
   GoldenVariant golden_;
   std::unique_ptr<Checkpoint> checkpoint_;
   config::EngineConfig config_;
@@ -90,6 +134,7 @@ TEST_P(GenerationGoldenTest, StepLogits) {
       float largest = 1.0f;
       for (const float logit : logits) largest = std::max(largest, std::abs(logit));
       std::vector<double> left;  // of the probabilities, not normalised
+      left.reserve(logits.size());
       for (const float logit : logits) left.push_back(std::exp(double{logit}));
       Request request;
       request.source = steps.source;
@@ -124,12 +169,24 @@ TEST_P(GenerationGoldenTest, TokensAlone) {
   }
 }
 
+TEST_P(GenerationGoldenTest, SeveralSamplesAlone) {
+  for (const GoldenSearch& samples : golden_.several) {
+    Job job{.request = SeveralOf(samples)};
+    Load(engine_.get(), {&job}, 0).Run(1);
+    ExpectSeveral(samples, job);
+  }
+}
+
 TEST_P(GenerationGoldenTest, TokensInChangingBatches) {
   std::mt19937 random(17);
   for (uint32_t round = 0; round < 3; ++round) {
     std::vector<Job> jobs;
     for (const GoldenGeneration& generation : golden_.generations) {
       jobs.push_back({.request = RequestOf(generation, *checkpoint_, config_)});
+    }
+    const size_t generations = jobs.size();
+    for (const GoldenSearch& samples : golden_.several) {
+      jobs.push_back({.request = SeveralOf(samples)});
     }
     // Neighbours of another kind: samples in several rows, half of them cancelled.
     const size_t golden_jobs = jobs.size();
@@ -142,11 +199,15 @@ TEST_P(GenerationGoldenTest, TokensInChangingBatches) {
       jobs.push_back(std::move(job));
     }
     std::vector<Job*> order;
+    order.reserve(jobs.size());
     for (Job& job : jobs) order.push_back(&job);
     std::shuffle(order.begin(), order.end(), random);
     Load(engine_.get(), order, round).Run(4);
-    for (size_t i = 0; i < golden_jobs; ++i) {
+    for (size_t i = 0; i < generations; ++i) {
       ExpectGolden(golden_.generations[i], *jobs[i].result);
+    }
+    for (size_t i = generations; i < golden_jobs; ++i) {
+      ExpectSeveral(golden_.several[i - generations], jobs[i]);
     }
     for (size_t i = golden_jobs; i < jobs.size(); ++i) {
       if (jobs[i].cancel) continue;

@@ -105,17 +105,27 @@ GoldenGeneration ParseGeneration(const json& given) {
           .score = given["score"]};
 }
 
+GoldenSearch::Output ParseOutput(const json& given) {
+  GoldenSearch::Output output{.tokens = given["tokens"].get<std::vector<TokenId>>(),
+                              .finish = ParseFinish(given["finish"]),
+                              .score = given["score"]};
+  if (!given.contains("logprobs")) return output;
+  output.logprobs = given["logprobs"].get<std::vector<float>>();
+  for (const json& token : given["top"]) {
+    std::vector<TokenLogprob>& top = output.top.emplace_back();
+    for (const json& pair : token) top.push_back({.token = pair[0], .logprob = pair[1]});
+  }
+  return output;
+}
+
 GoldenSearch ParseSearch(const json& given) {
   GoldenSearch search{.description = given["options"].dump(),
                       .source = given["source"].get<std::vector<TokenId>>(),
                       .prefix = given["prefix"].get<std::vector<TokenId>>(),
                       .options = ParseOptions(given["options"]),
+                      .top_logprobs = given["options"].value("top_logprobs", 0),
                       .outputs = {}};
-  for (const json& output : given["outputs"]) {
-    search.outputs.push_back({.tokens = output["tokens"].get<std::vector<TokenId>>(),
-                              .finish = ParseFinish(output["finish"]),
-                              .score = output["score"]});
-  }
+  for (const json& output : given["outputs"]) search.outputs.push_back(ParseOutput(output));
   return search;
 }
 
@@ -158,6 +168,9 @@ GoldenVariant LoadGoldenVariant(const std::string& name) {
       variant.generations.push_back(ParseGeneration(given));
     }
     for (const json& given : others["searches"]) variant.searches.push_back(ParseSearch(given));
+    for (const json& given : others.value("several", json::array())) {
+      variant.several.push_back(ParseSearch(given));
+    }
   }
   if (std::ifstream stops(variant.folder + "/stops.json"); stops.is_open()) {
     const json searches = json::parse(stops);

@@ -3,6 +3,7 @@
 // these names.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -42,18 +43,22 @@ struct GoldenGeneration {
   float score = 0.0f;
 };
 
-// A beam search, also with drawn candidates.
+// A request with several outputs: a beam search, also with drawn candidates, or samples.
 struct GoldenSearch {
   struct Output {
     std::vector<TokenId> tokens;
     FinishReason finish = FinishReason::kLength;
     float score = 0.0f;
+    // With top_logprobs, of every token and of a final EOS:
+    std::vector<float> logprobs = {};
+    std::vector<std::vector<TokenLogprob>> top = {};  // the most likely, best first
   };
 
   std::string description;  // the options as JSON
   std::vector<TokenId> source;
   std::vector<TokenId> prefix;
   GenerationOptions options;
+  int32_t top_logprobs = 0;
   std::vector<Output> outputs;
 };
 
@@ -64,7 +69,8 @@ struct GoldenVariant {
   std::vector<GoldenRounding> rounding;
   std::vector<GoldenGeneration> generations;
   std::vector<GoldenSearch> searches;
-  std::string tokenizer;  // folder, where there are searches with stop sequences
+  std::vector<GoldenSearch> several;  // samples
+  std::string tokenizer;              // folder, where there are searches with stop sequences
 };
 
 // The names of all variants, sorted; or of those with searches.
