@@ -109,6 +109,10 @@ void Inject(const Failure& failure) {
   gpu.until_failure = failure.after;
 }
 
+std::unique_lock<std::mutex> Hold() {
+  return std::unique_lock(TheGpu().mu);
+}
+
 std::map<std::string, int64_t> Calls() {
   const std::lock_guard lock(TheGpu().mu);
   return TheGpu().calls;

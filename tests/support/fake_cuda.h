@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <mutex>
 #include <string>
 
 namespace transept::fake_cuda {
@@ -29,6 +30,9 @@ struct Failure {
 
 // Replaces what was injected before. Thread-safe, like all that follows.
 void Inject(const Failure& failure);
+
+// While this is held, calls wait.
+[[nodiscard]] std::unique_lock<std::mutex> Hold();
 
 // The calls since Reset or ForgetCalls, by the function's name.
 std::map<std::string, int64_t> Calls();

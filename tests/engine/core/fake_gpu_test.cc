@@ -196,8 +196,10 @@ std::vector<Request> MixedRequests() {
   return requests;
 }
 
-// One that is refused, because the device was lost by then, ends with that.
+// All are there before the device does anything for them. One that is refused, because the device
+// was lost by then, ends with that.
 std::vector<std::shared_ptr<CollectingSink>> SubmitAll(Engine* engine) {
+  const auto hold = fake_cuda::Hold();
   std::vector<std::shared_ptr<CollectingSink>> sinks;
   for (const Request& request : MixedRequests()) {
     sinks.push_back(std::make_shared<CollectingSink>());
