@@ -235,8 +235,9 @@ absl::Status Override(std::string_view setting, std::string_view value, Config* 
     const std::string text(value);
     absl::Status status = Set(setting, YAML::Node(text), config);
     if (status.ok()) return status;
-    // Neither text nor a number: what else it may be shows at its first character.
-    const bool flow = !text.empty() && (text.front() == '[' || text.front() == '{');
+    // Neither text nor a number: what else it may be shows at its ends.
+    const bool flow = (text.starts_with('[') && text.ends_with(']')) ||
+                      (text.starts_with('{') && text.ends_with('}'));
     if (!flow && text != "null") return status;
     CheckYaml(text);
     return Set(setting, YAML::Load(text), config);

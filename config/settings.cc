@@ -31,7 +31,8 @@ bool IsHostPort(std::string_view text) {
   if (colon == std::string_view::npos || colon == 0) return false;
   const std::string_view host = text.substr(0, colon);
   const std::string_view port = text.substr(colon + 1);
-  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  const bool bracketed =  // gRPC wants nothing but IPv6 in brackets
+      host.front() == '[' && host.back() == ']' && host.find(':') != std::string_view::npos;
   if (!bracketed && host.find_first_of("[]: /") != std::string_view::npos) return false;
   if (port.empty() || port.find_first_not_of("0123456789") != std::string_view::npos) return false;
   int number = 0;

@@ -151,6 +151,7 @@ INSTANTIATE_TEST_SUITE_P(Addresses, ParseRefuses,
                                            Bad{"server: {listen: 'a:65536'}", "expected HOST:PORT"},
                                            Bad{"server: {listen: 'a:-1'}", "expected HOST:PORT"},
                                            Bad{"server: {listen: '::1:80'}", "expected HOST:PORT"},
+                                           Bad{"server: {listen: '[a]:80'}", "expected HOST:PORT"},
                                            Bad{"server: {listen: 'a:99999999999999999999'}",
                                                "expected HOST:PORT"}));
 
@@ -221,7 +222,9 @@ TEST(Override, TakesListsMapsAndNull) {
             "models[0].generation.suppress_tokens[1]: expected an integer, got \"x\"");
   EXPECT_EQ(set("suppress_tokens", "5"),
             "models[0].generation.suppress_tokens: expected a list, got \"5\"");
-  EXPECT_THAT(set("suppress_tokens", "[1"), StartsWith("models.generation.suppress_tokens: "));
+  EXPECT_EQ(set("suppress_tokens", "[1"),
+            "models[0].generation.suppress_tokens: expected a list, got \"[1\"");
+  EXPECT_THAT(set("suppress_tokens", "[1, {]"), StartsWith("models.generation.suppress_tokens: "));
   EXPECT_THAT(set("suppress_tokens", "[&a 1]"), HasSubstr("anchors are not accepted"));
   const GenerationConfig& generation = config.models[0].generation;
   EXPECT_THAT(*generation.suppress_tokens, ElementsAre(4));
@@ -242,6 +245,8 @@ TEST(Override, ChecksLikeTheFileAndLeavesTheRestAlone) {
   const Config before = config;
   EXPECT_EQ(Override("server.listen", "nowhere", &config).message(),
             "server.listen: expected HOST:PORT with a port of 0 to 65535, got \"nowhere\"");
+  EXPECT_EQ(Override("server.listen", "[::1]:70000", &config).message(),
+            "server.listen: expected HOST:PORT with a port of 0 to 65535, got \"[::1]:70000\"");
   EXPECT_FALSE(Override("server.threads", "1", &config).ok());
   EXPECT_FALSE(Override("server", "1", &config).ok());
   EXPECT_FALSE(Override("", "1", &config).ok());
