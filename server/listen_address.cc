@@ -35,10 +35,11 @@ absl::Status CheckListenAddress(const std::string& listen) {
   const size_t colon = listen.rfind(':');
   const std::string port = listen.substr(colon + 1);
   std::string host = listen.substr(0, colon);
-  if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
+  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+  if (host == "::") host = "0.0.0.0";  // gRPC makes do with IPv4 where it can't have both
 
   addrinfo hints = {};
-  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  hints.ai_flags = AI_NUMERICSERV;
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* addresses = nullptr;
   if (const int error = getaddrinfo(host.c_str(), port.c_str(), &hints, &addresses); error != 0) {

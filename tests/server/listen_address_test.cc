@@ -23,7 +23,7 @@ std::string ErrorOf(const std::string& listen) {
 }
 
 TEST(ListenAddress, TakesWhatCanBeBound) {
-  for (const char* listen : {"127.0.0.1:0", "0.0.0.0:0", "localhost:0"}) {
+  for (const char* listen : {"127.0.0.1:0", "0.0.0.0:0", "localhost:0", "[::]:0"}) {
     EXPECT_TRUE(CheckListenAddress(listen).ok()) << CheckListenAddress(listen);
   }
 }
