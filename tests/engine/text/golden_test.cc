@@ -6,22 +6,16 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "engine/json/json.h"
 #include "engine/text/tokenizer.h"
+#include "tests/engine/text/golden_files.h"
 
 namespace transept {
 namespace {
 
 const std::string kFolder = "tests/data/text/";
-
-JsonDocument Read(const std::string& path) {
-  absl::StatusOr<JsonDocument> file = JsonDocument::ReadFile(path);
-  EXPECT_TRUE(file.ok()) << file.status();
-  return *std::move(file);
-}
 
 std::vector<TokenId> Ids(const JsonView& list) {
   std::vector<TokenId> ids;
@@ -108,9 +102,7 @@ class LinesTest : public testing::TestWithParam<std::string> {
       lines_.push_back(*file["lines"][i].AsString());
     }
     for (size_t i = 0; i < file["repeated"].size(); ++i) {
-      const JsonView entry = file["repeated"][i];
-      std::string& text = long_texts_.emplace_back();
-      for (int64_t n = *entry[1].AsInt(); n > 0; --n) text += *entry[0].AsString();
+      long_texts_.push_back(Repeat(file["repeated"][i][0], file["repeated"][i][1]));
     }
     in_a_row_ = static_cast<size_t>(*file["lines_in_a_row"].AsInt());
   }
@@ -127,26 +119,10 @@ class LinesTest : public testing::TestWithParam<std::string> {
     return tokenizer_->Decode(*tokenizer_->Encode(text));
   }
 
-  // FNV-1a, as in the script.
-  static int64_t Checksum(std::string_view bytes) {
-    uint32_t value = 0x811C9DC5;
-    for (const char byte : bytes) value = (value ^ static_cast<uint8_t>(byte)) * 0x01000193;
-    return value;
-  }
-
   const JsonDocument golden_ = Read(kFolder + GetParam() + "/lines_golden.json");
   const std::unique_ptr<Tokenizer> tokenizer_ = Load(GetParam());
   std::vector<std::string> lines_, long_texts_;
   size_t in_a_row_;  // so many lines have one checksum of texts
-
- private:
-  static int64_t Checksum(const std::vector<TokenId>& ids) {
-    std::string bytes;
-    for (const TokenId id : ids) {
-      for (int shift = 0; shift < 32; shift += 8) bytes += static_cast<char>(id >> shift & 0xFF);
-    }
-    return Checksum(bytes);
-  }
 };
 
 TEST_P(LinesTest, Encode) {

@@ -3,17 +3,16 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "engine/json/json.h"
 #include "engine/text/tokenizer.h"
+#include "tests/engine/text/golden_files.h"
 
 namespace transept {
 namespace {
@@ -35,18 +34,6 @@ std::vector<std::string> Folders() {
   return folders;
 }
 
-JsonDocument Read(const std::string& path) {
-  absl::StatusOr<JsonDocument> file = JsonDocument::ReadFile(path);
-  EXPECT_TRUE(file.ok()) << file.status();
-  return *std::move(file);
-}
-
-std::string Repeat(const JsonView& text, const JsonView& times) {
-  std::string line;
-  for (int64_t n = *times.AsInt(); n > 0; --n) line += *text.AsString();
-  return line;
-}
-
 std::string Make(const JsonView& recipe, const std::vector<std::string>& lines) {
   if (recipe["text"].exists()) return Repeat(recipe["text"], recipe["times"]);
   std::string line = absl::StrJoin(lines, *recipe["between"].AsString());
@@ -54,21 +41,6 @@ std::string Make(const JsonView& recipe, const std::vector<std::string>& lines) 
     line = absl::StrReplaceAll(line, {{*recipe["without"][i].AsString(), ""}});
   }
   return line;
-}
-
-// FNV-1a.
-int64_t Checksum(std::string_view bytes) {
-  uint32_t value = 0x811C9DC5;
-  for (const char byte : bytes) value = (value ^ static_cast<uint8_t>(byte)) * 0x01000193;
-  return value;
-}
-
-int64_t Checksum(const std::vector<TokenId>& ids) {
-  std::string bytes;
-  for (const TokenId id : ids) {
-    for (int shift = 0; shift < 32; shift += 8) bytes += static_cast<char>(id >> shift & 0xFF);
-  }
-  return Checksum(bytes);
 }
 
 class LongLinesTest : public testing::TestWithParam<std::string> {

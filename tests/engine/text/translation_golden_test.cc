@@ -11,30 +11,19 @@
 #include "engine/text/languages.h"
 #include "engine/text/tokenizer.h"
 #include "engine/text/utf8.h"
+#include "tests/engine/text/golden_files.h"
 
 namespace transept {
 namespace {
 
 const std::string kFolder = "tests/data/translation/";
 
-JsonDocument Read(const std::string& path) {
-  absl::StatusOr<JsonDocument> file = JsonDocument::ReadFile(path);
-  EXPECT_TRUE(file.ok()) << file.status();
-  return *std::move(file);
-}
-
 std::vector<std::string> ReadTexts() {
   const JsonDocument file = Read(kFolder + "texts.json");
   std::vector<std::string> texts;
   for (size_t i = 0; i < file.root().size(); ++i) {
     const JsonView entry = file.root()[i];
-    if (entry.is_string()) {
-      texts.push_back(*entry.AsString());
-      continue;
-    }
-    std::string text;
-    for (int64_t n = *entry[1].AsInt(); n > 0; --n) text += *entry[0].AsString();
-    texts.push_back(std::move(text));
+    texts.push_back(entry.is_string() ? *entry.AsString() : Repeat(entry[0], entry[1]));
   }
   return texts;
 }
@@ -47,11 +36,7 @@ int64_t Hash(std::string_view bytes) {
 }
 
 int64_t Hash(const std::vector<TokenId>& ids) {
-  std::string bytes;
-  for (const TokenId id : ids) {
-    for (int shift = 0; shift < 32; shift += 8) bytes += static_cast<char>(id >> shift & 0xFF);
-  }
-  return Hash(bytes);
+  return Hash(BytesOf(ids));
 }
 
 std::string Show(const std::string& text) {
