@@ -27,12 +27,13 @@ void WarnOfSmallPool(const config::EngineConfig& config, const EngineInfo& info,
   if (setting == nullptr || options.num_blocks >= needed) return;
   const StackSpec& decoder = model.spec().decoder;
   const int64_t block_bytes = PageOf(decoder, options).page_bytes() * decoder.num_layers;
-  const auto mib = [&](int64_t blocks) { return double(blocks * block_bytes) / (1 << 20); };
+  const auto mib = [&](int64_t blocks) {
+    return static_cast<double>(blocks * block_bytes) / (1 << 20);
+  };
   spdlog::warn(
       "{} leaves {:.1f} MiB for keys and values, and {} requests (max_rows) of {} source and {} "
-      "new "
-      "tokens need {:.1f} MiB: some would wait, or be computed again; raise {}, or lower max_rows, "
-      "max_source_tokens or max_new_tokens",
+      "new tokens need {:.1f} MiB: some would wait, or be computed again; raise {}, or lower "
+      "max_rows, max_source_tokens or max_new_tokens",
       setting, mib(options.num_blocks), options.max_rows, info.max_source_tokens,
       info.max_new_tokens, mib(needed), setting);
 }
