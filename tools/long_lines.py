@@ -4,7 +4,7 @@ tests/data/text/long_lines.json says how to make those that mix scripts: from a 
 in a row; or from all lines of lines.json, with what is put between them and without what is taken
 out of the result. long_lines_golden.json of each folder has, for each line, the number and a checksum
 of its ids, and a checksum of the text that these give back; in tests/data/translation then also for
-the repeated texts of lines.json. transformers takes about a tenth of a second for any of them.
+the repeated texts of lines.json.
 """
 
 import os
