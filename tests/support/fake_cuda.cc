@@ -133,16 +133,7 @@ int64_t held() {
   return static_cast<int64_t>(TheGpu().device.size()) + TheGpu().others;
 }
 
-}  // namespace transept::fake_cuda
-
-using transept::fake_cuda::BlasStatus;
-using transept::fake_cuda::Call;
-using transept::fake_cuda::Copy;
-using transept::fake_cuda::Destroy;
-using transept::fake_cuda::Make;
-using transept::fake_cuda::Nothing;
-
-extern "C" {
+extern "C" {  // the global functions, wherever they are defined
 
 // The device.
 
@@ -402,3 +393,5 @@ cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t) {
 }
 
 }  // extern "C"
+
+}  // namespace transept::fake_cuda
