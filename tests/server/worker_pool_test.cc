@@ -18,8 +18,8 @@ using testing::ElementsAre;
 TEST(WorkerPoolTest, RunsInOrderButWorkOfAdmittedCallsFirst) {
   std::vector<std::string> order;
   {
-    WorkerPool pool(1, 10);
     Gate gate;
+    WorkerPool pool(1, 10);
     pool.Add([&] { gate.Wait(); });
     gate.AwaitWaiters(1);
     EXPECT_TRUE(pool.TryAdd([&] { order.push_back("new 1"); }));
@@ -41,9 +41,9 @@ TEST(WorkerPoolTest, NewWorkStartsBesideWorkWithoutEnd) {
       ++before;
       its_own->Add(go_on);
     };
+    Gate gate;
     WorkerPool pool(1, 10);
     its_own = &pool;
-    Gate gate;
     pool.Add([&] { gate.Wait(); });
     gate.AwaitWaiters(1);
     pool.Add(go_on);
@@ -57,8 +57,8 @@ TEST(WorkerPoolTest, NewWorkStartsBesideWorkWithoutEnd) {
 TEST(WorkerPoolTest, RefusesNewWorkOnlyAboveTheLimit) {
   std::atomic<int> ran = 0;
   {
-    WorkerPool pool(1, 2);
     Gate gate;
+    WorkerPool pool(1, 2);
     ASSERT_TRUE(pool.TryAdd([&] { gate.Wait(); }));
     gate.AwaitWaiters(1);
     EXPECT_TRUE(pool.TryAdd([&] { ++ran; }));
@@ -73,8 +73,8 @@ TEST(WorkerPoolTest, RefusesNewWorkOnlyAboveTheLimit) {
 }
 
 TEST(WorkerPoolTest, TasksRunSideBySide) {
-  WorkerPool pool(3, 10);
   Gate gate;
+  WorkerPool pool(3, 10);
   for (int i = 0; i < 3; ++i) pool.Add([&] { gate.Wait(); });
   gate.AwaitWaiters(3);
   gate.Open();
