@@ -111,6 +111,11 @@ SourceRef& SourceRef::operator=(SourceRef&& other) noexcept {
   return *this;
 }
 
+SourceRef SourceRef::Share() const {
+  cache_->pool_->AddReference(entry_->blocks);
+  return SourceRef(cache_, entry_);
+}
+
 void SourceRef::Reset() {
   if (entry_ != nullptr) cache_->Release(std::exchange(entry_, nullptr));
 }

@@ -101,18 +101,19 @@ class SourceRef {
 
   explicit operator bool() const { return entry_ != nullptr; }
   void Reset();
+  // Another user's. REQUIRES: not null.
+  SourceRef Share() const;
 
   // REQUIRES of all below: not null. The spans are valid until the share is given back.
   absl::Span<const TokenId> tokens() const { return entry_->tokens; }
   absl::Span<const BlockId> blocks() const { return entry_->blocks; }
   int32_t length() const { return static_cast<int32_t>(entry_->tokens.size()); }
 
-  // Whether the blocks hold the source's K/V. This is stated by who has it encoded, and true from
-  // the planning of that step on: steps take effect in order, so whatever is planned later finds
-  // the K/V there.
+  // Whether the source's K/V is, or is being, written to the blocks, as stated by who has it
+  // encoded.
   bool written() const { return entry_->written_in > 0; }
-  // The step, > 0, that has it encoded. REQUIRES: written.
-  uint64_t written_in() const { return entry_->written_in; }
+  // The step, > 0, that has it encoded; 0 = none yet, or null.
+  uint64_t written_in() const { return entry_ == nullptr ? 0 : entry_->written_in; }
   void MarkWritten(uint64_t step) { entry_->written_in = step; }
 
  private:

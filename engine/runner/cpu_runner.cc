@@ -185,6 +185,7 @@ absl::StatusOr<Ticket> CpuRunner::Launch(const StepPlan& plan) {
   result.id = plan.id;
   if (!plan.encode.empty()) {
     if (absl::Status status = Encode(plan, &result); !status.ok()) return status;
+    result.encoded = plan.id;
     result.encode_time = Clock::now() - start;
   }
   if (absl::Status status = Decode(plan, &result); !status.ok()) return status;

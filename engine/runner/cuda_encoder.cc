@@ -1,5 +1,8 @@
 #include "engine/runner/cuda_encoder.h"
 
+#include "engine/runner/event_time.h"
+#include "engine/types/require.h"
+
 namespace transept {
 namespace {
 
@@ -19,25 +22,63 @@ CudaEncoder::CudaEncoder(kernels::cuda::Device* device, const Model* model)
       inputs_(model->options().block_size),
       device_inputs_(device_.get(), InputBytes(model->options()), /*runs=*/2),
       states_(device_.get(), model, &device_inputs_) {
+  for (Batch& batch : batches_) {
+    for (cudaEvent_t* event : {&batch.begin, &batch.end}) {
+      device_->Check(cudaEventCreate(event), "creating an event");
+    }
+  }
   if (device_->ok()) executor_.Prepare(model->encoder());
 }
 
 CudaEncoder::~CudaEncoder() {
   cudaStreamSynchronize(device_->stream());
+  for (Batch& batch : batches_) {
+    for (cudaEvent_t event : {batch.begin, batch.end}) cudaEventDestroy(event);
+  }
 }
 
-absl::Status CudaEncoder::Launch(const StepPlan& plan, cudaEvent_t begin, cudaEvent_t encoded) {
+absl::Status CudaEncoder::Launch(const StepPlan& plan, cudaEvent_t pages_free) {
+  Require(launched_ - taken_ < std::size(batches_), "CudaEncoder::Launch of a third");
   inputs_.BuildEncoder(plan);
   const kernels::EncoderInputs inputs = inputs_.encoder();
   if (absl::Status fits = CheckFits(inputs, model_.options().max_encoder_tokens); !fits.ok()) {
     return fits;
   }
-  device_->Check(cudaStreamWaitEvent(device_->stream(), begin), "waiting for a step's begin");
+  Batch& batch = BatchAt(launched_);
+  batch.step = plan.id;
+  device_->Check(cudaEventRecord(batch.begin, device_->stream()), "recording an event");
   device_inputs_.BeginStep();
-  executor_.Run(model_.encoder(), device_inputs_.Send(inputs));
+  states_.BeginRun(launched_);
+  executor_.Run(model_.encoder(), device_inputs_.Send(inputs), pages_free);
   states_.Pool(plan);
-  device_->Check(cudaEventRecord(encoded, device_->stream()), "recording an event");
+  device_->Check(cudaEventRecord(batch.end, device_->stream()), "recording an event");
+  ++launched_;
   return absl::OkStatus();
+}
+
+void CudaEncoder::HoldBack(cudaStream_t stream) {
+  if (launched_ == 0) return;
+  device_->Check(cudaStreamWaitEvent(stream, BatchAt(launched_ - 1).end),
+                 "waiting for the encoder");
+}
+
+void CudaEncoder::Take(StepResult* result) {
+  if (taken_ == launched_) return;
+  const Batch& batch = BatchAt(taken_);
+  const cudaError_t ended = cudaEventQuery(batch.end);
+  if (ended == cudaErrorNotReady) {
+    cudaGetLastError();  // that is no error
+    return;
+  }
+  device_->Check(ended, "encoding");
+  result->encoded = batch.step;
+  result->encode_time = TimeBetween(batch.begin, batch.end);
+  states_.Take(taken_++, result);
+}
+
+void CudaEncoder::Abandon() {
+  device_->Check(cudaStreamSynchronize(device_->stream()), "encoding");
+  taken_ = launched_;
 }
 
 }  // namespace transept

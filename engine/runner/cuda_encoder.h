@@ -4,6 +4,7 @@
 #include <cuda_runtime.h>
 
 #include <cstdint>
+#include <iterator>
 #include <memory>
 
 #include "absl/status/status.h"
@@ -18,33 +19,49 @@
 namespace transept {
 
 // Runs the encoder program on a stream of its own, behind the kernels of rows that wait for their
-// next token. What it shares with the decoder program is read by both, but for the K/V pages; their
-// blocks keep the two apart. Errors of CUDA go to `device`. Not thread-safe.
+// next token, for as many steps as it takes. What it shares with the decoder program is read by
+// both, but for the K/V pages; their blocks keep the two apart. Errors of CUDA go to `device`. Not
+// thread-safe.
 class CudaEncoder {
  public:
   // `device`, whose stream the decoder runs on, and `model` must outlive this object.
   CudaEncoder(kernels::cuda::Device* device, const Model* model);
   ~CudaEncoder();
 
+  CudaEncoder(const CudaEncoder&) = delete;
+  CudaEncoder& operator=(const CudaEncoder&) = delete;
+
   // See kernels::cuda::Executor.
   void set_measuring(bool measuring) { executor_.set_measuring(measuring); }
 
-  // Step `step` follows, whether it encodes or not.
-  void BeginStep(uint64_t step) { states_.BeginStep(step); }
-  // Encodes plan.encode once `begin` has happened, and records `encoded` behind it. Before the next
-  // but one is launched, this one must have ended. INTERNAL for more tokens than there are buffers
-  // for: then nothing is launched.
-  absl::Status Launch(const StepPlan& plan, cudaEvent_t begin, cudaEvent_t encoded);
-  // The states that step `step` was asked for. It must have ended.
-  void TakeStates(uint64_t step, StepResult* result) const { states_.Take(step, result); }
+  // Encodes plan.encode, and writes to its blocks once `pages_free` has happened. Of two that were
+  // launched, the first must be taken before the next. INTERNAL for more tokens than there are
+  // buffers for: then nothing is launched.
+  absl::Status Launch(const StepPlan& plan, cudaEvent_t pages_free);
+  // What `stream` does from here on waits for all that was launched.
+  void HoldBack(cudaStream_t stream);
+  // Names the oldest that was not taken in `result`, with what is of it, if it has ended.
+  void Take(StepResult* result);
+  // Waits for what was launched; it is not taken any more.
+  void Abandon();
 
  private:
+  struct Batch {
+    uint64_t step = 0;
+    cudaEvent_t begin = nullptr;
+    cudaEvent_t end = nullptr;
+  };
+  Batch& BatchAt(uint64_t index) { return batches_[index % std::size(batches_)]; }
+
   const Model& model_;
   const std::unique_ptr<kernels::cuda::Device> device_;
   kernels::cuda::Executor executor_;
   StepInputs inputs_;
   DeviceInputs device_inputs_;
   DeviceStates states_;
+  Batch batches_[2];
+  uint64_t launched_ = 0;
+  uint64_t taken_ = 0;
 };
 
 }  // namespace transept

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/cache/kv_cache_spec.h"
 #include "engine/runner/device_choice.h"
+#include "engine/runner/event_time.h"
 #include "engine/types/progress.h"
 #include "engine/types/require.h"
 
@@ -50,13 +51,6 @@ bool HasShape(const kernels::DecoderInputs& inputs, const DecoderPadding& paddin
          inputs.cross_block_table_stride == padding.cross_block_table_stride;
 }
 
-Duration TimeBetween(cudaEvent_t begin, cudaEvent_t end) {
-  float milliseconds = 0.0f;
-  if (cudaEventElapsedTime(&milliseconds, begin, end) != cudaSuccess) return Duration::zero();
-  return std::chrono::duration_cast<Duration>(
-      std::chrono::duration<float, std::milli>(milliseconds));
-}
-
 }  // namespace
 
 CudaRunner::CudaRunner(kernels::cuda::Device* device, const Model* model,
@@ -75,7 +69,7 @@ CudaRunner::CudaRunner(kernels::cuda::Device* device, const Model* model,
       device_rows_(device, model->options().max_rows, std::max(limits.max_target_tokens, 1) + 1),
       results_(device, model->options().max_rows) {
   for (InFlight& step : steps_) {
-    for (cudaEvent_t* event : {&step.begin, &step.encoded, &step.end}) {
+    for (cudaEvent_t* event : {&step.begin, &step.end}) {
       device_.Check(cudaEventCreate(event), "creating an event");
     }
   }
@@ -85,7 +79,7 @@ CudaRunner::~CudaRunner() {
   cudaStreamSynchronize(device_.stream());
   for (auto& graphs : graphs_) graphs.clear();
   for (InFlight& step : steps_) {
-    for (cudaEvent_t event : {step.begin, step.encoded, step.end}) cudaEventDestroy(event);
+    for (cudaEvent_t event : {step.begin, step.end}) cudaEventDestroy(event);
   }
 }
 
@@ -183,9 +177,8 @@ absl::Status CudaRunner::WarmUp() {
     // One after the other: each is measured alone.
     InFlight& step = steps_[0];
     device_.Check(cudaEventRecord(step.begin, device_.stream()), "recording an event");
-    encoder_.BeginStep(0);
-    absl::Status outcome = encoder_.Launch(plan, step.begin, step.encoded);
-    device_.Check(cudaEventSynchronize(step.encoded), "the first encoding of its kind");
+    absl::Status outcome = encoder_.Launch(plan, step.begin);
+    encoder_.Abandon();
     device_inputs_.BeginStep();
     scores_.BeginStep(0);
     results_.BeginStep(0);
@@ -292,26 +285,22 @@ absl::Status CudaRunner::Decode(const StepPlan& plan) {
 absl::StatusOr<Ticket> CudaRunner::Launch(const StepPlan& plan) {
   InFlight& step = StepAt(launched_);
   step.id = plan.id;
-  step.encodes = !plan.encode.empty();
   device_inputs_.BeginStep();
-  encoder_.BeginStep(launched_);
   scores_.BeginStep(launched_);
   results_.BeginStep(launched_);
   token_sets_.BeginStep();
   row_rules_.BeginStep();
   device_rows_.BeginStep();
   Begin(&step);
-  // Rows first: theirs is one launch, the encoder's are hundreds. What frees a block in one step
-  // and what gets it in the next may be on either stream, so that both begin and end a step
-  // together.
+  if (plan.awaits_encoder) encoder_.HoldBack(device_.stream());
+  // Rows first: theirs is one launch, the encoder's are hundreds. Rows of the steps in front may
+  // still use the blocks that it is given.
   absl::Status outcome = Decode(plan);
-  if (outcome.ok() && step.encodes) {
-    outcome = encoder_.Launch(plan, step.started, step.encoded);
-    device_.Check(cudaStreamWaitEvent(device_.stream(), step.encoded), "waiting for the encoder");
-  }
+  if (outcome.ok() && !plan.encode.empty()) outcome = encoder_.Launch(plan, step.started);
   if (!outcome.ok()) {
     collected_ = launched_;  // the step before it is void too
     device_.Check(cudaStreamSynchronize(device_.stream()), "ending a failed step");
+    encoder_.Abandon();
     return outcome;
   }
   device_.Check(cudaEventRecord(step.end, device_.stream()), "recording an event");
@@ -332,9 +321,8 @@ absl::StatusOr<StepResult> CudaRunner::Collect(Ticket ticket) {
   StepResult result;
   result.id = step.id;
   results_.Report(index, &result);
-  encoder_.TakeStates(index, &result);
   scores_.Take(index, &result);
-  if (step.encodes) result.encode_time = TimeBetween(step.started, step.encoded);
+  encoder_.Take(&result);
   result.step_time = TimeBetween(step.started, step.end);
   return result;
 }

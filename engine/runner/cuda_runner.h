@@ -29,10 +29,11 @@ struct CudaRunnerLimits {
   int32_t max_target_tokens = 0;  // decoder start, prefix and generated
 };
 
-// Launch puts a step on the device's stream, and its sources on another, and returns; one more may
-// be launched before the first is collected. A step of one token a row is a recorded graph, made at
-// the start for some numbers of rows, with and without beam search; fewer rows are filled up. Rows
-// choose on the device, whatever their options, and feed the next step there. Used by one thread.
+// Launch puts a step on the device's stream, and its sources on another, where they take the time
+// they take, and returns; one more may be launched before the first is collected. A step of one
+// token a row is a recorded graph, made at the start for some numbers of rows, with and without
+// beam search; fewer rows are filled up. Rows choose on the device, whatever their options, and
+// feed the next step there. Used by one thread.
 class CudaRunner final : public Runner {
  public:
   // Records the graphs, and runs every kind of step once, with prefixes of some length. `device`
@@ -51,11 +52,9 @@ class CudaRunner final : public Runner {
   // A step on its way, or ended.
   struct InFlight {
     uint64_t id = 0;
-    bool encodes = false;
     // `begin`, or the `end` of the step that still ran at its launch.
     cudaEvent_t started = nullptr;
     cudaEvent_t begin = nullptr;
-    cudaEvent_t encoded = nullptr;
     cudaEvent_t end = nullptr;
   };
 

@@ -21,17 +21,17 @@ size_t Sum(const std::vector<size_t>& counts) {
 DeviceStates::DeviceStates(kernels::cuda::Device* device, const Model* model, DeviceInputs* inputs)
     : device_(*device), model_(*model), inputs_(*inputs) {
   const size_t most = model_.options().max_encoder_tokens * model_.encoder_output().width;
-  for (Fetched& step : steps_) {
-    device_.Check(cudaMallocHost(&step.states, most * sizeof(float)), "allocating encoder states");
+  for (Fetched& run : runs_) {
+    device_.Check(cudaMallocHost(&run.states, most * sizeof(float)), "allocating encoder states");
   }
 }
 
 DeviceStates::~DeviceStates() {
-  for (Fetched& step : steps_) cudaFreeHost(step.states);
+  for (Fetched& run : runs_) cudaFreeHost(run.states);
 }
 
-void DeviceStates::BeginStep(uint64_t step) {
-  current_ = &steps_[step % 2];
+void DeviceStates::BeginRun(uint64_t run) {
+  current_ = &runs_[run % 2];
   current_->counts.clear();
 }
 
@@ -52,8 +52,8 @@ void DeviceStates::Pool(const StepPlan& plan) {
   current_->counts = std::move(rows.counts);
 }
 
-void DeviceStates::Take(uint64_t step, StepResult* result) const {
-  const Fetched& fetched = steps_[step % 2];
+void DeviceStates::Take(uint64_t run, StepResult* result) const {
+  const Fetched& fetched = runs_[run % 2];
   const size_t width = model_.encoder_output().width;
   result->states = Share({fetched.states, Sum(fetched.counts) * width}, width, fetched.counts);
 }

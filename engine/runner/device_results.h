@@ -1,8 +1,8 @@
 // What a step gives besides the tokens that its rows choose, on the GPU: token_results.h.
 //
 // Both classes work on their device's stream, behind the program that a run was of, and send errors
-// to the device. Pinned host memory is used in turn by two steps: before the next but one begins,
-// this one's work must have ended. Not thread-safe.
+// to the device. Pinned host memory is used in turn by two steps, or runs of the encoder: before
+// the next but one begins, this one's work must have ended. Not thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,7 @@
 
 namespace transept {
 
-// The encoder states that a step's items ask for.
+// The encoder states that the items of a run of the encoder ask for.
 class DeviceStates {
  public:
   // All of them must outlive this object.
@@ -27,12 +27,12 @@ class DeviceStates {
   DeviceStates(const DeviceStates&) = delete;
   DeviceStates& operator=(const DeviceStates&) = delete;
 
-  // Step `step` follows.
-  void BeginStep(uint64_t step);
+  // Run `run` follows.
+  void BeginRun(uint64_t run);
   // Behind the encoder program.
   void Pool(const StepPlan& plan);
-  // What step `step` came to, whose work has ended.
-  void Take(uint64_t step, StepResult* result) const;
+  // What run `run` came to, whose work has ended.
+  void Take(uint64_t run, StepResult* result) const;
 
  private:
   struct Fetched {
@@ -43,8 +43,8 @@ class DeviceStates {
   kernels::cuda::Device& device_;
   const Model& model_;
   DeviceInputs& inputs_;
-  Fetched steps_[2];
-  Fetched* current_ = steps_;
+  Fetched runs_[2];
+  Fetched* current_ = runs_;
 };
 
 // The log-probabilities of a step's targets.

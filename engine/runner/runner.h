@@ -25,18 +25,19 @@ class Runner {
   virtual ~Runner() = default;
 
   // Starts a step: encodes plan.encode, writes their cross K/V, then or meanwhile feeds plan.rows
-  // and chooses a token for each. The plan may be gone once this returns.
+  // and chooses a token for each. The plan may be gone once this returns. A runner that encodes
+  // beside rows is given sources only if it has named those of all earlier steps but one.
   virtual absl::StatusOr<Ticket> Launch(const StepPlan& plan) = 0;
 
-  // Waits for the step and returns what it chose.
+  // Waits for the step's rows, and for what it awaited, and returns what they chose.
   virtual absl::StatusOr<StepResult> Collect(Ticket ticket) = 0;
 
   // How many steps may be in flight while the next one is planned: 0 when Launch itself does the
   // work, 1 on a device that runs on its own.
   virtual int pipeline_depth() const = 0;
 
-  // Whether a step's sources are encoded while its rows are fed, on a device that can do both at
-  // once: rows may read a source only in later steps.
+  // Whether sources are encoded while rows are fed, on a device that can do both at once: see
+  // EncodeItem.
   virtual bool encodes_beside_rows() const = 0;
 };
 

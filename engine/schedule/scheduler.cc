@@ -97,7 +97,11 @@ absl::Status CheckTargets(const Request& request, const SchedulerOptions& option
 
 Scheduler::Scheduler(const SchedulerOptions& options, BlockPool* pool, SourceCache* sources,
                      const Tokenizer* tokenizer)
-    : options_(options), pool_(pool), sources_(sources), tokenizer_(tokenizer) {
+    : options_(options),
+      pool_(pool),
+      sources_(sources),
+      tokenizer_(tokenizer),
+      encodings_(options.encode_beside_rows) {
   for (int32_t slot = options_.max_rows - 1; slot >= 0; --slot) free_slots_.push_back(slot);
 }
 
@@ -197,16 +201,12 @@ void Scheduler::Update(const StepResult& result, TimePoint now) {
   const InFlight step = std::move(in_flight_.front());
   in_flight_.pop_front();
   Require(step.rows.size() == result.rows.size() && step.searches.size() == result.beams.size() &&
-              step.scored.size() == result.target_logprobs.size() &&
-              step.states.size() == result.states.size(),
+              step.scored.size() == result.target_logprobs.size(),
           "a step's result has not the rows of its plan");
 
-  counters_.encode_ms += Milliseconds(result.encode_time);
   counters_.step_ms += Milliseconds(result.step_time);
-  for (const RequestId id : step.encoded) {
-    Sequence* const sequence = Find(id);
-    if (sequence != nullptr) sequence->encode_time += result.encode_time;
-  }
+  if (!step.rows.empty() && !step.awaits_encoder) encodings_.NoteStepTime(result.step_time);
+  if (result.encoded > 0) TakeEncoding(result, now);
   for (size_t i = 0; i < step.rows.size(); ++i) {
     const auto [id, row] = step.rows[i];
     Sequence* const sequence = Find(id);
@@ -229,12 +229,22 @@ void Scheduler::Update(const StepResult& result, TimePoint now) {
     TakeScores(sequence, row, result.target_logprobs[i]);
     if (sequence->live_rows() == 0) End(sequence, MakeResult(sequence, now));
   }
-  for (size_t i = 0; i < step.states.size(); ++i) {
-    Sequence* const sequence = Find(step.states[i]);
+}
+
+void Scheduler::TakeEncoding(const StepResult& result, TimePoint now) {
+  const Encoding done = encodings_.Take(result.encoded, result.encode_time);
+  Require(done.states.size() == result.states.size(), "a result has not the states of its step");
+  counters_.encode_ms += Milliseconds(result.encode_time);
+  for (const RequestId id : done.requests) {
+    Sequence* const sequence = Find(id);
+    if (sequence != nullptr) sequence->encode_time += result.encode_time;
+  }
+  for (size_t i = 0; i < done.states.size(); ++i) {
+    Sequence* const sequence = Find(done.states[i]);
     if (sequence == nullptr) continue;
-    Result encoding = MakeResult(sequence, now);
-    encoding.states = result.states[i];
-    End(sequence, std::move(encoding));
+    Result states = MakeResult(sequence, now);
+    states.states = result.states[i];
+    End(sequence, std::move(states));
   }
 }
 
@@ -311,6 +321,7 @@ void Scheduler::FailAll(const absl::Status& status) {
   while (!waiting_.empty()) End(waiting_.begin()->second, status);
   cancelled_.clear();
   in_flight_.clear();
+  encodings_.Clear();
   sources_->Clear();
 }
 

@@ -16,8 +16,8 @@ struct SchedulerOptions {
   // Tokens that the rows of one beam search can be fed in a step, together; 0 = unlimited.
   int32_t max_search_tokens = 0;
   int32_t max_target_positions = 0;  // decoder start, prefix and generated tokens; 0 = unlimited
-  // The runner encodes a step's sources while it feeds the rows: a source has readers from the next
-  // step on. Else it has them in its own.
+  // The runner encodes beside the rows: a source has readers once it is known, or awaited, to be
+  // there. Else it has them in its own step.
   bool encode_beside_rows = false;
   Duration priority_interval = std::chrono::seconds(30);  // worth of one priority level; >= 0
   TokenId decoder_start_token = 0;                        // position 0 of every row

@@ -39,6 +39,7 @@ class Scheduler::TokenBudget {
 struct Scheduler::Step {
   StepPlan plan;
   InFlight record;
+  Encoding encoding;
 };
 
 StepPlan Scheduler::Schedule(TimePoint now) {
@@ -46,17 +47,40 @@ StepPlan Scheduler::Schedule(TimePoint now) {
   EndDue(now);
   GrowRunning();
 
+  Step step;
+  step.plan.awaits_encoder = MustAwaitEncoder();
+  if (step.plan.awaits_encoder) encodings_.Await(next_step_);
   TokenBudget budget(options_.max_encoder_tokens);
   for (const auto& [key, sequence] : running_) Feed(sequence, &budget);
-  Step step;
   Admit(now, &budget, &step);
   for (const auto& [key, sequence] : running_) PlanRows(sequence, &step);
-  if (step.plan.empty()) return {};
+  if (step.plan.empty()) {
+    if (!encodings_.busy()) return {};
+    step.plan.awaits_encoder = true;
+    encodings_.Await(next_step_);
+  }
 
-  step.plan.id = step.record.id = next_step_++;
+  step.record.awaits_encoder = step.plan.awaits_encoder;
+  step.plan.id = step.record.id = step.encoding.step = next_step_++;
   ++counters_.steps;
   in_flight_.push_back(std::move(step.record));
+  if (!step.plan.encode.empty()) encodings_.Add(std::move(step.encoding));
   return std::move(step.plan);
+}
+
+// Rows do not wait for the sources of others, unless no fewer would wait for theirs, or it should
+// not take long.
+bool Scheduler::MustAwaitEncoder() const {
+  if (!encodings_.busy()) return false;
+  int32_t waiting = 0;
+  int32_t ready = 0;
+  for (const auto& [key, sequence] : running_) {
+    for (const Row& row : sequence->rows) {
+      if (row.ended() || sequence->AwaitsLast(row)) continue;
+      ++(encodings_.Finds(sequence->source.written_in()) ? ready : waiting);
+    }
+  }
+  return waiting > 0 && (waiting >= ready || encodings_.ExpectedBy(next_step_));
 }
 
 void Scheduler::GrowRunning() {
@@ -116,8 +140,7 @@ void Scheduler::Preempt(Sequence* sequence) {
 
 // Chooses the rows that are fed in this step; all of a search or none.
 void Scheduler::Feed(Sequence* sequence, TokenBudget* budget) {
-  const bool being_written = sequence->source && sequence->source.written_in() == next_step_;
-  if (sequence->astray || (options_.encode_beside_rows && being_written)) return;
+  if (sequence->astray || !encodings_.Finds(sequence->source.written_in())) return;
   const size_t group = sequence->search ? sequence->rows.size() : 1;
   for (size_t i = 0; i < sequence->rows.size(); i += group) {
     const absl::Span<Row> rows = absl::MakeSpan(sequence->rows).subspan(i, group);
@@ -162,7 +185,8 @@ bool Scheduler::CanAdmit(const Sequence& sequence, const TokenBudget& budget,
   const bool written =
       !sequence.request.pooling &&
       (sequence.source ? sequence.source.written() : sources_->IsWritten(sequence.request.source));
-  if (!written && !budget.CanTake(static_cast<int64_t>(sequence.request.source.size()))) {
+  if (!written && (!encodings_.CanAdd() ||
+                   !budget.CanTake(static_cast<int64_t>(sequence.request.source.size())))) {
     return false;
   }
   return BlocksFit(sequence, growing);
@@ -213,18 +237,20 @@ void Scheduler::EncodeSource(Sequence* sequence, TokenBudget* budget, Step* step
   const Request& request = sequence->request;
   const auto length = static_cast<int64_t>(request.source.size());
   budget->Take(length);
-  step->record.encoded.push_back(sequence->id);
+  step->encoding.requests.push_back(sequence->id);
+  step->encoding.tokens += length;
   sequence->encoded = true;
   counters_.source_tokens_encoded += length;
   EncodeItem& item = step->plan.encode.emplace_back();
   item.source = request.source;
   item.pooling = request.pooling;
   if (request.pooling) {
-    step->record.states.push_back(sequence->id);
+    step->encoding.states.push_back(sequence->id);
     sequence->awaits_states = true;
   } else {
     item.cross_blocks = sequence->source.blocks();
     sequence->source.MarkWritten(next_step_);
+    step->encoding.sources.push_back(sequence->source.Share());
   }
 }
 

@@ -15,17 +15,18 @@ namespace transept {
 
 using BlockId = int32_t;
 
-// A source to encode in this step; its cross K/V goes to `cross_blocks` through the cross slot
-// mapping, and is there for the rows of this step too unless the runner encodes beside them. Or it
-// goes nowhere, where there are no blocks: then the states are wanted instead.
+// A source to encode; its cross K/V goes to `cross_blocks` through the cross slot mapping. Or it
+// goes nowhere, where there are no blocks: then the states are wanted instead. A runner that
+// encodes beside rows begins with it in this step and may take longer than the rows: other blocks
+// alone are theirs until StepResult::encoded names the step, or one awaits the encoder. Otherwise
+// it is done in front of them.
 struct EncodeItem {
   absl::Span<const TokenId> source;
   absl::Span<const BlockId> cross_blocks;         // ceil(source.size() / block_size)
   std::optional<Pooling> pooling = std::nullopt;  // set where there are no blocks
 };
 
-// A request's source, and the cross pages that its rows read. Encoded in this step or an earlier
-// one.
+// A request's source, and the cross pages that its rows read, which hold its K/V by then.
 struct SourceView {
   absl::Span<const BlockId> cross_blocks = {};
   int32_t length = 0;  // encoder positions
@@ -79,11 +80,14 @@ struct RowPlan {
 // pointer is valid until Launch returns.
 struct StepPlan {
   uint64_t id = 0;
+  // The step begins when the sources of all earlier ones are encoded: its rows may read them. Where
+  // there is nothing else in it, that is what it is for.
+  bool awaits_encoder = false;
   std::vector<EncodeItem> encode;
   std::vector<SourceView> sources;
   std::vector<RowPlan> rows;
 
-  bool empty() const { return encode.empty() && rows.empty(); }
+  bool empty() const { return encode.empty() && rows.empty() && !awaits_encoder; }
 };
 
 // A continuation that beam search chose: `token` behind the row `hypothesis` of its request.
@@ -107,10 +111,14 @@ struct StepResult {
   std::vector<std::vector<BeamCandidate>> beams = {};  // one for each request in beam search
   // Of each row with targets, in order: their log-probabilities.
   std::vector<std::vector<float>> target_logprobs = {};
-  // Of each EncodeItem with a pooling, in order: [1 or source tokens, d_model].
+  Duration step_time{};  // the whole step, but for what is encoded beside its rows
+  // A step whose sources were encoded by the time this result was taken, this one or another that
+  // was launched; 0 = none. Each that encodes is named once, in order, by the result of a step that
+  // awaits the encoder at the latest.
+  uint64_t encoded = 0;
+  // What follows is of that step. Of each EncodeItem with a pooling: [1 or source tokens, d_model].
   std::vector<std::vector<float>> states = {};
-  Duration encode_time{};  // until all was encoded, or zero
-  Duration step_time{};    // the whole step
+  Duration encode_time{};
 };
 
 }  // namespace transept

@@ -37,8 +37,11 @@ class Executor {
   // shapes are tried with several algorithms.
   void set_measuring(bool measuring) { resources_.blas.set_measuring(measuring); }
 
-  // Programs that Prepare has seen. The inputs' arrays are in device memory.
-  void Run(const Program& program, const EncoderInputs& inputs) { Run(program, Step(inputs)); }
+  // Programs that Prepare has seen. The inputs' arrays are in device memory. The K/V pages are not
+  // written before `pages_free` has happened; null = at once.
+  void Run(const Program& program, const EncoderInputs& inputs, cudaEvent_t pages_free = nullptr) {
+    Run(program, Step(inputs, pages_free));
+  }
   void Run(const Program& program, const DecoderInputs& inputs);
 
   // Whether a step with such inputs runs as one kernel (persistent.h), unless it is observed.

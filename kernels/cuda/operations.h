@@ -14,8 +14,9 @@ namespace transept::kernels::cuda {
 
 // The inputs of one run. Exactly one of `encoder` and `decoder` is set.
 struct Step {
-  explicit Step(const EncoderInputs& inputs)
+  Step(const EncoderInputs& inputs, cudaEvent_t pages_free)
       : encoder(&inputs),
+        pages_free(pages_free),
         num_tokens(inputs.num_tokens),
         num_rows(inputs.num_sources),
         token_ids(inputs.token_ids),
@@ -31,6 +32,7 @@ struct Step {
 
   const EncoderInputs* encoder = nullptr;
   const DecoderInputs* decoder = nullptr;
+  cudaEvent_t pages_free = nullptr;  // when sources may go to the K/V pages; null = at once
   int64_t num_tokens;
   int64_t num_rows;  // decoder rows, or sources when encoding
   const int32_t* token_ids;

@@ -104,6 +104,10 @@ void Run(const ProjectCrossKvOp& op, const Step& step, Resources& resources) {
     Activations out = op.scratch;
     out.width = out.stride = weight.rows;
     resources.blas.Run({.weight = weight, .in = op.in, .out = out, .rows = step.num_tokens});
+    if (layers.first == 0 && step.pages_free != nullptr) {
+      Device& device = resources.device;
+      device.Check(cudaStreamWaitEvent(device.stream(), step.pages_free), "waiting for K/V pages");
+    }
     DispatchElement(out.dtype,
                     [&](auto element) { Scatter<decltype(element)>(op, layers, step, resources); });
   }

@@ -34,8 +34,9 @@ class TracedRunner final : public Runner {
     const TimePoint begin = Clock::now();
     absl::StatusOr<Ticket> ticket = runner_->Launch(plan);
     AddHost("Launch", begin, shape);
+    if (!plan.encode.empty()) encoding_.push_back(shape);
     shapes_.push_back(std::move(shape));
-    if (!ticket.ok()) shapes_.clear();
+    if (!ticket.ok()) Forget();
     return ticket;
   }
 
@@ -46,7 +47,7 @@ class TracedRunner final : public Runner {
     if (result.ok()) {
       AddStep(*result);
     } else {
-      shapes_.clear();
+      Forget();
     }
     return result;
   }
@@ -63,25 +64,36 @@ class TracedRunner final : public Runner {
   void AddStep(const StepResult& result) {
     const double end = timeline_.At(Clock::now());
     const double begin = std::max(step_end_, end - Microseconds(result.step_time));
-    const double encoded = std::min(end, begin + Microseconds(result.encode_time));
-    const json& shape = shapes_.front();
     const bool beside = encodes_beside_rows();
-    if (encoded > begin) {
-      timeline_.Add(beside ? Track::kEncoder : Track::kDevice, "encode", begin, encoded - begin,
-                    shape);
+    double decodes_from = begin;
+    if (result.encoded > 0) {
+      const double encode_time = Microseconds(result.encode_time);
+      const double from = beside ? std::max(encoder_end_, end - encode_time) : begin;
+      const double to = beside ? end : std::min(end, begin + encode_time);
+      timeline_.Add(beside ? Track::kEncoder : Track::kDevice, "encode", from, to - from,
+                    encoding_.front());
+      encoding_.pop_front();
+      encoder_end_ = to;
+      if (!beside) decodes_from = to;
     }
-    const double decodes_from = beside ? begin : encoded;
     if (!result.rows.empty()) {
-      timeline_.Add(Track::kDevice, "decode", decodes_from, end - decodes_from, shape);
+      timeline_.Add(Track::kDevice, "decode", decodes_from, end - decodes_from, shapes_.front());
     }
     shapes_.pop_front();
     step_end_ = end;
   }
 
+  void Forget() {
+    shapes_.clear();
+    encoding_.clear();
+  }
+
   const std::unique_ptr<Runner> runner_;
   Timeline& timeline_;
-  std::deque<json> shapes_;  // of the steps in flight
+  std::deque<json> shapes_;    // of the steps in flight
+  std::deque<json> encoding_;  // of those whose sources no result has named
   double step_end_ = 0;
+  double encoder_end_ = 0;
 };
 
 }  // namespace

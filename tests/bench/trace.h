@@ -15,7 +15,7 @@ namespace transept::bench {
 enum class Track : int {
   kHost,               // what the engine thread does with its runner
   kDevice,             // steps
-  kEncoder,            // what of them encodes, where that happens beside the rows
+  kEncoder,            // sources, where they are encoded beside the rows
   kEncoderOperations,  // one encoder batch, operation by operation, measured apart
   kDecoderOperations,  // one decoder step, likewise
 };
@@ -39,9 +39,9 @@ class Timeline {
 // A runner that notes each Launch, Collect and step of `runner` on `timeline`, which must outlive
 // it and is the runner's thread's until it is gone.
 //
-// A step's bar is as long as the device says, and ends where its Collect returned: later than the
-// step itself if Collect found it ended. What lies between the host's bars is scheduling, delivery,
-// and waiting for requests.
+// A step's bar, or the encoder's, is as long as the device says, and ends where the Collect
+// returned that brought it: later than the step itself if Collect found it ended. What lies between
+// the host's bars is scheduling, delivery, and waiting for requests.
 std::unique_ptr<Runner> TraceRunner(std::unique_ptr<Runner> runner, Timeline* timeline);
 
 }  // namespace transept::bench

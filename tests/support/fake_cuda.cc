@@ -1,6 +1,5 @@
 #include "tests/support/fake_cuda.h"
 
-#include <cublasLt.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -8,80 +7,10 @@
 #include <cstring>
 #include <mutex>
 
+#include "tests/support/fake_cuda_call.h"
+
 namespace transept::fake_cuda {
 namespace {
-
-struct Gpu {
-  std::mutex mu;
-  size_t total = 0;
-  size_t used = 0;
-  size_t shared = 0;  // that a block may reserve
-  int multiprocessors = 0;
-  std::map<void*, size_t> device;  // allocations
-  int64_t others = 0;              // of pinned memory, streams, events, graphs, handles
-  std::map<std::string, int64_t> calls;
-  Failure failure;
-  int64_t until_failure = -1;  // -1 = none is to come
-  cudaError_t lost = cudaSuccess;
-};
-
-Gpu& TheGpu() {
-  static Gpu gpu;
-  return gpu;
-}
-
-// Counts a call and says whether it fails. What it does is done under the lock.
-class Call {
- public:
-  explicit Call(const char* name) : lock_(TheGpu().mu) {
-    Gpu& gpu = TheGpu();
-    ++gpu.calls[name];
-    result = gpu.lost;
-    if (gpu.until_failure < 0) return;
-    if (!gpu.failure.call.empty() && gpu.failure.call != name) return;
-    if (gpu.until_failure-- > 0) return;
-    result = gpu.failure.error;
-    if (gpu.failure.lasting) gpu.lost = result;
-  }
-
-  bool ok() const { return result == cudaSuccess; }
-  Gpu& gpu() { return TheGpu(); }
-
-  cudaError_t result = cudaSuccess;
-
- private:
-  const std::lock_guard<std::mutex> lock_;
-};
-
-// Makes something that has no more to it than that it must be destroyed.
-template <typename Handle>
-cudaError_t Make(const char* name, Handle* handle) {
-  Call call(name);
-  if (!call.ok()) return call.result;
-  *handle = reinterpret_cast<Handle>(std::malloc(1));
-  ++call.gpu().others;
-  return cudaSuccess;
-}
-
-// Also when the device is lost: what the process holds of it goes.
-template <typename Handle>
-cudaError_t Destroy(const char* name, Handle handle) {
-  Call call(name);
-  if (handle == nullptr) return cudaErrorInvalidValue;
-  std::free(reinterpret_cast<void*>(handle));
-  --call.gpu().others;
-  return call.result;
-}
-
-cudaError_t Nothing(const char* name) {
-  return Call(name).result;
-}
-
-cublasStatus_t BlasStatus(cudaError_t result) {
-  if (result == cudaErrorMemoryAllocation) return CUBLAS_STATUS_ALLOC_FAILED;
-  if (result == cudaErrorNotSupported) return CUBLAS_STATUS_NOT_SUPPORTED;
-  return result == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
-}
 
 cudaError_t Copy(const char* name, void* to, const void* from, size_t bytes) {
   const Call call(name);
@@ -100,6 +29,13 @@ void Reset(size_t total_memory, size_t shared_memory, int multiprocessors) {
   gpu.calls.clear();
   gpu.until_failure = -1;
   gpu.lost = cudaSuccess;
+  gpu.lateness = 0;
+  gpu.late.clear();
+}
+
+void SetLateness(int queries) {
+  const std::lock_guard lock(TheGpu().mu);
+  TheGpu().lateness = queries;
 }
 
 void Inject(const Failure& failure) {
@@ -254,8 +190,10 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 cudaError_t cudaStreamSynchronize(cudaStream_t) {
   return Nothing("cudaStreamSynchronize");
 }
-cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) {
-  return Nothing("cudaStreamWaitEvent");
+cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t event, unsigned) {
+  Call call("cudaStreamWaitEvent");
+  call.gpu().late[event] = 0;
+  return call.result;
 }
 cudaError_t cudaEventCreate(cudaEvent_t* event) {
   return Make("cudaEventCreate", event);
@@ -266,14 +204,20 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
   return Destroy("cudaEventDestroy", event);
 }
-cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) {
-  return Nothing("cudaEventRecord");
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
+  Call call("cudaEventRecord");
+  call.gpu().late[event] = call.gpu().lateness;
+  return call.result;
 }
-cudaError_t cudaEventQuery(cudaEvent_t) {
-  return Nothing("cudaEventQuery");
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+  Call call("cudaEventQuery");
+  int& late = call.gpu().late[event];
+  return call.ok() && late > 0 && late-- > 0 ? cudaErrorNotReady : call.result;
 }
-cudaError_t cudaEventSynchronize(cudaEvent_t) {
-  return Nothing("cudaEventSynchronize");
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  Call call("cudaEventSynchronize");
+  call.gpu().late[event] = 0;
+  return call.result;
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t, cudaEvent_t) {
   *milliseconds = 1.0f;
@@ -330,66 +274,6 @@ cudaError_t __cudaLaunchKernel(cudaKernel_t, dim3, dim3, void**, size_t, cudaStr
 }
 cudaError_t __cudaPopCallConfiguration(dim3*, dim3*, size_t*, void*) {
   return cudaSuccess;
-}
-
-// cuBLASLt.
-
-cublasStatus_t cublasLtCreate(cublasLtHandle_t* handle) {
-  return BlasStatus(Make("cublasLtCreate", handle));
-}
-cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle) {
-  return BlasStatus(Destroy("cublasLtDestroy", handle));
-}
-const char* cublasLtGetStatusString(cublasStatus_t) {
-  return "an illegal memory access was encountered, says cuBLAS";
-}
-cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDesc_t,
-                                              cublasLtMatrixLayout_t, cublasLtMatrixLayout_t,
-                                              cublasLtMatrixLayout_t, cublasLtMatrixLayout_t,
-                                              cublasLtMatmulPreference_t, int requested,
-                                              cublasLtMatmulHeuristicResult_t results[],
-                                              int* count) {
-  *count = std::min(requested, 2);
-  std::fill_n(results, *count, cublasLtMatmulHeuristicResult_t{});
-  return BlasStatus(Nothing("cublasLtMatmulAlgoGetHeuristic"));
-}
-cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t, const void*, const void*,
-                              cublasLtMatrixLayout_t, const void*, cublasLtMatrixLayout_t,
-                              const void*, const void*, cublasLtMatrixLayout_t, void*,
-                              cublasLtMatrixLayout_t, const cublasLtMatmulAlgo_t*, void*, size_t,
-                              cudaStream_t) {
-  return BlasStatus(Nothing("cublasLtMatmul"));
-}
-
-// Descriptions of products are no more than host memory: here nothing at all.
-cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t*, cublasComputeType_t,
-                                        cudaDataType_t) {
-  return CUBLAS_STATUS_SUCCESS;
-}
-cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t, cublasLtMatmulDescAttributes_t,
-                                              const void*, size_t) {
-  return CUBLAS_STATUS_SUCCESS;
-}
-cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t) {
-  return CUBLAS_STATUS_SUCCESS;
-}
-cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t*, cudaDataType, uint64_t, uint64_t,
-                                          int64_t) {
-  return CUBLAS_STATUS_SUCCESS;
-}
-cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t) {
-  return CUBLAS_STATUS_SUCCESS;
-}
-cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t*) {
-  return CUBLAS_STATUS_SUCCESS;
-}
-cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t,
-                                                    cublasLtMatmulPreferenceAttributes_t,
-                                                    const void*, size_t) {
-  return CUBLAS_STATUS_SUCCESS;
-}
-cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t) {
-  return CUBLAS_STATUS_SUCCESS;
 }
 
 }  // extern "C"

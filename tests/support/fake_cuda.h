@@ -38,6 +38,10 @@ void Inject(const Failure& failure);
 std::map<std::string, int64_t> Calls();
 void ForgetCalls();
 
+// From now on the next `queries` queries of an event after it was recorded find that it has not
+// happened yet; 0 at first. Who waits for it finds it has.
+void SetLateness(int queries);
+
 // Bytes of device memory that are allocated.
 size_t used_memory();
 // How many allocations, pinned ones included, streams, events, graphs and handles there are.

@@ -252,6 +252,20 @@ TEST_F(GpuSteps, CallOnlyWhatNeitherAllocatesNorWaits) {
   EXPECT_EQ(BlocksHeld(**engine), 0);
 }
 
+// As above, where the encoder takes its time.
+TEST_F(GpuSteps, GoOnWhileSourcesAreEncoded) {
+  const auto engine = Create(GpuConfig());
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  for (const int lateness : {1, 5, 50}) {
+    fake_cuda::SetLateness(lateness);
+    for (const auto& sink : SubmitAll(engine->get())) {
+      const auto result = sink->Wait();
+      EXPECT_TRUE(result.ok()) << result.status();
+    }
+    EXPECT_EQ(BlocksHeld(**engine), 0);
+  }
+}
+
 // An algorithm that was chosen for other rows may not fit these.
 TEST_F(GpuSteps, OutliveAnAlgorithmThatRefuses) {
   const auto engine = Create(GpuConfig());

@@ -23,6 +23,7 @@ class BeamsTest : public SchedulerTest {
   void UpdateSearch(const StepPlan& plan, std::vector<BeamCandidate> candidates) {
     StepResult result;
     result.id = plan.id;
+    result.encoded = plan.encode.empty() ? 0 : plan.id;
     result.rows.resize(plan.rows.size());
     result.beams.push_back(std::move(candidates));
     scheduler_->Update(result, now_);
@@ -156,7 +157,7 @@ TEST_F(BeamsTest, ATokensAlternativesAreThoseOfTheBeamThatItContinued) {
   const StepPlan plan = Schedule();
   ASSERT_EQ(Requests(plan), std::vector<RequestId>({1, 2, 2, 3, 3}));
   StepResult result;
-  result.id = plan.id;
+  result.id = result.encoded = plan.id;
   for (TokenId row = 0; row < 5; ++row) result.rows.push_back({20, -0.5f, {{100 + row, -1.0f}}});
   result.beams = {{{0, 20, -1}, {1, 21, -2}, {0, 22, -3}, {0, 23, -4}},
                   {{1, kEos, -1}, {0, 21, -2}, {0, 22, -3}, {0, 23, -4}}};

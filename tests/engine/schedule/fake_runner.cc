@@ -1,21 +1,16 @@
 #include "tests/engine/schedule/fake_runner.h"
 
 #include <algorithm>
+#include <chrono>
 #include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "engine/decode/beam_choice.h"
-#include "engine/decode/beam_search.h"
+#include "tests/engine/schedule/fake_model.h"
 
 namespace transept {
 namespace {
-
-uint64_t Mix(uint64_t hash, uint64_t value) {
-  hash ^= value + 0x9e3779b97f4a7c15u + (hash << 6) + (hash >> 2);
-  hash *= 0xff51afd7ed558ccdu;
-  return hash ^ (hash >> 33);
-}
 
 // The rows of plan.rows that choose together with rows[begin].
 absl::Span<const RowPlan> GroupOf(absl::Span<const RowPlan> rows, size_t begin) {
@@ -28,113 +23,7 @@ int32_t EndOf(const RowPlan& row) {
   return row.first_position + std::max<int32_t>(1, static_cast<int32_t>(row.tokens.size()));
 }
 
-// Of the last token of `target`, the decoder start included: any function of all of it.
-float FakeLogprob(absl::Span<const TokenId> source, absl::Span<const TokenId> target) {
-  return FakeNextToken(source, target, /*hypothesis=*/1000, /*eos_interval=*/2).logprob;
-}
-
 }  // namespace
-
-GeneratedToken FakeNextToken(absl::Span<const TokenId> source, absl::Span<const TokenId> target,
-                             int32_t hypothesis, uint64_t eos_interval) {
-  uint64_t hash = 17 + static_cast<uint64_t>(hypothesis);
-  for (const TokenId token : source) hash = Mix(hash, token);
-  for (const TokenId token : target) hash = Mix(hash, token);
-  const TokenId token =
-      hash % eos_interval == 0 ? kFakeEos : static_cast<TokenId>(2 + (hash >> 20) % 97);
-  return {token, -static_cast<float>((hash >> 40) % 256) / 64, {}};
-}
-
-std::vector<BeamCandidate> FakeContinuations(const DecodeParams& params,
-                                             absl::Span<const TokenId> source,
-                                             absl::Span<const std::vector<TokenId>> targets,
-                                             absl::Span<const float> scores,
-                                             uint64_t eos_interval) {
-  std::vector<BeamCandidate> candidates;
-  for (size_t beam = 0; beam < targets.size(); ++beam) {
-    uint64_t hash = 29;
-    for (const TokenId token : source) hash = Mix(hash, token);
-    for (const TokenId token : targets[beam]) hash = Mix(hash, token);
-    const bool may_end = hash % eos_interval == 0;
-    for (int32_t i = 0; i < params.beam_candidates(); ++i) {
-      const uint64_t draw = Mix(hash, i);
-      const auto word = static_cast<TokenId>(2 + ((hash >> 20) + i) % 97);
-      candidates.push_back({static_cast<int32_t>(beam), may_end && i == 0 ? kFakeEos : word,
-                            scores[beam] - static_cast<float>(draw % 4096) / 256});
-    }
-  }
-  std::stable_sort(candidates.begin(), candidates.end(),
-                   [](const auto& a, const auto& b) { return a.score > b.score; });
-  candidates.resize(params.beam_candidates());
-  return candidates;
-}
-
-namespace {
-
-std::vector<Hypothesis> FakeSearch(const Request& request, uint64_t eos_interval,
-                                   const Tokenizer* tokenizer) {
-  BeamSearch search(&request.params, tokenizer);
-  std::vector<TokenId> prompt = {kFakeStart};
-  prompt.insert(prompt.end(), request.target_prefix.begin(), request.target_prefix.end());
-  std::vector<std::vector<TokenId>> targets(request.params.num_beams, prompt);
-  while (!search.finished()) {
-    std::vector<float> scores;
-    for (const BeamSearch::Beam& beam : search.beams()) scores.push_back(beam.score);
-    search.Advance(
-        FakeContinuations(request.params, request.source, targets, scores, eos_interval));
-    const std::vector<std::vector<TokenId>> before = targets;
-    for (size_t i = 0; i < search.beams().size(); ++i) {
-      targets[i] = before[search.beams()[i].parent];
-      targets[i].push_back(search.beams()[i].token);
-    }
-  }
-  return search.Hypotheses();
-}
-
-}  // namespace
-
-std::vector<Hypothesis> FakeGenerate(const Request& request, uint64_t eos_interval,
-                                     const Tokenizer* tokenizer) {
-  if (request.params.beam_search()) return FakeSearch(request, eos_interval, tokenizer);
-  std::vector<Hypothesis> hypotheses;
-  for (int32_t row = 0; row < request.params.num_sequences; ++row) {
-    std::vector<TokenId> target = {kFakeStart};
-    target.insert(target.end(), request.target_prefix.begin(), request.target_prefix.end());
-    Hypothesis hypothesis;
-    for (int32_t i = 0; i < request.params.max_new_tokens; ++i) {
-      const GeneratedToken next = FakeNextToken(request.source, target, row, eos_interval);
-      hypothesis.score += next.logprob;
-      if (next.token == kFakeEos) {
-        hypothesis.finish_reason = FinishReason::kEos;
-        hypothesis.eos = next;
-        break;
-      }
-      target.push_back(next.token);
-      hypothesis.tokens.push_back(next);
-    }
-    hypotheses.push_back(std::move(hypothesis));
-  }
-  return hypotheses;
-}
-
-std::vector<Hypothesis> FakeScore(const Request& request) {
-  std::vector<Hypothesis> hypotheses;
-  for (const std::vector<TokenId>& tokens : request.targets) {
-    std::vector<TokenId> target = {kFakeStart};
-    Hypothesis& hypothesis = hypotheses.emplace_back();
-    for (const TokenId token : tokens) {
-      target.push_back(token);
-      hypothesis.tokens.push_back({token, FakeLogprob(request.source, target), {}});
-      hypothesis.score += hypothesis.tokens.back().logprob;
-    }
-  }
-  return hypotheses;
-}
-
-std::vector<float> FakeStates(absl::Span<const TokenId> source, Pooling pooling) {
-  if (pooling != Pooling::kAll) return {static_cast<float>(source[0]), static_cast<float>(pooling)};
-  return {source.begin(), source.end()};
-}
 
 FakeRunner::FakeRunner(int32_t num_blocks, const SchedulerOptions& options, uint64_t eos_interval)
     : block_size_(options.block_size),
@@ -156,29 +45,81 @@ void FakeRunner::Expect(bool condition, const RowPlan& row, const Parts&... what
 StepResult FakeRunner::Launch(const StepPlan& plan) {
   CheckShape(plan);
   last_step_ = plan.id;
-  if (encodes_beside_rows_) CheckApart(plan);
   StepResult result;
   result.id = plan.id;
-  for (const EncodeItem& item : plan.encode) Encode(item, &result);
+  result.step_time = std::chrono::microseconds(FakeHash(plan.id, 1) % 8);
+  if (encodes_beside_rows_) {
+    for (Encoding& encoding : encodings_) {
+      if (plan.awaits_encoder) Write(&encoding);
+    }
+    BeginEncoding(plan);
+    CheckApart(plan);
+    RunRows(plan, &result);
+  } else {
+    BeginEncoding(plan);
+    for (Encoding& encoding : encodings_) Write(&encoding);
+    RunRows(plan, &result);
+  }
+  NameEncoding(&result);
+  return result;
+}
+
+void FakeRunner::RunRows(const StepPlan& plan, StepResult* result) {
   // As on a device: all rows write before the first one reads.
   for (const RowPlan& row : plan.rows) Feed(row);
 
-  if (!plan.encode.empty()) result.encode_time = std::chrono::microseconds(10);
-  for (size_t i = 0; i < plan.rows.size(); i = result.rows.size()) {
+  for (size_t i = 0; i < plan.rows.size(); i = result->rows.size()) {
     const RowPlan& row = plan.rows[i];
     if (row.params->beam_search()) {
       const Rows rows = GroupOf(plan.rows, i);
-      result.beams.push_back(Search(rows, plan.sources[row.source]));
-      result.rows.resize(i + rows.size());
+      result->beams.push_back(Search(rows, plan.sources[row.source]));
+      result->rows.resize(i + rows.size());
       continue;
     }
     const std::vector<TokenId> source = ReadSource(row, plan.sources[row.source]);
     const std::vector<TokenId> target = ReadTarget(row, absl::MakeConstSpan(&row, 1));
-    if (!row.targets.empty()) Score(row, source, &result);
-    result.rows.push_back(FakeNextToken(source, target, row.hypothesis, eos_interval_));
-    newest_[row.slot] = {row.request, row.hypothesis, EndOf(row), result.rows.back().token};
+    if (!row.targets.empty()) Score(row, source, result);
+    result->rows.push_back(FakeNextToken(source, target, row.hypothesis, eos_interval_));
+    newest_[row.slot] = {row.request, row.hypothesis, EndOf(row), result->rows.back().token};
   }
-  return result;
+}
+
+void FakeRunner::BeginEncoding(const StepPlan& plan) {
+  if (plan.encode.empty()) return;
+  Encoding& encoding = encodings_.emplace_back();
+  encoding.step = plan.id;
+  encoding.results = encodes_beside_rows_ ? static_cast<int32_t>(FakeHash(plan.id, 2) % 5) : 0;
+  for (const EncodeItem& item : plan.encode) {
+    Encode(item);
+    if (item.pooling) {
+      encoding.states.push_back(FakeStates(item.source, *item.pooling));
+    } else {
+      encoding.sources.emplace_back(item.source.begin(), item.source.end());
+      encoding.blocks.emplace_back(item.cross_blocks.begin(), item.cross_blocks.end());
+    }
+  }
+}
+
+void FakeRunner::Write(Encoding* encoding) {
+  if (std::exchange(encoding->written, true)) return;
+  for (size_t i = 0; i < encoding->sources.size(); ++i) {
+    const std::vector<TokenId>& source = encoding->sources[i];
+    for (int32_t k = 0; k < static_cast<int32_t>(source.size()); ++k) {
+      Cell* const cell = At(encoding->blocks[i], k);
+      if (cell != nullptr) *cell = {.cross = true, .position = k, .token = source[k]};
+    }
+  }
+}
+
+void FakeRunner::NameEncoding(StepResult* result) {
+  if (encodings_.empty()) return;
+  Encoding& oldest = encodings_.front();
+  if (!oldest.written && oldest.results-- > 0) return;
+  Write(&oldest);
+  result->encoded = oldest.step;
+  result->states = std::move(oldest.states);
+  result->encode_time = std::chrono::microseconds(FakeHash(oldest.step, 3) % 20);
+  encodings_.pop_front();
 }
 
 void FakeRunner::CheckShape(const StepPlan& plan) {
@@ -221,8 +162,9 @@ void FakeRunner::CheckSearch(Rows rows) {
 
 void FakeRunner::CheckApart(const StepPlan& plan) {
   std::set<BlockId> written;
-  for (const EncodeItem& item : plan.encode) {
-    written.insert(item.cross_blocks.begin(), item.cross_blocks.end());
+  for (const Encoding& encoding : encodings_) {
+    if (encoding.written) continue;
+    for (const auto& blocks : encoding.blocks) written.insert(blocks.begin(), blocks.end());
   }
   for (const RowPlan& row : plan.rows) {
     for (const auto blocks : {row.blocks, plan.sources[row.source].cross_blocks}) {
@@ -251,21 +193,14 @@ void FakeRunner::Score(const RowPlan& row, absl::Span<const TokenId> source, Ste
   }
 }
 
-void FakeRunner::Encode(const EncodeItem& item, StepResult* result) {
+void FakeRunner::Encode(const EncodeItem& item) {
   ++sources_encoded_;
-  if (item.pooling) {
-    if (!item.cross_blocks.empty()) errors_.push_back("an item for its states has blocks");
-    result->states.push_back(FakeStates(item.source, *item.pooling));
-    return;
-  }
   const auto length = static_cast<int32_t>(item.source.size());
-  if (static_cast<int32_t>(item.cross_blocks.size()) != (length + block_size_ - 1) / block_size_) {
-    errors_.push_back(
-        absl::StrCat("a source of ", length, " has ", item.cross_blocks.size(), " blocks"));
-    return;
-  }
-  for (int32_t i = 0; i < length; ++i) {
-    *At(item.cross_blocks, i) = {.cross = true, .position = i, .token = item.source[i]};
+  const int32_t blocks = item.pooling ? 0 : (length + block_size_ - 1) / block_size_;
+  if (static_cast<int32_t>(item.cross_blocks.size()) != blocks) {
+    errors_.push_back(absl::StrCat("a source of ", length,
+                                   ", for its states: ", item.pooling.has_value(), ", has ",
+                                   item.cross_blocks.size(), " blocks"));
   }
 }
 
@@ -370,6 +305,7 @@ void FakeRunner::Scramble() {
   std::fill(cells_.begin(), cells_.end(), Cell{});
   std::fill(newest_.begin(), newest_.end(), Newest{});
   std::fill(beams_.begin(), beams_.end(), Beam{});
+  encodings_.clear();
 }
 
 }  // namespace transept

@@ -1,49 +1,23 @@
-// A device without a model, for tests of the scheduler: it keeps in its pages who wrote what, and
-// generates tokens that depend on exactly what a row can read there.
+// A device for tests of the scheduler: it keeps in its pages who wrote what, and generates tokens
+// that depend on exactly what a row can read there.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "absl/types/span.h"
 #include "engine/schedule/scheduler_options.h"
-#include "engine/text/tokenizer.h"
 #include "engine/types/batch.h"
 #include "engine/types/request.h"
-#include "engine/types/result.h"
 
 namespace transept {
 
-inline constexpr TokenId kFakeEos = 1;
-inline constexpr TokenId kFakeStart = 0;
-
-// The token that follows `target` in row `hypothesis`: any function of all of it. About one in
-// `eos_interval` ends the row.
-GeneratedToken FakeNextToken(absl::Span<const TokenId> source, absl::Span<const TokenId> target,
-                             int32_t hypothesis, uint64_t eos_interval);
-
-// What follows the beams of a search, `targets` with their `scores`: the best of some continuations
-// of each, best first, of which about one in `eos_interval` beams has one that ends it.
-std::vector<BeamCandidate> FakeContinuations(const DecodeParams& params,
-                                             absl::Span<const TokenId> source,
-                                             absl::Span<const std::vector<TokenId>> targets,
-                                             absl::Span<const float> scores, uint64_t eos_interval);
-
-// What the request must generate, whatever happens to it on the way. `tokenizer` is for searches
-// with stop sequences.
-std::vector<Hypothesis> FakeGenerate(const Request& request, uint64_t eos_interval,
-                                     const Tokenizer* tokenizer);
-
-// What the request's targets must come to, likewise.
-std::vector<Hypothesis> FakeScore(const Request& request);
-
-// What an Encode request must get.
-std::vector<float> FakeStates(absl::Span<const TokenId> source, Pooling pooling);
-
-// Executes plans in order. Each breach of the contract of engine/types/batch.h, and each page that
-// does not hold what its reader needs, is reported in errors().
+// Executes plans in order; a device that encodes beside rows takes its time with sources, the
+// longest that it may. Each breach of the contract of engine/types/batch.h, and each page that does
+// not hold what its reader needs, is reported in errors().
 class FakeRunner {
  public:
   // Takes of `options` what it must know of the device.
@@ -88,12 +62,25 @@ class FakeRunner {
 
   template <typename... Parts>
   void Expect(bool condition, const RowPlan& row, const Parts&... what);
-  void Encode(const EncodeItem& item, StepResult* result);
+  void Encode(const EncodeItem& item);
+  void RunRows(const StepPlan& plan, StepResult* result);
+  // What takes until its step is named, at the latest: the sources of a step.
+  struct Encoding {
+    uint64_t step = 0;
+    int32_t results = 0;  // that come without naming it, unless it is awaited
+    std::vector<std::vector<TokenId>> sources;
+    std::vector<std::vector<BlockId>> blocks;
+    std::vector<std::vector<float>> states;
+    bool written = false;
+  };
+  void BeginEncoding(const StepPlan& plan);
+  void Write(Encoding* encoding);
+  void NameEncoding(StepResult* result);
   void Score(const RowPlan& row, absl::Span<const TokenId> source, StepResult* result);
   Cell* At(absl::Span<const BlockId> blocks, int32_t position);
   void CheckShape(const StepPlan& plan);
   void CheckSearch(Rows rows);
-  // A step's sources are written at any time while its rows write and read.
+  // Sources are written at any time while rows write and read.
   void CheckApart(const StepPlan& plan);
   void Feed(const RowPlan& row);
   void FeedBeam(const RowPlan& row);
@@ -112,6 +99,7 @@ class FakeRunner {
   // The row that started at each slot last: [max_rows].
   std::vector<std::pair<RequestId, int32_t>> owners_;
   std::vector<Beam> beams_;  // [max_rows]
+  std::deque<Encoding> encodings_;
   std::vector<std::string> errors_;
   uint64_t last_step_ = 0;
   int64_t sources_encoded_ = 0;

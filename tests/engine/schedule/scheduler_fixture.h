@@ -79,6 +79,7 @@ class SchedulerTest : public ::testing::Test {
     for (const EncodeItem& item : plan.encode) {
       if (item.pooling) result.states.push_back({static_cast<float>(item.source.size())});
     }
+    result.encoded = plan.encode.empty() ? 0 : plan.id;
     result.encode_time = plan.encode.empty() ? Duration::zero() : std::chrono::milliseconds(3);
     scheduler_->Update(result, now_);
     Collect();

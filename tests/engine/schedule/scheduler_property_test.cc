@@ -15,7 +15,9 @@
 #include "engine/cache/source_cache.h"
 #include "engine/schedule/scheduler.h"
 #include "gtest/gtest.h"
+#include "tests/engine/schedule/fake_model.h"
 #include "tests/engine/schedule/fake_runner.h"
+#include "tests/engine/schedule/random_world.h"
 #include "tests/support/collecting_sink.h"
 #include "tests/support/letter_tokenizer.h"
 
@@ -24,72 +26,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// One random world. All that happens in it follows from the seed.
-struct World {
-  explicit World(uint32_t seed) : random(seed) {
-    options.max_rows = Pick(1, 9);
-    options.max_encoder_tokens = Pick(1, 40);
-    options.block_size = Pick(1, 5);
-    options.max_target_positions = Chance(2) ? Pick(4, 30) : 0;
-    options.priority_interval = milliseconds(Pick(0, 40));
-    options.decoder_start_token = kFakeStart;
-    options.max_search_tokens = Chance(3) ? Pick(10, 200) : 0;
-    options.encode_beside_rows = Chance(2);
-    num_blocks = Pick(6, 60);
-    keep_idle = Chance(2);
-    depth = Pick(0, 1);
-    eos_interval = Pick(5, 100);
-    max_source = Pick(1, 24);
-    num_requests = Pick(1, 40);
-    num_sources = Pick(1, 12);
-    arrivals_in = Pick(1, 6);
-    cancels_in = Chance(2) ? Pick(3, 30) : 0;
-    deadlines = Chance(2);
-    faults_in = Chance(8) ? 40 : 0;
-  }
-
-  int32_t Pick(int32_t low, int32_t high) {
-    return low + static_cast<int32_t>(random() % static_cast<uint32_t>(high - low + 1));
-  }
-  bool Chance(int32_t one_in) { return one_in > 0 && Pick(1, one_in) == 1; }
-
-  Request MakeRequest(TimePoint now) {
-    Request request;
-    std::mt19937 content(Pick(1, num_sources));
-    request.source.resize(1 + content() % max_source);
-    for (TokenId& token : request.source) token = 2 + static_cast<TokenId>(content() % 5);
-    if (Chance(16)) {
-      request.pooling = static_cast<Pooling>(Pick(0, 3));
-    } else if (Chance(10)) {
-      request.targets.resize(Pick(1, options.max_rows));
-      for (auto& target : request.targets) target.assign(Pick(1, 12), Pick(2, 9));
-    } else {
-      if (Chance(3)) request.target_prefix.assign(Pick(1, 9), Pick(2, 9));
-      request.params.max_new_tokens = Pick(1, 40);
-      request.params.num_sequences = Chance(3) ? Pick(1, options.max_rows) : 1;
-      request.params.eos_tokens = {kFakeEos};
-      if (Chance(3)) {
-        request.params.num_beams = Pick(1, 6);
-        request.params.num_sequences = Pick(1, request.params.num_beams);
-        request.params.early_stopping = static_cast<EarlyStopping>(Pick(0, 2));
-        request.params.length_penalty = 0.5f * static_cast<float>(Pick(-1, 4));
-        const bool stops = request.params.beam_search() && Chance(2);
-        request.params.stop_sequences.resize(stops ? Pick(1, 16) : 0);
-        for (auto& stop : request.params.stop_sequences) stop = LetterOf(Pick(2, 98));
-      }
-    }
-    request.priority = Chance(3) ? Pick(-2, 2) : 0;
-    if (deadlines && Chance(3)) request.deadline = now + milliseconds(Pick(0, 80));
-    return request;
-  }
-
-  std::mt19937 random;
-  SchedulerOptions options;
-  int32_t num_blocks, depth, num_requests, num_sources, max_source;
-  int32_t arrivals_in, cancels_in, faults_in;  // one in so many steps; 0 = never
-  uint64_t eos_interval;
-  bool keep_idle, deadlines;
-};
+// Steps until a source that is encoded beside rows has readers.
+constexpr int64_t kLongestEncoding = 7;
 
 // What the test knows of a request.
 struct Client {
@@ -142,6 +80,8 @@ class Simulation {
     CheckOrder(plan);
     CheckHeadroom(plan, before);
     if (!plan.empty()) results_.push_back(runner_.Launch(plan));
+    encoding_ += plan.encode.empty() ? 0 : 1;
+    ASSERT_TRUE(encoding_ <= 2 || !world_.options.encode_beside_rows) << "a third encoding";
     ASSERT_EQ(runner_.errors(), std::vector<std::string>());
     // With nothing under way, somebody must move.
     ASSERT_TRUE(!results_.empty() || scheduler_.idle()) << "stuck";
@@ -155,6 +95,7 @@ class Simulation {
   }
 
   void Collect() {
+    encoding_ -= results_.front().encoded > 0 && encoding_ > 0 ? 1 : 0;
     scheduler_.Update(results_.front(), now_);
     results_.pop_front();
     TakeDeliveries();
@@ -172,6 +113,7 @@ class Simulation {
     if (world_.Chance(world_.faults_in)) {
       scheduler_.FailAll(absl::InternalError("fault"));
       runner_.Scramble();
+      encoding_ = 0;
       if (world_.Chance(2)) results_.clear();  // else stale results still come
       EXPECT_TRUE(scheduler_.idle());
       EXPECT_EQ(pool_.num_used(), 0);
@@ -194,7 +136,7 @@ class Simulation {
     }
     // A step brings somebody a token, or only encodes, or is wasted on rows that have ended.
     const int32_t new_tokens = generates ? request.params.max_new_tokens : 1;
-    bound_ += 2 * std::max(1, request.rows()) * (new_tokens + 2);
+    bound_ += 2 * std::max(1, request.rows()) * (new_tokens + 2) + kLongestEncoding;
     Client& client = clients_[id];
     client.request = std::move(request);
     client.key =
@@ -301,8 +243,8 @@ class Simulation {
   }
 
   // Whoever runs, all before it in order run too, unless they came when it was running already.
-  // (Without a prefix a request's first row is in the plan of the step that admits it, or in the
-  // next one if its source is encoded beside the rows.)
+  // (Without a prefix a request's first row is in the plan of the step that admits it, or in a
+  // later one if its source is encoded beside the rows.)
   void CheckOrder(const StepPlan& plan) {
     const int64_t running = scheduler_.stats().requests_running;
     for (const RowPlan& row : plan.rows) {
@@ -321,7 +263,7 @@ class Simulation {
   // After an admission nobody is preempted for block_size steps.
   void CheckHeadroom(const StepPlan& plan, const EngineStats& before) {
     if (scheduler_.stats().preemptions > before.preemptions && last_admission_ > 0) {
-      const int64_t seen_late = world_.options.encode_beside_rows ? 1 : 0;
+      const int64_t seen_late = world_.options.encode_beside_rows ? kLongestEncoding : 0;
       ASSERT_GT(steps_, last_admission_ - seen_late + world_.options.block_size);
     }
     for (const RowPlan& row : plan.rows) {
@@ -364,6 +306,7 @@ class Simulation {
   int64_t submitted_ = 0;
   int64_t steps_ = 0;
   int64_t bound_ = 0;
+  int encoding_ = 0;  // steps whose sources no result has named
   int64_t last_admission_ = 0;
 };
 
