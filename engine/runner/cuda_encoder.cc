@@ -1,6 +1,9 @@
 #include "engine/runner/cuda_encoder.h"
 
+#include <utility>
+
 #include "engine/runner/event_time.h"
+#include "engine/runner/token_results.h"
 #include "engine/types/require.h"
 
 namespace transept {
@@ -31,6 +34,7 @@ CudaEncoder::CudaEncoder(kernels::cuda::Device* device, const Model* model)
 }
 
 CudaEncoder::~CudaEncoder() {
+  thread_.Await();
   cudaStreamSynchronize(device_->stream());
   for (Batch& batch : batches_) {
     for (cudaEvent_t event : {batch.begin, batch.end}) cudaEventDestroy(event);
@@ -39,6 +43,7 @@ CudaEncoder::~CudaEncoder() {
 
 absl::Status CudaEncoder::Launch(const StepPlan& plan, cudaEvent_t pages_free) {
   Require(launched_ - taken_ < std::size(batches_), "CudaEncoder::Launch of a third");
+  thread_.Await();  // inputs_ are its own
   inputs_.BuildEncoder(plan);
   const kernels::EncoderInputs inputs = inputs_.encoder();
   if (absl::Status fits = CheckFits(inputs, model_.options().max_encoder_tokens); !fits.ok()) {
@@ -46,24 +51,27 @@ absl::Status CudaEncoder::Launch(const StepPlan& plan, cudaEvent_t pages_free) {
   }
   Batch& batch = BatchAt(launched_);
   batch.step = plan.id;
-  device_->Check(cudaEventRecord(batch.begin, device_->stream()), "recording an event");
-  device_inputs_.BeginStep();
-  states_.BeginRun(launched_);
-  executor_.Run(model_.encoder(), device_inputs_.Send(inputs), pages_free);
-  states_.Pool(plan);
-  device_->Check(cudaEventRecord(batch.end, device_->stream()), "recording an event");
-  ++launched_;
+  states_.BeginRun(launched_++);
+  thread_.Start([this, &batch, inputs, pages_free,
+                 rows = StateRowsOf(plan, model_.spec().eos_tokens)]() mutable {
+    device_->Check(cudaEventRecord(batch.begin, device_->stream()), "recording an event");
+    device_inputs_.BeginStep();
+    executor_.Run(model_.encoder(), device_inputs_.Send(inputs), pages_free);
+    states_.Pool(std::move(rows));
+    device_->Check(cudaEventRecord(batch.end, device_->stream()), "recording an event");
+  });
   return absl::OkStatus();
 }
 
 void CudaEncoder::HoldBack(cudaStream_t stream) {
   if (launched_ == 0) return;
+  thread_.Await();
   device_->Check(cudaStreamWaitEvent(stream, BatchAt(launched_ - 1).end),
                  "waiting for the encoder");
 }
 
 void CudaEncoder::Take(StepResult* result) {
-  if (taken_ == launched_) return;
+  if (taken_ == launched_ || (launched_ - taken_ == 1 && !thread_.done())) return;
   const Batch& batch = BatchAt(taken_);
   const cudaError_t ended = cudaEventQuery(batch.end);
   if (ended == cudaErrorNotReady) {
@@ -77,6 +85,7 @@ void CudaEncoder::Take(StepResult* result) {
 }
 
 void CudaEncoder::Abandon() {
+  thread_.Await();
   device_->Check(cudaStreamSynchronize(device_->stream()), "encoding");
   taken_ = launched_;
 }

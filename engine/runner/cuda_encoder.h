@@ -11,6 +11,7 @@
 #include "engine/model/model.h"
 #include "engine/runner/device_inputs.h"
 #include "engine/runner/device_results.h"
+#include "engine/runner/launch_thread.h"
 #include "engine/runner/step_inputs.h"
 #include "engine/types/batch.h"
 #include "kernels/cuda/device.h"
@@ -19,9 +20,9 @@
 namespace transept {
 
 // Runs the encoder program on a stream of its own, behind the kernels of rows that wait for their
-// next token, for as many steps as it takes. What it shares with the decoder program is read by
-// both, but for the K/V pages; their blocks keep the two apart. Errors of CUDA go to `device`. Not
-// thread-safe.
+// next token, for as many steps as it takes, and launches it from a thread of its own. What it
+// shares with the decoder program is read by both, but for the K/V pages; their blocks keep the two
+// apart. Errors of CUDA go to `device`. Used by one thread.
 class CudaEncoder {
  public:
   // `device`, whose stream the decoder runs on, and `model` must outlive this object.
@@ -34,8 +35,9 @@ class CudaEncoder {
   // See kernels::cuda::Executor.
   void set_measuring(bool measuring) { executor_.set_measuring(measuring); }
 
-  // Encodes plan.encode, and writes to its blocks once `pages_free` has happened. Of two that were
-  // launched, the first must be taken before the next. INTERNAL for more tokens than there are
+  // Encodes plan.encode, and writes to its blocks once `pages_free` has happened, or again, if it
+  // is recorded again before Take or HoldBack. Of two that were launched, the first must be taken
+  // before the next. INTERNAL for more tokens than there are
   // buffers for: then nothing is launched.
   absl::Status Launch(const StepPlan& plan, cudaEvent_t pages_free);
   // What `stream` does from here on waits for all that was launched.
@@ -62,6 +64,7 @@ class CudaEncoder {
   Batch batches_[2];
   uint64_t launched_ = 0;
   uint64_t taken_ = 0;
+  LaunchThread thread_;  // last: uses all of the above
 };
 
 }  // namespace transept

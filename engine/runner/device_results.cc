@@ -35,8 +35,7 @@ void DeviceStates::BeginRun(uint64_t run) {
   current_->counts.clear();
 }
 
-void DeviceStates::Pool(const StepPlan& plan) {
-  StateRows rows = StateRowsOf(plan, model_.spec().eos_tokens);
+void DeviceStates::Pool(StateRows rows) {
   if (rows.ranges.empty()) return;
   const kernels::Activations& output = model_.encoder_output();
   float* const pooled = static_cast<float*>(model_.encoder_scratch().data);

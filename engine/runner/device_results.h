@@ -11,6 +11,7 @@
 
 #include "engine/model/model.h"
 #include "engine/runner/device_inputs.h"
+#include "engine/runner/token_results.h"
 #include "engine/types/batch.h"
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/executor.h"
@@ -30,7 +31,7 @@ class DeviceStates {
   // Run `run` follows.
   void BeginRun(uint64_t run);
   // Behind the encoder program.
-  void Pool(const StepPlan& plan);
+  void Pool(StateRows rows);
   // What run `run` came to, whose work has ended.
   void Take(uint64_t run, StepResult* result) const;
 

@@ -1,5 +1,7 @@
 #include "kernels/cuda/device.h"
 
+#include <utility>
+
 namespace transept::kernels::cuda {
 namespace {
 
@@ -33,8 +35,9 @@ void Device::ReadProperties() {
   gpu_->multiprocessors = properties.multiProcessorCount;
   gpu_->max_shared_bytes = properties.sharedMemPerBlockOptin;
   if (properties.major >= kOldestMajor) return;
-  gpu_->error = gpu_->name + " has compute capability " + std::to_string(properties.major) + "." +
-                std::to_string(properties.minor) + "; 8.0 is the oldest supported";
+  Note(gpu_->name + " has compute capability " + std::to_string(properties.major) + "." +
+           std::to_string(properties.minor) + "; 8.0 is the oldest supported",
+       false);
 }
 
 void Device::CreateStream(Priority priority) {
@@ -69,32 +72,40 @@ size_t Device::AvailableMemory() {
 void Device::ReserveShared(const void* kernel, size_t bytes) {
   constexpr size_t kUnasked = size_t{46} << 10;  // what any kernel may have, less static arrays
   if (bytes <= kUnasked) return;
-  size_t& reserved = gpu_->shared[kernel];
-  if (bytes <= reserved) return;
-  Check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                             static_cast<int>(bytes)),
-        "reserving shared memory");
-  reserved = bytes;
+  cudaError_t result = cudaSuccess;
+  {
+    const std::lock_guard lock(gpu_->mu);
+    size_t& reserved = gpu_->shared[kernel];
+    if (bytes <= reserved) return;
+    result = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                  static_cast<int>(bytes));
+    reserved = bytes;
+  }
+  Check(result, "reserving shared memory");
 }
 
 bool Device::Check(cudaError_t result, const char* what) {
   if (result != cudaSuccess) {
-    Note(what, cudaGetErrorString(result), result == cudaErrorMemoryAllocation);
+    Note(std::string(what) + ": " + cudaGetErrorString(result),
+         result == cudaErrorMemoryAllocation);
   }
   return ok();
 }
 
 bool Device::Check(cublasStatus_t result, const char* what) {
   if (result != CUBLAS_STATUS_SUCCESS) {
-    Note(what, cublasLtGetStatusString(result), result == CUBLAS_STATUS_ALLOC_FAILED);
+    Note(std::string(what) + ": " + cublasLtGetStatusString(result),
+         result == CUBLAS_STATUS_ALLOC_FAILED);
   }
   return ok();
 }
 
-void Device::Note(const char* what, const char* error, bool out_of_memory) {
+void Device::Note(std::string error, bool out_of_memory) {
+  const std::lock_guard lock(gpu_->mu);
   if (!ok()) return;
-  gpu_->error = std::string(what) + ": " + error;
+  gpu_->error = std::move(error);
   gpu_->out_of_memory = out_of_memory;
+  gpu_->failed.store(true, std::memory_order_release);
 }
 
 }  // namespace transept::kernels::cuda

@@ -4,9 +4,11 @@
 #include <cublasLt.h>
 #include <cuda_runtime.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -15,7 +17,7 @@ namespace transept::kernels::cuda {
 
 // Owns a stream, a cuBLASLt handle and a workspace, and keeps the first error: a CUDA error stays
 // with the context for good, so what follows it is void until the process opens the device anew.
-// Not thread-safe.
+// Used by one thread, but that any may call Check and read what it has noted.
 class Device {
  public:
   // The first GPU that CUDA shows (CUDA_VISIBLE_DEVICES says which), the one that every thread
@@ -24,8 +26,8 @@ class Device {
   ~Device();
 
   // Another stream of the same GPU, with a workspace of its own, whose kernels get what room those
-  // of this one leave. Both have one error, the first that either notes, also of this call. One
-  // thread uses both.
+  // of this one leave, for another thread maybe. Both have one error, the first that either notes,
+  // also of this call.
   std::unique_ptr<Device> OpenAside();
 
   Device(const Device&) = delete;
@@ -35,9 +37,10 @@ class Device {
   // whether all has been well so far.
   bool Check(cudaError_t result, const char* what);
   bool Check(cublasStatus_t result, const char* what);
-  bool ok() const { return gpu_->error.empty(); }
-  const std::string& error() const { return gpu_->error; }
-  bool out_of_memory() const { return gpu_->out_of_memory; }  // whether that was the first failure
+  bool ok() const { return !gpu_->failed.load(std::memory_order_acquire); }
+  std::string error() const { return ok() ? "" : gpu_->error; }
+  // Whether that was the first failure.
+  bool out_of_memory() const { return !ok() && gpu_->out_of_memory; }
 
   cudaStream_t stream() const { return stream_; }
   cublasLtHandle_t blas() const { return blas_; }
@@ -63,21 +66,23 @@ class Device {
  private:
   // What all streams of a GPU have in common.
   struct Gpu {
-    std::string error;
-    bool out_of_memory = false;
+    std::mutex mu;
+    std::atomic<bool> failed = false;
+    std::string error;           // guarded by mu until failed, then constant
+    bool out_of_memory = false;  // likewise
     std::string name;
     size_t total_memory = 0;
     int architecture = 0;
     int multiprocessors = 0;
     size_t max_shared_bytes = 0;
-    std::unordered_map<const void*, size_t> shared;  // reserved, by kernel
+    std::unordered_map<const void*, size_t> shared;  // reserved, by kernel; guarded by mu
   };
   enum class Priority { kFirst, kLast };
 
   explicit Device(std::shared_ptr<Gpu> gpu) : gpu_(std::move(gpu)) {}
   void ReadProperties();
   void CreateStream(Priority priority);
-  void Note(const char* what, const char* error, bool out_of_memory);
+  void Note(std::string error, bool out_of_memory);
 
   const std::shared_ptr<Gpu> gpu_;
   cudaStream_t stream_ = nullptr;
