@@ -95,6 +95,7 @@ void RowResults::Place(size_t count, absl::Span<RowChoice> rows) {
 void RowResults::Report(uint64_t index, StepResult* result) const {
   const auto parity = static_cast<int64_t>(index % 2);
   const Step& step = steps_[parity];
+  result->rows.reserve(step.top_tokens.size());
   for (size_t i = 0; i < step.top_tokens.size(); ++i) {
     GeneratedToken& token = result->rows.emplace_back();
     const int64_t at = parity * rows_ + static_cast<int64_t>(i);

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 #include <variant>
-#include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/status/statusor.h"
 #include "engine/types/request.h"
 #include "engine/types/result.h"
@@ -14,7 +14,7 @@ namespace transept {
 // Tokens appended to one hypothesis.
 struct TokenDelta {
   int32_t hypothesis = 0;
-  std::vector<GeneratedToken> tokens;  // never empty
+  absl::InlinedVector<GeneratedToken, 1> tokens;  // never empty
 };
 
 // One event of a request. In order: any number of TokenDeltas, then one end, which is a result or

@@ -205,6 +205,7 @@ void Scheduler::Update(const StepResult& result, TimePoint now) {
           "a step's result has not the rows of its plan");
 
   counters_.step_ms += Milliseconds(result.step_time);
+  deliveries_.reserve(deliveries_.size() + step.rows.size());
   if (!step.rows.empty() && !step.awaits_encoder) encodings_.NoteStepTime(result.step_time);
   if (result.encoded > 0) TakeEncoding(result, now);
   for (size_t i = 0; i < step.rows.size(); ++i) {
@@ -265,7 +266,7 @@ void Scheduler::TakeCandidates(Sequence* sequence, absl::Span<const BeamCandidat
   const std::vector<GeneratedToken> settled = search.TakeSettled();
   if (settled.empty()) return;
   for (int32_t output = 0; output < outputs; ++output) {
-    deliveries_.push_back({sequence->id, TokenDelta{output, settled}});
+    deliveries_.push_back({sequence->id, TokenDelta{output, {settled.begin(), settled.end()}}});
   }
 }
 

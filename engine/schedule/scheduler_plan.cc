@@ -53,6 +53,10 @@ StepPlan Scheduler::Schedule(TimePoint now) {
   TokenBudget budget(options_.max_encoder_tokens);
   for (const auto& [key, sequence] : running_) Feed(sequence, &budget);
   Admit(now, &budget, &step);
+  const size_t rows = options_.max_rows - free_slots_.size();
+  step.plan.rows.reserve(rows);
+  step.plan.sources.reserve(rows);
+  step.record.rows.reserve(rows);
   for (const auto& [key, sequence] : running_) PlanRows(sequence, &step);
   if (step.plan.empty()) {
     if (!encodings_.busy()) return {};
