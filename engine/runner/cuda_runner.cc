@@ -43,12 +43,10 @@ std::vector<size_t> GraphRows(size_t max_rows) {
 // Of a prefix in WarmUp: a longer one would take time and need no other kernels.
 constexpr int32_t kLongestWarmPrefix = 256;
 
-// Whether the arrays lie where a graph for `padding` looks for them.
-bool HasShape(const kernels::DecoderInputs& inputs, const DecoderPadding& padding) {
-  return inputs.num_rows == static_cast<int32_t>(padding.rows) &&
-         inputs.num_tokens == inputs.num_rows && inputs.num_sources == inputs.num_rows &&
-         inputs.block_table_stride == padding.block_table_stride &&
-         inputs.cross_block_table_stride == padding.cross_block_table_stride;
+// Whether the arrays lie where a graph for so many rows looks for them.
+bool HasShape(const kernels::DecoderInputs& inputs, size_t rows) {
+  return inputs.num_rows == static_cast<int32_t>(rows) && inputs.num_tokens == inputs.num_rows &&
+         inputs.num_sources == inputs.num_rows;
 }
 
 }  // namespace
@@ -58,6 +56,9 @@ CudaRunner::CudaRunner(kernels::cuda::Device* device, const Model* model,
     : device_(*device),
       model_(*model),
       limits_(limits),
+      strides_{
+          .block_table = BlocksFor(limits.max_target_tokens, model->options().block_size),
+          .cross_block_table = BlocksFor(limits.max_source_tokens, model->options().block_size)},
       executor_(device),
       inputs_(model->options().block_size),
       device_inputs_(device, InputBytes(model->options(), limits), /*runs=*/4),
@@ -106,11 +107,7 @@ absl::StatusOr<std::unique_ptr<CudaRunner>> CudaRunner::Create(kernels::cuda::De
 }
 
 DecoderPadding CudaRunner::PaddingFor(size_t rows) const {
-  const ModelOptions& options = model_.options();
-  return {.rows = rows,
-          .block_table_stride = BlocksFor(limits_.max_target_tokens, options.block_size),
-          .cross_block_table_stride = BlocksFor(limits_.max_source_tokens, options.block_size),
-          .slot = int64_t{model_.spare_block()} * options.block_size};
+  return {.rows = rows, .slot = int64_t{model_.spare_block()} * model_.options().block_size};
 }
 
 absl::Status CudaRunner::RecordGraphs() {
@@ -138,7 +135,7 @@ void CudaRunner::RecordGraph(size_t rows, bool beams) {
   device_inputs_.BeginStep();
   inputs_.BuildDecoder(nothing, {}, {}, PaddingFor(rows));
   const DeviceDecoderInputs inputs =
-      device_inputs_.Send(inputs_.decoder(), SendRows(nothing, {}), /*replays=*/false);
+      device_inputs_.SendToGraph(inputs_.decoder(), SendRows(nothing, {}), strides_);
   RunDecoder(inputs, beams);  // once as it is: what libraries load on first use can't be recorded
   device_.Check(cudaStreamSynchronize(device_.stream()), "the first decoder step");
   kernels::cuda::Graph graph(&device_, [&] { RunDecoder(inputs, beams); });
@@ -251,6 +248,11 @@ void CudaRunner::Begin(InFlight* step) {
 absl::Status CudaRunner::Decode(const StepPlan& plan) {
   const RunLimits limits{.rows = static_cast<size_t>(model_.options().max_rows),
                          .tokens = static_cast<size_t>(model_.options().max_decoder_tokens)};
+  // As late as can be: what the host does until then is done while the encoder is launched.
+  bool held_back = !plan.awaits_encoder;
+  const auto hold_back = [&] {
+    if (!std::exchange(held_back, true)) encoder_.HoldBack(device_.stream());
+  };
   RowRange range;
   while (range.end < plan.rows.size()) {
     range = NextRange(plan, range.end, limits);
@@ -266,19 +268,21 @@ absl::Status CudaRunner::Decode(const StepPlan& plan) {
     const bool beams = std::any_of(rows.begin(), rows.end(),
                                    [](const RowPlan& row) { return row.params->beam_search(); });
     const auto graph = graphs_[beams].lower_bound(rows.size());
-    if (one_token_each && graph != graphs_[beams].end()) {
-      inputs_.BuildDecoder(plan, range, {}, PaddingFor(graph->first));
-      Require(HasShape(inputs_.decoder(), PaddingFor(graph->first)),
+    const bool replays = one_token_each && graph != graphs_[beams].end();
+    inputs_.BuildDecoder(plan, range, {}, replays ? PaddingFor(graph->first) : DecoderPadding{});
+    const absl::Span<const RowChoice> choices = SendRows(plan, range);
+    hold_back();
+    if (replays) {
+      Require(HasShape(inputs_.decoder(), graph->first),
               "a step is larger than the graphs were made for");
-      device_inputs_.Send(inputs_.decoder(), SendRows(plan, range), /*replays=*/true);
+      device_inputs_.SendToGraph(inputs_.decoder(), choices, strides_);
       graph->second.Replay();
     } else {
-      inputs_.BuildDecoder(plan, range, {});
-      RunDecoder(device_inputs_.Send(inputs_.decoder(), SendRows(plan, range), /*replays=*/false),
-                 beams);
+      RunDecoder(device_inputs_.Send(inputs_.decoder(), choices), beams);
     }
     scores_.Score(plan, range);
   }
+  hold_back();
   return absl::OkStatus();
 }
 
@@ -292,7 +296,6 @@ absl::StatusOr<Ticket> CudaRunner::Launch(const StepPlan& plan) {
   row_rules_.BeginStep();
   device_rows_.BeginStep();
   Begin(&step);
-  if (plan.awaits_encoder) encoder_.HoldBack(device_.stream());
   // Rows first: theirs is one launch, the encoder's are hundreds. Rows of the steps in front may
   // still use the blocks that it is given.
   absl::Status outcome = Decode(plan);

@@ -81,6 +81,7 @@ class CudaRunner final : public Runner {
   kernels::cuda::Device& device_;
   const Model& model_;
   const CudaRunnerLimits limits_;
+  const TableStrides strides_;  // in graphs
   kernels::cuda::Executor executor_;
   StepInputs inputs_;
   std::vector<kernels::cuda::RowChoice> rows_;

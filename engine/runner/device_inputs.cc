@@ -3,7 +3,6 @@
 #include <cstring>
 
 #include "engine/types/require.h"
-#include "kernels/cuda/transfer.h"
 
 namespace transept {
 
@@ -14,6 +13,10 @@ DeviceInputs::DeviceInputs(kernels::cuda::Device* device, size_t bytes, size_t r
     : device_(*device), bytes_(bytes), step_bytes_(bytes * runs) {
   device_.Check(cudaMallocHost(&host_, 2 * step_bytes_), "allocating pinned memory");
   device_.Check(cudaMalloc(&device_data_, bytes_), "allocating a step's inputs");
+  // Kernels may load what tables have behind a row's blocks, though they do not use it.
+  if (device_.ok()) {
+    device_.Check(cudaMemsetAsync(device_data_, 0, bytes_, device_.stream()), "clearing");
+  }
 }
 
 DeviceInputs::~DeviceInputs() {
@@ -34,22 +37,38 @@ const T* DeviceInputs::Put(const T* host, int64_t count) {
   Require(used_ + bytes <= bytes_ && run_begin_ + used_ + bytes <= step_bytes_,
           "a step's inputs exceed what the runner was made for");
   const size_t at = used_;
-  std::memcpy(host_ + step_ * step_bytes_ + run_begin_ + at, host, bytes);
+  std::memcpy(staged() + at, host, bytes);
   used_ = (used_ + bytes + kAlignment - 1) / kAlignment * kAlignment;
   return reinterpret_cast<const T*>(device_data_ + at);
 }
 
-void DeviceInputs::Copy(bool replays) {
-  const char* const from = host_ + step_ * step_bytes_ + run_begin_;
-  if (replays) {
-    kernels::cuda::RunTransfer({device_data_, from, used_}, device_);
-  } else if (device_.ok()) {
-    device_.Check(
-        cudaMemcpyAsync(device_data_, from, used_, cudaMemcpyHostToDevice, device_.stream()),
-        "sending a step's inputs");
-  }
+kernels::cuda::TableTransfer DeviceInputs::PutTable(const int32_t* host, int64_t rows,
+                                                    int64_t columns, int64_t stride) {
+  const size_t bytes = rows * stride * sizeof(int32_t);
+  Require(columns <= stride && used_ + bytes <= bytes_ && run_begin_ + used_ + bytes <= step_bytes_,
+          "a step's tables exceed what the runner was made for");
+  const size_t at = used_;
+  std::memcpy(staged() + at, host, rows * columns * sizeof(int32_t));
+  used_ = (used_ + bytes + kAlignment - 1) / kAlignment * kAlignment;
+  return {.to = reinterpret_cast<int32_t*>(device_data_ + at),
+          .from = reinterpret_cast<const int32_t*>(staged() + at),
+          .rows = static_cast<int32_t>(rows),
+          .columns = static_cast<int32_t>(columns),
+          .stride = stride};
+}
+
+void DeviceInputs::EndRun() {
   run_begin_ += used_;
   used_ = 0;
+}
+
+void DeviceInputs::Copy() {
+  if (device_.ok()) {
+    device_.Check(
+        cudaMemcpyAsync(device_data_, staged(), used_, cudaMemcpyHostToDevice, device_.stream()),
+        "sending a step's inputs");
+  }
+  EndRun();
 }
 
 kernels::EncoderInputs DeviceInputs::Send(const kernels::EncoderInputs& host) {
@@ -62,9 +81,8 @@ kernels::EncoderInputs DeviceInputs::Send(const kernels::EncoderInputs& host) {
   return inputs;
 }
 
-DeviceDecoderInputs DeviceInputs::Send(const kernels::DecoderInputs& host,
-                                       absl::Span<const kernels::cuda::RowChoice> rows,
-                                       bool replays) {
+DeviceDecoderInputs DeviceInputs::PutRows(const kernels::DecoderInputs& host,
+                                          absl::Span<const kernels::cuda::RowChoice> rows) {
   DeviceDecoderInputs sent;
   kernels::DecoderInputs& inputs = sent.inputs;
   inputs = host;
@@ -72,15 +90,39 @@ DeviceDecoderInputs DeviceInputs::Send(const kernels::DecoderInputs& host,
   inputs.positions = Put(host.positions, host.num_tokens);
   inputs.query_offsets = Put(host.query_offsets, host.num_rows + 1);
   inputs.self_slots = Put(host.self_slots, host.num_tokens);
-  inputs.block_tables = Put(host.block_tables, host.num_rows * host.block_table_stride);
   inputs.beam_slots = Put(host.beam_slots, host.beam_slots == nullptr ? 0 : host.num_rows);
   inputs.source_offsets = Put(host.source_offsets, host.num_sources + 1);
-  inputs.cross_block_tables =
-      Put(host.cross_block_tables, host.num_sources * host.cross_block_table_stride);
   inputs.cross_lengths = Put(host.cross_lengths, host.num_sources);
   sent.token_ids = const_cast<int32_t*>(inputs.token_ids);
   sent.rows = Put(rows.data(), rows.size());
-  Copy(replays);
+  return sent;
+}
+
+DeviceDecoderInputs DeviceInputs::Send(const kernels::DecoderInputs& host,
+                                       absl::Span<const kernels::cuda::RowChoice> rows) {
+  DeviceDecoderInputs sent = PutRows(host, rows);
+  sent.inputs.block_tables = Put(host.block_tables, host.num_rows * host.block_table_stride);
+  sent.inputs.cross_block_tables =
+      Put(host.cross_block_tables, host.num_sources * host.cross_block_table_stride);
+  Copy();
+  return sent;
+}
+
+DeviceDecoderInputs DeviceInputs::SendToGraph(const kernels::DecoderInputs& host,
+                                              absl::Span<const kernels::cuda::RowChoice> rows,
+                                              const TableStrides& strides) {
+  DeviceDecoderInputs sent = PutRows(host, rows);
+  kernels::cuda::Transfer transfer = {device_data_, staged(), used_};
+  auto& [blocks, cross_blocks] = transfer.tables;
+  blocks = PutTable(host.block_tables, host.num_rows, host.block_table_stride, strides.block_table);
+  cross_blocks = PutTable(host.cross_block_tables, host.num_sources, host.cross_block_table_stride,
+                          strides.cross_block_table);
+  sent.inputs.block_tables = blocks.to;
+  sent.inputs.block_table_stride = blocks.stride;
+  sent.inputs.cross_block_tables = cross_blocks.to;
+  sent.inputs.cross_block_table_stride = cross_blocks.stride;
+  kernels::cuda::RunTransfer(transfer, device_);
+  EndRun();
   return sent;
 }
 

@@ -9,6 +9,7 @@
 #include "engine/runner/token_results.h"
 #include "kernels/cuda/choice.h"
 #include "kernels/cuda/device.h"
+#include "kernels/cuda/transfer.h"
 #include "kernels/inputs.h"
 
 namespace transept {
@@ -18,6 +19,12 @@ struct DeviceDecoderInputs {
   kernels::DecoderInputs inputs;
   int32_t* token_ids = nullptr;  // inputs.token_ids: negative ones are not known yet
   const kernels::cuda::RowChoice* rows = nullptr;  // [num_rows]
+};
+
+// How far the rows of the tables are apart on the device, where a graph looks for them.
+struct TableStrides {
+  int64_t block_table = 0;
+  int64_t cross_block_table = 0;
 };
 
 // The same of ScoredTokens.
@@ -45,16 +52,28 @@ class DeviceInputs {
 
   // Where the arrays of a run will be, valid for the launches until the next Send.
   kernels::EncoderInputs Send(const kernels::EncoderInputs& host);
-  // `replays`: a graph follows, which starts when all that is in front of it has ended.
   DeviceDecoderInputs Send(const kernels::DecoderInputs& host,
-                           absl::Span<const kernels::cuda::RowChoice> rows, bool replays);
+                           absl::Span<const kernels::cuda::RowChoice> rows);
+  // For a graph of as many rows, which starts when all that is in front of it has ended. What the
+  // tables have behind the columns of `host` is left as it is.
+  DeviceDecoderInputs SendToGraph(const kernels::DecoderInputs& host,
+                                  absl::Span<const kernels::cuda::RowChoice> rows,
+                                  const TableStrides& strides);
   DeviceScoredTokens Send(const ScoredTokens& host);
   const kernels::TokenRange* Send(absl::Span<const kernels::TokenRange> host);
 
  private:
   template <typename T>
   const T* Put(const T* host, int64_t count);
-  void Copy(bool replays = false);
+  // Puts a table whose rows are to be `stride` apart on the device.
+  kernels::cuda::TableTransfer PutTable(const int32_t* host, int64_t rows, int64_t columns,
+                                        int64_t stride);
+  // All but the tables.
+  DeviceDecoderInputs PutRows(const kernels::DecoderInputs& host,
+                              absl::Span<const kernels::cuda::RowChoice> rows);
+  char* staged() { return host_ + step_ * step_bytes_ + run_begin_; }  // the run's host memory
+  void EndRun();
+  void Copy();
 
   kernels::cuda::Device& device_;
   const size_t bytes_;  // of one run

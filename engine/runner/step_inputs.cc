@@ -61,7 +61,7 @@ void StepInputs::BuildDecoder(const StepPlan& plan, RowRange range,
   beam_slots_.clear();
   empty_rows_ = false;
   for (size_t r = range.begin; r < range.end; ++r) AddRow(plan.rows[r], pending);
-  BuildTables(plan, range, padding);
+  BuildTables(plan, range);
   Pad(padding);
 }
 
@@ -85,9 +85,9 @@ void StepInputs::AddRow(const RowPlan& row, absl::Span<const TokenId> pending) {
               block_size_, &self_slots_);
 }
 
-void StepInputs::BuildTables(const StepPlan& plan, RowRange range, const DecoderPadding& padding) {
-  block_table_stride_ = padding.block_table_stride;
-  cross_block_table_stride_ = padding.cross_block_table_stride;
+void StepInputs::BuildTables(const StepPlan& plan, RowRange range) {
+  block_table_stride_ = 1;
+  cross_block_table_stride_ = 1;
   for (size_t r = range.begin; r < range.end; ++r) {
     const RowPlan& row = plan.rows[r];
     const SourceView& source = plan.sources[row.source];

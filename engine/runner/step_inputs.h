@@ -30,12 +30,10 @@ RowRange NextRange(const StepPlan& plan, size_t begin, const RunLimits& limits);
 // INTERNAL unless the encoder's buffers, of `room` tokens, hold all of `inputs`.
 absl::Status CheckFits(const kernels::EncoderInputs& inputs, int32_t room);
 
-// The shape that a decoder step is filled up to, so that its arrays always lie in the same places.
-// Filling rows are fed token 0 at position 0, write to `slot`, and have a source of no tokens.
+// What a decoder step is filled up with, so that it has as many rows as another. Filling rows are
+// fed token 0 at position 0, write to `slot`, and have a source of no tokens.
 struct DecoderPadding {
-  size_t rows = 0;
-  int64_t block_table_stride = 0;
-  int64_t cross_block_table_stride = 0;
+  size_t rows = 0;  // with those of the plan
   int64_t slot = 0;
 };
 
@@ -47,9 +45,9 @@ class StepInputs {
   // The encoder's arrays for plan.encode.
   void BuildEncoder(const StepPlan& plan);
 
-  // The decoder's arrays for some of plan.rows, at least as large as `padding` says. A row without
-  // tokens is fed pending[row.slot] or, when `pending` is empty because only the device knows it,
-  // -1 - row.slot.
+  // The decoder's arrays for some of plan.rows, at least as many as `padding` says, with tables as
+  // wide as the longest in them. A row without tokens is fed pending[row.slot] or, when `pending`
+  // is empty because only the device knows it, -1 - row.slot.
   void BuildDecoder(const StepPlan& plan, RowRange range, absl::Span<const TokenId> pending,
                     const DecoderPadding& padding = {});
 
@@ -59,7 +57,7 @@ class StepInputs {
 
  private:
   void AddRow(const RowPlan& row, absl::Span<const TokenId> pending);
-  void BuildTables(const StepPlan& plan, RowRange range, const DecoderPadding& padding);
+  void BuildTables(const StepPlan& plan, RowRange range);
   void Pad(const DecoderPadding& padding);
 
   const int32_t block_size_;

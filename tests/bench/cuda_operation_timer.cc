@@ -93,8 +93,7 @@ class CudaOperationTimer final : public OperationTimer {
   }
   absl::StatusOr<std::vector<OperationTime>> Decode(const StepInputs& inputs) override {
     inputs_.BeginStep();
-    return Run(model_->decoder(),
-               inputs_.Send(inputs.decoder(), /*rows=*/{}, /*replays=*/false).inputs);
+    return Run(model_->decoder(), inputs_.Send(inputs.decoder(), /*rows=*/{}).inputs);
   }
 
  private:

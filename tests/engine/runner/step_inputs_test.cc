@@ -169,8 +169,7 @@ TEST_F(DecoderInputs, TheRowsOfASearchHaveTheirPrefixComputedOnce) {
 // The plan's three rows filled up to five, on sources of no tokens.
 TEST_F(DecoderInputs, FillsUpToAFixedShape) {
   StepInputs inputs(/*block_size=*/2);
-  const DecoderPadding padding{
-      .rows = 5, .block_table_stride = 7, .cross_block_table_stride = 4, .slot = 90};
+  const DecoderPadding padding{.rows = 5, .slot = 90};
   std::vector<RowPlan> rows(plan_.rows.begin() + 1, plan_.rows.end());
   plan_.rows = rows;
   inputs.BuildDecoder(plan_, {0, 2}, {}, padding);
@@ -178,8 +177,10 @@ TEST_F(DecoderInputs, FillsUpToAFixedShape) {
   EXPECT_EQ(view.num_rows, 5);
   EXPECT_EQ(view.num_tokens, 5);
   EXPECT_EQ(view.num_sources, 5);
-  EXPECT_EQ(view.block_table_stride, 7);
-  EXPECT_EQ(view.cross_block_table_stride, 4);
+  EXPECT_EQ(view.block_table_stride, 2);
+  EXPECT_THAT(Values(view.block_tables, 10), ElementsAre(8, 9, 10, 4, 0, 0, 0, 0, 0, 0));
+  EXPECT_EQ(view.cross_block_table_stride, 2);
+  EXPECT_THAT(Values(view.cross_block_tables, 10), ElementsAre(3, 2, 6, 0, 0, 0, 0, 0, 0, 0));
   EXPECT_EQ(view.token_ids[0], -1 - 0);  // pending, in slot 0
   EXPECT_THAT(Values(view.token_ids + 2, 3), ElementsAre(0, 0, 0));
   EXPECT_THAT(Values(view.self_slots + 2, 3), ElementsAre(90, 90, 90));
