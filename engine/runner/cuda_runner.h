@@ -64,6 +64,9 @@ class CudaRunner final : public Runner {
   // what libraries load on first use.
   absl::Status WarmUp();
   void RecordGraph(size_t rows, bool beams);
+  // Of one row's step, recorded as `graph`, which is one persistent kernel: takes its operations
+  // one by one instead if that is faster.
+  void TakeFasterOfOneRow(const DeviceDecoderInputs& inputs, kernels::cuda::Graph* graph);
   // The decoder program with what surrounds it, for arrays in these places. `beams`: whether rows
   // may be in beam search.
   void RunDecoder(DeviceDecoderInputs inputs, bool beams);

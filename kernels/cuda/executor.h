@@ -44,9 +44,11 @@ class Executor {
   }
   void Run(const Program& program, const DecoderInputs& inputs);
 
-  // Whether a step with such inputs runs as one kernel (persistent.h), unless it is observed.
+  // Whether steps may run as one kernel (persistent.h). They may at first.
+  void set_persistent(bool persistent) { persistent_ = persistent; }
+  // Whether a step with such inputs does, unless it is observed.
   bool IsPersistent(const Program& program, const DecoderInputs& inputs) const {
-    return plans_.at(&program).persistent && PersistentDecoder::Serves(inputs);
+    return persistent_ && plans_.at(&program).persistent && PersistentDecoder::Serves(inputs);
   }
 
   // Null for none. Must outlive the runs that follow. Norms that their neighbours took over are not
@@ -65,6 +67,7 @@ class Executor {
   Resources resources_;
   std::map<const Program*, Plan> plans_;
   Observer* observer_ = nullptr;
+  bool persistent_ = true;
 };
 
 }  // namespace transept::kernels::cuda

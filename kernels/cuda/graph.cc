@@ -35,4 +35,21 @@ void Graph::Replay() {
   if (device_->ok()) device_->Check(cudaGraphLaunch(graph_, device_->stream()), "a decoder step");
 }
 
+float Graph::Time(int replays) {
+  cudaEvent_t begin = nullptr;
+  cudaEvent_t end = nullptr;
+  float time = 0.0f;
+  if (device_->Check(cudaEventCreate(&begin), "creating an event") &&
+      device_->Check(cudaEventCreate(&end), "creating an event")) {
+    device_->Check(cudaEventRecord(begin, device_->stream()), "recording an event");
+    for (int i = 0; i < replays; ++i) Replay();
+    device_->Check(cudaEventRecord(end, device_->stream()), "recording an event");
+    device_->Check(cudaEventSynchronize(end), "timing a graph");
+    if (device_->ok()) device_->Check(cudaEventElapsedTime(&time, begin, end), "timing a graph");
+  }
+  if (begin) cudaEventDestroy(begin);
+  if (end) cudaEventDestroy(end);
+  return time / static_cast<float>(replays);
+}
+
 }  // namespace transept::kernels::cuda

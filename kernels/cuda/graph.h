@@ -21,6 +21,8 @@ class Graph {
   bool empty() const { return graph_ == nullptr; }
   // Puts the whole sequence on the device's stream.
   void Replay();
+  // Replays it so many times, waits for them, and returns the mean of their times in milliseconds.
+  float Time(int replays);
 
  private:
   Device* device_ = nullptr;

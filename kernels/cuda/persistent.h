@@ -18,9 +18,9 @@ namespace transept::kernels::cuda {
 // Used by one thread.
 class PersistentDecoder {
  public:
-  // Null where the kernel does not serve `program` (persistent_plan.h) or was not measured to be
-  // faster than the operations one by one: it was on compute capability 9.0. The weights and
-  // `biases` must be ready and outlive the decoder, as must `device`, which receives errors.
+  // Null where the kernel does not serve `program` (persistent_plan.h), or on GPUs where it was
+  // never the faster: it was on compute capability 9.0, for some models. The weights and `biases`
+  // must be ready and outlive the decoder, as must `device`, which receives errors.
   static std::unique_ptr<PersistentDecoder> Create(const Program& program, const BiasTables& biases,
                                                    Device* device);
   ~PersistentDecoder();
