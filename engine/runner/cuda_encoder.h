@@ -20,9 +20,10 @@
 namespace transept {
 
 // Runs the encoder program on a stream of its own, behind the kernels of rows that wait for their
-// next token, for as many steps as it takes, and launches it from a thread of its own. What it
-// shares with the decoder program is read by both, but for the K/V pages; their blocks keep the two
-// apart. Errors of CUDA go to `device`. Used by one thread.
+// next token, for as many steps as it takes, and launches it from a thread of its own: what the two
+// threads share (inputs, states, executor) is the launching one's from Launch until that has been
+// awaited. What the encoder program shares with the decoder's is read by both, but for the K/V
+// pages; their blocks keep the two apart. Errors of CUDA go to `device`. Used by one thread.
 class CudaEncoder {
  public:
   // `device`, whose stream the decoder runs on, and `model` must outlive this object.
@@ -35,10 +36,10 @@ class CudaEncoder {
   // See kernels::cuda::Executor.
   void set_measuring(bool measuring) { executor_.set_measuring(measuring); }
 
-  // Encodes plan.encode, and writes to its blocks once `pages_free` has happened, or again, if it
-  // is recorded again before Take or HoldBack. Of two that were launched, the first must be taken
-  // before the next. INTERNAL for more tokens than there are
-  // buffers for: then nothing is launched.
+  // Encodes plan.encode, and writes to its blocks once `pages_free` has happened. That may be
+  // recorded again before the launch has come to it, which then waits for longer; HoldBack must
+  // come first where its stream records it. Of two that were launched, the first must be taken
+  // before the next. INTERNAL for more tokens than there are buffers for: then nothing is launched.
   absl::Status Launch(const StepPlan& plan, cudaEvent_t pages_free);
   // What `stream` does from here on waits for all that was launched.
   void HoldBack(cudaStream_t stream);

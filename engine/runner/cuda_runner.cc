@@ -78,6 +78,7 @@ CudaRunner::CudaRunner(kernels::cuda::Device* device, const Model* model,
 }
 
 CudaRunner::~CudaRunner() {
+  encoder_.Abandon();  // what is being launched waits for events
   cudaStreamSynchronize(device_.stream());
   for (auto& graphs : graphs_) graphs.clear();
   for (InFlight& step : steps_) {
@@ -164,6 +165,7 @@ void CudaRunner::TakeFasterOfOneRow(const DeviceDecoderInputs& inputs,
     return absl::MakeConstSpan(blocks).first(BlocksFor(positions, model_.options().block_size));
   };
   const int32_t source = std::min(kSource, limits_.max_source_tokens);
+  Require(history.size() > 1, "a row of one position would start at its slot");
   StepPlan plan;
   plan.sources.push_back({blocks_for(source), source});
   RowPlan& row = plan.rows.emplace_back();
@@ -325,6 +327,11 @@ absl::Status CudaRunner::Decode(const StepPlan& plan) {
   return absl::OkStatus();
 }
 
+absl::Status CudaRunner::Lost() {
+  encoder_.Abandon();
+  return status();
+}
+
 absl::StatusOr<Ticket> CudaRunner::Launch(const StepPlan& plan) {
   InFlight& step = StepAt(launched_);
   step.id = plan.id;
@@ -346,7 +353,7 @@ absl::StatusOr<Ticket> CudaRunner::Launch(const StepPlan& plan) {
     return outcome;
   }
   device_.Check(cudaEventRecord(step.end, device_.stream()), "recording an event");
-  if (!device_.ok()) return status();
+  if (!device_.ok()) return Lost();
   ++launched_;
   return Ticket{plan.id};
 }
@@ -358,13 +365,14 @@ absl::StatusOr<StepResult> CudaRunner::Collect(Ticket ticket) {
   }
   const uint64_t index = collected_++;
   device_.Check(cudaEventSynchronize(step.end), "a decoder step");
-  if (!device_.ok()) return status();
+  if (!device_.ok()) return Lost();
 
   StepResult result;
   result.id = step.id;
   results_.Report(index, &result);
   scores_.Take(index, &result);
   encoder_.Take(&result);
+  if (!device_.ok()) return Lost();  // what was taken is void
   result.step_time = TimeBetween(step.started, step.end);
   return result;
 }

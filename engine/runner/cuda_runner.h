@@ -80,6 +80,8 @@ class CudaRunner final : public Runner {
   absl::Span<const kernels::cuda::RowChoice> SendRows(const StepPlan& plan, RowRange range);
   DecoderPadding PaddingFor(size_t rows) const;
   absl::Status status() const;
+  // status(), of a device that is lost, which nobody calls any more.
+  absl::Status Lost();
 
   kernels::cuda::Device& device_;
   const Model& model_;

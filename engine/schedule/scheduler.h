@@ -64,7 +64,7 @@ class Scheduler {
   //     evicted; then the running request last in order is preempted: it keeps its source and its
   //     tokens, and waits again at its old place; then waiting requests lose their sources, the
   //     last in order first. Nobody loses anything to a request behind. Since each request fits
-  //     alone (Check), the first in order always advances;
+  //     alone (Check), the first in order advances, if only when nothing is being encoded;
   //  3. has rows wait for the sources that are being encoded if no fewer wait for theirs than are
   //     held up, or if it should not take long;
   //  4. admits waiting requests strictly in order, each with all its rows, while there are

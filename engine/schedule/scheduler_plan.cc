@@ -112,9 +112,12 @@ bool Scheduler::Grow(Sequence* sequence) {
 // Frees a block for a running request, at the cost of idle sources and of requests behind it.
 bool Scheduler::MakeRoomFor(const Sequence& sequence) {
   while (!sources_->CanReclaim(1)) {
-    Sequence* const last = running_.rbegin()->second;
-    if (last != &sequence) {
-      Preempt(last);
+    // Those without rows have nothing to give.
+    const auto last = std::find_if(running_.rbegin(), running_.rend(), [](const auto& running) {
+      return !running.second->rows.empty();
+    });
+    if (last->second != &sequence) {
+      Preempt(last->second);
     } else if (!DropSourceBehind(sequence)) {
       return false;
     }
@@ -181,7 +184,6 @@ void Scheduler::Admit(TimePoint now, TokenBudget* budget, Step* step) {
 bool Scheduler::CanAdmit(const Sequence& sequence, const TokenBudget& budget,
                          int32_t growing) const {
   // What was preempted while its last result is still on the device has to wait for that.
-  if (sequence.awaits_states) return false;
   for (const Row& row : sequence.rows) {
     if (!row.ended() && row.in_flight > 0) return false;
   }
@@ -250,7 +252,6 @@ void Scheduler::EncodeSource(Sequence* sequence, TokenBudget* budget, Step* step
   item.pooling = request.pooling;
   if (request.pooling) {
     step->encoding.states.push_back(sequence->id);
-    sequence->awaits_states = true;
   } else {
     item.cross_blocks = sequence->source.blocks();
     sequence->source.MarkWritten(next_step_);

@@ -114,7 +114,6 @@ struct Sequence {
 
   std::optional<TimePoint> admitted;  // the first time
   bool encoded = false;               // the encoder ran for it
-  bool awaits_states = false;         // in a step that is planned already
   Duration encode_time{};
 };
 

@@ -30,7 +30,6 @@ void Reset(size_t total_memory, size_t shared_memory, int multiprocessors) {
   gpu.until_failure = -1;
   gpu.lost = cudaSuccess;
   gpu.lateness = 0;
-  gpu.late.clear();
 }
 
 void SetLateness(int queries) {
@@ -192,36 +191,49 @@ cudaError_t cudaStreamSynchronize(cudaStream_t) {
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t event, unsigned) {
   Call call("cudaStreamWaitEvent");
-  call.gpu().late[event] = 0;
+  LateQueries(call, event) = 0;
   return call.result;
 }
 cudaError_t cudaEventCreate(cudaEvent_t* event) {
-  return Make("cudaEventCreate", event);
+  const cudaError_t result = Make("cudaEventCreate", event);
+  const std::lock_guard lock(TheGpu().mu);
+  if (result == cudaSuccess) TheGpu().events[*event] = 0;
+  return result;
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
-  return Make("cudaEventCreateWithFlags", event);
+  const cudaError_t result = Make("cudaEventCreateWithFlags", event);
+  const std::lock_guard lock(TheGpu().mu);
+  if (result == cudaSuccess) TheGpu().events[*event] = 0;
+  return result;
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  {
+    const std::lock_guard lock(TheGpu().mu);
+    TheGpu().events.erase(event);
+  }
   return Destroy("cudaEventDestroy", event);
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
   Call call("cudaEventRecord");
-  call.gpu().late[event] = call.gpu().lateness;
+  LateQueries(call, event) = call.gpu().lateness;
   return call.result;
 }
 cudaError_t cudaEventQuery(cudaEvent_t event) {
   Call call("cudaEventQuery");
-  int& late = call.gpu().late[event];
+  int& late = LateQueries(call, event);
   return call.ok() && late > 0 && late-- > 0 ? cudaErrorNotReady : call.result;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   Call call("cudaEventSynchronize");
-  call.gpu().late[event] = 0;
+  LateQueries(call, event) = 0;
   return call.result;
 }
-cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t, cudaEvent_t) {
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
+  Call call("cudaEventElapsedTime");
+  LateQueries(call, begin);
+  LateQueries(call, end);
   *milliseconds = 1.0f;
-  return Nothing("cudaEventElapsedTime");
+  return call.result;
 }
 
 // Kernels and graphs.

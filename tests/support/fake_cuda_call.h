@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <mutex>
@@ -27,7 +28,7 @@ struct Gpu {
   int64_t until_failure = -1;  // -1 = none is to come
   cudaError_t lost = cudaSuccess;
   int lateness = 0;
-  std::map<cudaEvent_t, int> late;  // events, and the queries that find them so
+  std::map<cudaEvent_t, int> events;  // that there are, and the queries that find them late
 };
 
 inline Gpu& TheGpu() {
@@ -76,6 +77,15 @@ cudaError_t Destroy(const char* name, Handle handle) {
   std::free(reinterpret_cast<void*>(handle));
   --call.gpu().others;
   return call.result;
+}
+
+// How many more queries find the event late. Ends the process if there is no such event: a true
+// runtime's answer to that need not be seen by anybody.
+inline int& LateQueries(Call& call, cudaEvent_t event) {
+  const auto found = call.gpu().events.find(event);
+  if (found != call.gpu().events.end()) return found->second;
+  std::fputs("fake CUDA: an event is used that was destroyed\n", stderr);
+  std::abort();
 }
 
 inline cudaError_t Nothing(const char* name) {

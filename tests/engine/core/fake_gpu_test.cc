@@ -6,6 +6,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "engine/checkpoint/random_tensors.h"
@@ -319,6 +320,22 @@ TEST_F(GpuSteps, RunWideLayersWithTheSharedMemoryOfASmallerGpu) {
   EXPECT_TRUE(engine.ok()) << engine.status();
 }
 
+// What is being launched then still uses what the engine has.
+TEST_F(FakeGpu, AnEngineGoesWhileItsSourcesAreEncoded) {
+  config::EngineConfig config = GpuConfig();
+  config.max_rows = 1;
+  for (int i = 0; i < 40; ++i) {
+    auto engine = Create(config);
+    ASSERT_TRUE(engine.ok()) << engine.status();
+    const auto sink = std::make_shared<CollectingSink>();
+    fake_cuda::ForgetCalls();
+    ASSERT_TRUE((*engine)->Submit(MixedRequests().front(), sink).ok());
+    while (fake_cuda::Calls().empty()) std::this_thread::yield();
+    engine->reset();
+    EXPECT_EQ(sink->Wait().status().code(), absl::StatusCode::kCancelled);
+  }
+}
+
 // The call that fails, in the middle of the requests.
 class GpuLoss : public FakeGpu, public ::testing::WithParamInterface<const char*> {};
 
@@ -349,7 +366,8 @@ TEST_P(GpuLoss, EndsAllRequestsAndRefusesLaterOnes) {
 INSTANTIATE_TEST_SUITE_P(At, GpuLoss,
                          ::testing::Values("cudaLaunchKernelExC", "cudaGraphLaunch",
                                            "cudaMemcpyAsync", "cudaEventRecord",
-                                           "cudaEventSynchronize", "cublasLtMatmul"),
+                                           "cudaEventSynchronize", "cudaEventQuery",
+                                           "cudaStreamWaitEvent", "cublasLtMatmul"),
                          [](const auto& info) { return std::string(info.param); });
 
 }  // namespace
