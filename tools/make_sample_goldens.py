@@ -10,7 +10,7 @@ their order, the distribution that they leave, beams.
   searches     drawn beams, like those of beams.json
   several      the samples of one request, like those of beams.json; with top_logprobs, which is no
                option of transformers, each of their tokens has its log-probability and those of the
-               most likely ones (of some families)
+               most likely ones
 
 Sources and seeds are drawn again until rounding can neither let another token past a filter nor
 turn a draw round, and until the output shows each filter, and that they stand in their order; of
@@ -30,8 +30,6 @@ from make_beam_goldens import (GOLDENS, NEVER_CHOSEN, BeamRecorder, Watch, recor
                                smallest_gap)
 from make_goldens import compact, rounded
 from make_processor_goldens import VARIANTS, everything
-
-WITH_SEVERAL = ("t5_v1_1", "byt5", "bart", "mbart50", "marian", "m2m100")
 
 # In their order, with what turns them off.
 OFF = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": None, "typical_p": 1.0,
@@ -322,11 +320,11 @@ def main():
     for number, name in enumerate(VARIANTS):
         if name not in (sys.argv[1:] or VARIANTS):
             continue
-        recorder = recorder_of(name, 300 + number, SampleRecorder)
+        recorder, of_several = (
+            recorder_of(name, seed + number, SampleRecorder) for seed in (300, 400))
         path = GOLDENS / name / "samples.json"
-        cases = {"generations": samples(recorder), "searches": drawn_beams(recorder)}
-        if name in WITH_SEVERAL:
-            cases["several"] = several(recorder_of(name, 400 + number, SampleRecorder))
+        cases = {"generations": samples(recorder), "searches": drawn_beams(recorder),
+                 "several": several(of_several)}
         path.write_text(compact(cases))
         path.chmod(0o644)
         print(f"{name}: {path.stat().st_size} bytes", flush=True)
