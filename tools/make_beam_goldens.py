@@ -16,6 +16,9 @@ encoder_repetition_penalty goes by the request's source in all of its beams here
 samples. transformers 5.17 gives the processor each source once, whatever the number of rows, and the
 processor takes the n-th source for the n-th row: in a batch of one request it changes the first beam
 alone, in a larger one beams of the first requests go by the sources of others.
+
+Scores are reshaped by the size of the target's vocabulary here. transformers 5.17 reshapes them by the
+source's, and fails where that is another one (Marian).
 """
 
 import json
@@ -29,10 +32,10 @@ import make_goldens
 from make_goldens import GOLDENS, Recorder, compact
 
 MIN_MARGIN = 3e-5
-# Every family. Not Marian with two vocabularies of different sizes: transformers' own search reshapes
-# the target's scores by the source's and fails.
+# Every family; two vocabularies.
 VARIANTS = ("t5_v1_1", "flan_t5", "umt5", "bart", "mbart50", "marian", "nllb", "pegasus", "mt5",
-            "byt5", "mbart25", "plbart", "m2m100", "blenderbot", "madlad", "marian_tc_big")
+            "byt5", "mbart25", "plbart", "m2m100", "blenderbot", "madlad", "marian_tc_big",
+            "marian_two_vocabularies")
 WITH_STEPS = ("t5_v1_1", "marian")  # those whose first cases go to beam_steps.json
 NEVER_CHOSEN = -1e8  # scores below stand for "not to be chosen"
 
@@ -98,6 +101,8 @@ class BeamRecorder(Recorder):
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
+        config = self.model.config
+        config.vocab_size = getattr(config, "decoder_vocab_size", config.vocab_size)
         self.watch = self.watch_class(self.model)
         self.processors_of_rows = self.model._get_logits_processor
         self.model._get_logits_processor = self.processors_of_beams

@@ -29,7 +29,7 @@ from transformers.generation import logits_process
 from make_beam_goldens import (GOLDENS, NEVER_CHOSEN, BeamRecorder, Watch, recorder_of,
                                smallest_gap)
 from make_goldens import compact, rounded
-from make_processor_goldens import VARIANTS, everything
+from make_processor_goldens import VARIANTS, everything, within_target
 
 # In their order, with what turns them off.
 OFF = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": None, "typical_p": 1.0,
@@ -321,7 +321,7 @@ def main():
         if name not in (sys.argv[1:] or VARIANTS):
             continue
         recorder, of_several = (
-            recorder_of(name, seed + number, SampleRecorder) for seed in (300, 400))
+            within_target(recorder_of(name, seed + number, SampleRecorder)) for seed in (300, 400))
         path = GOLDENS / name / "samples.json"
         cases = {"generations": samples(recorder), "searches": drawn_beams(recorder),
                  "several": several(of_several)}
