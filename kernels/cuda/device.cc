@@ -12,7 +12,7 @@ constexpr int kOldestMajor = 8;  // of the compute capability
 std::unique_ptr<Device> Device::Open(std::string* error) {
   std::unique_ptr<Device> device(new Device(std::make_shared<Gpu>()));
   device->ReadProperties();
-  device->CreateStream(Priority::kFirst);
+  device->CreateStream();
   if (device->ok()) return device;
   *error = device->error();
   return nullptr;
@@ -20,7 +20,7 @@ std::unique_ptr<Device> Device::Open(std::string* error) {
 
 std::unique_ptr<Device> Device::OpenAside() {
   std::unique_ptr<Device> aside(new Device(gpu_));
-  aside->CreateStream(Priority::kLast);
+  aside->CreateStream();
   return aside;
 }
 
@@ -40,14 +40,9 @@ void Device::ReadProperties() {
        false);
 }
 
-void Device::CreateStream(Priority priority) {
+void Device::CreateStream() {
   if (!ok()) return;
-  int last = 0;
-  int first = 0;
-  Check(cudaDeviceGetStreamPriorityRange(&last, &first), "reading the priorities of streams");
-  Check(cudaStreamCreateWithPriority(&stream_, cudaStreamNonBlocking,
-                                     priority == Priority::kFirst ? first : last),
-        "creating a stream");
+  Check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream");
   Check(cublasLtCreate(&blas_), "starting cuBLASLt");
   Check(cudaMalloc(&workspace_, kWorkspaceBytes), "allocating the workspace");
   Check(cudaMalloc(&counters_, kCounters * sizeof(uint32_t)), "allocating the counters");

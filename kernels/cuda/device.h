@@ -25,9 +25,8 @@ class Device {
   static std::unique_ptr<Device> Open(std::string* error);
   ~Device();
 
-  // Another stream of the same GPU, with a workspace of its own, whose kernels get what room those
-  // of this one leave, for another thread maybe. Both have one error, the first that either notes,
-  // also of this call.
+  // Another stream of the same GPU, with a workspace of its own, for another thread maybe. Both
+  // have one error, the first that either notes, also of this call.
   std::unique_ptr<Device> OpenAside();
 
   Device(const Device&) = delete;
@@ -77,11 +76,10 @@ class Device {
     size_t max_shared_bytes = 0;
     std::unordered_map<const void*, size_t> shared;  // reserved, by kernel; guarded by mu
   };
-  enum class Priority { kFirst, kLast };
 
   explicit Device(std::shared_ptr<Gpu> gpu) : gpu_(std::move(gpu)) {}
   void ReadProperties();
-  void CreateStream(Priority priority);
+  void CreateStream();
   void Note(std::string error, bool out_of_memory);
 
   const std::shared_ptr<Gpu> gpu_;

@@ -96,12 +96,6 @@ cudaError_t cudaMemGetInfo(size_t* available, size_t* total) {
   return call.result;
 }
 
-cudaError_t cudaDeviceGetStreamPriorityRange(int* last, int* first) {
-  *last = 0;
-  *first = -5;
-  return Nothing("cudaDeviceGetStreamPriorityRange");
-}
-
 cudaError_t cudaGetLastError() {
   return cudaSuccess;
 }
@@ -180,8 +174,8 @@ cudaError_t cudaMemsetAsync(void* data, int value, size_t bytes, cudaStream_t) {
 
 // Streams and events. Everything has happened when it was asked for.
 
-cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned, int) {
-  return Make("cudaStreamCreateWithPriority", stream);
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  return Make("cudaStreamCreateWithFlags", stream);
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   return Destroy("cudaStreamDestroy", stream);

@@ -85,7 +85,7 @@ class RoundingGoldenTest : public ::testing::TestWithParam<std::tuple<std::strin
     return blocks;
   }
 
-  // In a step of its own: rows may read a source from the next one on.
+  // In a step of its own: rows read a source in a step that awaits the encoder.
   void Encode() {
     StepPlan plan;
     for (const ForcedRow& row : rows_) plan.encode.push_back({row.source, row.cross_blocks});
@@ -99,6 +99,7 @@ class RoundingGoldenTest : public ::testing::TestWithParam<std::tuple<std::strin
   std::vector<std::vector<float>> Run(int32_t step) {
     StepPlan plan;
     plan.id = 1 + step;
+    plan.awaits_encoder = step == 0;
     for (const ForcedRow& row : rows_) {
       const auto index = static_cast<int32_t>(plan.rows.size());
       plan.sources.push_back({row.cross_blocks, static_cast<int32_t>(row.source.size())});
