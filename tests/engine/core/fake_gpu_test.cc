@@ -332,19 +332,24 @@ TEST_F(FakeGpu, AnEngineGoesWhileItsSourcesAreEncoded) {
     ASSERT_TRUE((*engine)->Submit(MixedRequests().front(), sink).ok());
     while (fake_cuda::Calls().empty()) std::this_thread::yield();
     engine->reset();
-    EXPECT_EQ(sink->Wait().status().code(), absl::StatusCode::kCancelled);
+    const absl::Status status = sink->Wait().status();  // it may have got to its end before
+    EXPECT_TRUE(status.ok() || absl::IsCancelled(status)) << status;
   }
 }
 
-// The call that fails, in the middle of the requests.
-class GpuLoss : public FakeGpu, public ::testing::WithParamInterface<const char*> {};
+// The call that fails, in the middle of the requests, after some that do not.
+struct Loss {
+  const char* call;
+  int64_t after = 5;
+};
+class GpuLoss : public FakeGpu, public ::testing::WithParamInterface<Loss> {};
 
 TEST_P(GpuLoss, EndsAllRequestsAndRefusesLaterOnes) {
   auto created = Create(GpuConfig());
   ASSERT_TRUE(created.ok()) << created.status();
   const std::unique_ptr<Engine> engine = *std::move(created);
   const LogCapture log(spdlog::level::warn);
-  fake_cuda::Inject({GetParam(), 5, cudaErrorIllegalAddress});
+  fake_cuda::Inject({GetParam().call, GetParam().after, cudaErrorIllegalAddress});
   for (const auto& sink : SubmitAll(engine.get())) {
     const absl::Status status = sink->Wait().status();
     EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
@@ -363,12 +368,13 @@ TEST_P(GpuLoss, EndsAllRequestsAndRefusesLaterOnes) {
   EXPECT_EQ(log.text().find('\n') + 1, log.text().size()) << "one line:\n" << log.text();
 }
 
-INSTANTIATE_TEST_SUITE_P(At, GpuLoss,
-                         ::testing::Values("cudaLaunchKernelExC", "cudaGraphLaunch",
-                                           "cudaMemcpyAsync", "cudaEventRecord",
-                                           "cudaEventSynchronize", "cudaEventQuery",
-                                           "cudaStreamWaitEvent", "cublasLtMatmul"),
-                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(
+    At, GpuLoss,
+    ::testing::Values(Loss{"cudaLaunchKernelExC"}, Loss{"cudaGraphLaunch"}, Loss{"cudaMemcpyAsync"},
+                      Loss{"cudaEventRecord"}, Loss{"cudaEventSynchronize"}, Loss{"cudaEventQuery"},
+                      Loss{"cudaStreamWaitEvent", 0},  // once for each batch of sources
+                      Loss{"cublasLtMatmul"}),
+    [](const auto& info) { return std::string(info.param.call); });
 
 }  // namespace
 }  // namespace transept
