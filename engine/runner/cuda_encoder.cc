@@ -34,8 +34,7 @@ CudaEncoder::CudaEncoder(kernels::cuda::Device* device, const Model* model)
 }
 
 CudaEncoder::~CudaEncoder() {
-  thread_.Await();
-  cudaStreamSynchronize(device_->stream());
+  Abandon();
   for (Batch& batch : batches_) {
     for (cudaEvent_t event : {batch.begin, batch.end}) cudaEventDestroy(event);
   }

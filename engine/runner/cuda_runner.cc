@@ -348,8 +348,8 @@ absl::StatusOr<Ticket> CudaRunner::Launch(const StepPlan& plan) {
   if (outcome.ok() && !plan.encode.empty()) outcome = encoder_.Launch(plan, step.started);
   if (!outcome.ok()) {
     collected_ = launched_;  // the step before it is void too
-    device_.Check(cudaStreamSynchronize(device_.stream()), "ending a failed step");
     encoder_.Abandon();
+    device_.Check(cudaStreamSynchronize(device_.stream()), "ending a failed step");
     return outcome;
   }
   device_.Check(cudaEventRecord(step.end, device_.stream()), "recording an event");

@@ -80,7 +80,7 @@ class CudaRunner final : public Runner {
   absl::Span<const kernels::cuda::RowChoice> SendRows(const StepPlan& plan, RowRange range);
   DecoderPadding PaddingFor(size_t rows) const;
   absl::Status status() const;
-  // status(), of a device that is lost, which nobody calls any more.
+  // status(), once a device is lost: from then on nothing is put on it.
   absl::Status Lost();
 
   kernels::cuda::Device& device_;

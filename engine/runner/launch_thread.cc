@@ -20,9 +20,9 @@ LaunchThread::~LaunchThread() {
 }
 
 void LaunchThread::Start(Work work) {
-  Require(done(), "LaunchThread::Start before the last work was done");
   {
     const std::lock_guard lock(mu_);
+    Require(work_ == nullptr, "LaunchThread::Start before the last work was done");
     work_ = std::move(work);
   }
   changed_.notify_all();

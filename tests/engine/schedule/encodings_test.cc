@@ -190,5 +190,23 @@ TEST_F(EncodingBesideRowsTest, StatesComeWhenTheyAreNamed) {
   EXPECT_EQ(ends_.at(2)->timings.encode_ms, Milliseconds(kEncodeTime));
 }
 
+// Its preemption would free nothing.
+TEST_F(EncodingBesideRowsTest, WhatHasNoRowsIsNotPreempted) {
+  Create(6);  // of which two requests take 10 at their longest
+  ASSERT_TRUE(Add(1, MakeRequest(4, 16, 2)).ok());
+  ASSERT_TRUE(Add(2, MakeRequest(4, 16, 3)).ok());
+  StepNaming(StepNaming(0).id);
+  Request encode = MakeRequest(5, 1, 4);
+  encode.pooling = Pooling::kMean;
+  ASSERT_TRUE(Add(3, encode).ok());
+  const Planned begins = StepNaming(0);
+  ASSERT_EQ(begins.encoded, 1);
+  while (scheduler_->stats().preemptions == 0) StepNaming(0);
+  EXPECT_EQ(scheduler_->stats().preemptions, 1) << "of request 2 alone";
+  EXPECT_EQ(scheduler_->stats().requests_running, 2);
+  UpdateNaming(Schedule(), begins.id, 1);
+  EXPECT_TRUE(Ended(3));
+}
+
 }  // namespace
 }  // namespace transept
