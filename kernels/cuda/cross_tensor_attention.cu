@@ -231,9 +231,9 @@ __global__ void __launch_bounds__(32 * kShare) CrossOfFew(const DecoderAttention
   const Source source = SourceOf(p.inputs, blockIdx.y);
   constexpr int kTile = kShare * kTileKeys;
   SplitKeys split = p.split;
-  split.used = PartsOf(source.length, split.splits, kTile);
+  split.used = UsedOf(split, source.length, kTile);
   if (source.begin == source.end || static_cast<int>(blockIdx.z) >= split.used) return;
-  const KeySpan span = SpanOf(source.length, blockIdx.z, split.splits, kTile);
+  const KeySpan span = SpanOf(source.length, blockIdx.z, split.used, kTile);
   Serve<T, kHead, kShare>(p, source, blockIdx.x, span, split);
 }
 

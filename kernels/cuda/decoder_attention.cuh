@@ -39,6 +39,7 @@ inline SplitKeys PlanSplits(Device& device, int64_t tokens, int64_t blocks,
   if (splits == 1 || pairs > Device::kCounters || bytes > Device::kWorkspaceBytes) return {};
   return {.splits = static_cast<int>(splits),
           .used = static_cast<int>(splits),
+          .keys_each = static_cast<int>(keys_each),
           .parts = static_cast<float*>(device.workspace()),
           .arrived = device.counters()};
 }

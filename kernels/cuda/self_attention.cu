@@ -89,10 +89,10 @@ __global__ void __launch_bounds__(32 * kWarps, Layout::kSteps == 1 ? 4 : 1)
   const Past<T> in_pages(p, row.index, kv_head);
   const int first_position = position - (token - row.first_token);
   SplitKeys split = p.split;
-  split.used = PartsOf(first_position, split.splits, kShare * Tile::kKeys);
+  split.used = UsedOf(split, first_position, kShare * Tile::kKeys);
   if (static_cast<int>(blockIdx.z) >= split.used) return;
   Stream past(shared + warp * Stream::kBytes, p.pages,
-              SpanOf(first_position, blockIdx.z, split.splits, kShare * Tile::kKeys), in_pages);
+              SpanOf(first_position, blockIdx.z, split.used, kShare * Tile::kKeys), in_pages);
   const HeadBias bias(p.bias, head);
   const auto bias_of = [&](int j) { return bias(j - position); };
 

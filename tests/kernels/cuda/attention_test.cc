@@ -199,6 +199,14 @@ TEST_P(CudaDecoderAttentionTest, SelfOfPrefixes) {
   }
 }
 
+// Pasts that several blocks share, and others of the same step that are not worth it.
+TEST_P(CudaDecoderAttentionTest, SelfOfLongPasts) {
+  for (const AttentionShape& shape : kShapes) {
+    DecoderCase batch({{4100, 1}, {90, 1}, {2047, 1}, {2048, 1}, {0, 1}, {1023, 1}}, 16);
+    ExpectSelf(batch, shape, 16);
+  }
+}
+
 // More rows and heads than blocks of their own could run at once; one past longer than the others.
 TEST_P(CudaDecoderAttentionTest, SelfOfManyRows) {
   for (const AttentionShape& shape : kShapes) {
@@ -313,7 +321,8 @@ TEST_P(CudaCrossAttentionTest, FewSources) {
       {{513}, {1}, {1}},
       {{600, 40, 1030}, {1, 2, 1}, {1, 1, 1, 1}},  // not all of several blocks have keys
       {{40, 1, 700, 0}, {1, 1, 1, 1}, {1, 1, 1, 1}},
-      {{70, 40, 33}, {3, 1, 2}, {3, 0, 0, 1, 2, 0}},  // as many tokens as rows
+      {{4100, 511, 2047, 1025}, {1, 1, 2, 1}, {1, 1, 1, 1, 1}},  // several blocks for some
+      {{70, 40, 33}, {3, 1, 2}, {3, 0, 0, 1, 2, 0}},             // as many tokens as rows
   };
   for (const Case& c : cases) {
     for (const int32_t block_size : {16, 3}) {
