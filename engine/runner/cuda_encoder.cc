@@ -51,14 +51,19 @@ absl::Status CudaEncoder::Launch(const StepPlan& plan, cudaEvent_t pages_free) {
   Batch& batch = BatchAt(launched_);
   batch.step = plan.id;
   states_.BeginRun(launched_++);
-  thread_.Start([this, &batch, inputs, pages_free,
-                 rows = StateRowsOf(plan, model_.spec().eos_tokens)]() mutable {
+  LaunchThread::Work launch = [this, &batch, inputs, pages_free,
+                               rows = StateRowsOf(plan, model_.spec().eos_tokens)]() mutable {
     device_->Check(cudaEventRecord(batch.begin, device_->stream()), "recording an event");
     device_inputs_.BeginStep();
     executor_.Run(model_.encoder(), device_inputs_.Send(inputs), pages_free);
     states_.Pool(std::move(rows));
     device_->Check(cudaEventRecord(batch.end, device_->stream()), "recording an event");
-  });
+  };
+  if (plan.rows.empty()) {
+    launch();  // no row is kept waiting, and the thread takes a moment to wake
+  } else {
+    thread_.Start(std::move(launch));
+  }
   return absl::OkStatus();
 }
 
