@@ -245,13 +245,13 @@ void CudaRunner::RunDecoder(DeviceDecoderInputs inputs, bool beams) {
     inputs.inputs.ancestry = slots.ancestry;
     inputs.inputs.ancestry_stride = slots.history_stride;
   }
-  executor_.Run(model_.decoder(), inputs.inputs);
   kernels::cuda::TokenChoice choice{.logits = model_.logits(),
                                     .rows = inputs.rows,
                                     .num_rows = inputs.inputs.num_rows,
                                     .slots = slots};
   results_.AddTo(&choice);
   if (!beams) choice.continuations = nullptr;
+  executor_.Run(model_.decoder(), inputs.inputs, beams ? nullptr : &choice);
   kernels::cuda::ChooseTokens(choice, device_);
 }
 

@@ -1,5 +1,6 @@
 #include "kernels/cuda/executor.h"
 
+#include "kernels/cuda/logits.h"
 #include "kernels/cuda/skinny.h"
 
 namespace transept::kernels::cuda {
@@ -14,9 +15,12 @@ Executor::Executor(Device* device)
   }
   device->Check(cudaMalloc(&resources_.partial_sums, kMaxPartialSums * sizeof(float)),
                 "allocating partial sums");
+  device->Check(cudaMalloc(&resources_.logit_summaries, LogitSummaryBytes(*device)),
+                "allocating summaries of logits");
 }
 
 Executor::~Executor() {
+  cudaFree(resources_.logit_summaries);
   cudaFree(resources_.partial_sums);
   for (RowSums* sums : resources_.sums) cudaFree(sums);
 }
@@ -37,11 +41,11 @@ void Executor::Prepare(const Program& program) {
   plan.persistent = PersistentDecoder::Create(program, resources_.biases, &resources_.device);
 }
 
-void Executor::Run(const Program& program, const DecoderInputs& inputs) {
+void Executor::Run(const Program& program, const DecoderInputs& inputs, TokenChoice* choice) {
   if (observer_ == nullptr && IsPersistent(program, inputs)) {
     plans_.at(&program).persistent->Run(inputs);
   } else {
-    Run(program, Step(inputs));
+    Run(program, Step(inputs, choice));
   }
 }
 

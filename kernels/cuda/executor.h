@@ -42,7 +42,9 @@ class Executor {
   void Run(const Program& program, const EncoderInputs& inputs, cudaEvent_t pages_free = nullptr) {
     Run(program, Step(inputs, pages_free));
   }
-  void Run(const Program& program, const DecoderInputs& inputs);
+  // `choice` says what becomes of the logits, where the program makes some: its summaries are there
+  // afterwards if the kernel that served has made them. Null = the logits are wanted.
+  void Run(const Program& program, const DecoderInputs& inputs, TokenChoice* choice = nullptr);
 
   // Whether steps may run as one kernel (persistent.h). They may at first.
   void set_persistent(bool persistent) { persistent_ = persistent; }

@@ -5,6 +5,7 @@
 #include "kernels/cuda/activation.cuh"
 #include "kernels/cuda/element.cuh"
 #include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/logits.h"
 #include "kernels/cuda/operations.h"
 #include "kernels/cuda/skinny.h"
 
@@ -154,6 +155,10 @@ void Run(const LinearOp& op, const Step& step, Resources& resources,
          const PlannedOperation& planned) {
   const NormNeighbours& norms = planned.norms;
   const int64_t rows = step.Rows(op.in.extent);
+  if (step.choice && step.choice->logits.data == op.out.data &&
+      MakesLogits(op, rows, resources.device)) {
+    return MakeLogits(op, resources.logit_summaries, step.choice, resources.device);
+  }
   const FusedProduct few = ProductOf(op, rows);
   if (IsFew(few, norms, resources)) return RunFew(few, norms, resources);
   if (!resources.device.ok()) return;

@@ -6,6 +6,7 @@
 #include "kernels/cuda/blas.h"
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/fusion.h"
+#include "kernels/cuda/select.h"
 #include "kernels/cuda/split_norm.h"
 #include "kernels/inputs.h"
 #include "kernels/operation.h"
@@ -21,8 +22,9 @@ struct Step {
         num_rows(inputs.num_sources),
         token_ids(inputs.token_ids),
         positions(inputs.positions) {}
-  explicit Step(const DecoderInputs& inputs)
+  Step(const DecoderInputs& inputs, TokenChoice* choice)
       : decoder(&inputs),
+        choice(choice),
         num_tokens(inputs.num_tokens),
         num_rows(inputs.num_rows),
         token_ids(inputs.token_ids),
@@ -32,6 +34,7 @@ struct Step {
 
   const EncoderInputs* encoder = nullptr;
   const DecoderInputs* decoder = nullptr;
+  TokenChoice* choice = nullptr;     // what becomes of the logits; null = not known
   cudaEvent_t pages_free = nullptr;  // when sources may go to the K/V pages; null = at once
   int64_t num_tokens;
   int64_t num_rows;  // decoder rows, or sources when encoding
@@ -62,6 +65,7 @@ struct Resources {
   // Room for kMaxPartialSums, and what of it waits for its norm.
   float* partial_sums = nullptr;
   PartialSums left = {};
+  Summary* logit_summaries = nullptr;  // LogitSummaryBytes
 };
 
 void Run(const LinearOp& op, const Step& step, Resources& resources,

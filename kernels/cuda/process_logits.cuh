@@ -111,11 +111,21 @@ __device__ inline void ProcessFree(const RowPart& part, const RowSlots& slots, c
   if (row.banned_sequences > 0) BanSequences(part, slots.sequences[row.slot], history, row);
 }
 
-// Whether the chain changes anything.
-__device__ inline bool Processes(const RowChoice& row) {
+// Whether the chain does anything but ban sets.
+__device__ inline bool ProcessesMore(const RowChoice& row) {
   return row.biased_sequences > 0 || row.source_penalty != 1.0f || row.repetition_penalty != 1.0f ||
          row.no_repeat_ngram_size > 0 || row.source_ngram_size > 0 || row.banned_sequences > 0 ||
-         row.forced_token >= 0 || row.eos_raise != 0.0f || row.banned_sets != 0;
+         row.forced_token >= 0 || row.eos_raise != 0.0f;
+}
+
+// Whether the chain changes anything.
+__device__ inline bool Processes(const RowChoice& row) {
+  return ProcessesMore(row) || row.banned_sets != 0;
+}
+
+// Whether the row's most likely token that is in no banned set is all that is asked for.
+__device__ inline bool IsPlain(const RowChoice& row) {
+  return !ProcessesMore(row) && row.beams == 0 && !row.sample && row.top_tokens == 0;
 }
 
 // Runs the chain over one part; all of the block's threads see the result. `seen` has kMaxPartWords

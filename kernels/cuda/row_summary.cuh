@@ -20,8 +20,7 @@ __device__ inline Summary Merge(const Summary& a, const Summary& b) {
   const bool second = b.max > a.max || (b.max == a.max && b.argmax < a.argmax);
   const float max = second ? b.max : a.max, less = second ? a.max : b.max;
   const float sum = second ? b.sum : a.sum, other = second ? a.sum : b.sum;
-  const float share = less == -INFINITY ? 0.0f : other * expf(less - max);
-  return {max, second ? b.argmax : a.argmax, sum + share};
+  return {max, second ? b.argmax : a.argmax, sum + other * WeightOf(less, max)};
 }
 
 // Over all lanes at once: a sum is rescaled but once.
@@ -55,6 +54,17 @@ __device__ inline Summary Summarize(const RowPart& part, RowBatch& batch) {
   return MergeBlock(mine);
 }
 
+// In every thread of a warp the summary of all of a row, of which other blocks have left `count`
+// parts.
+__device__ inline Summary TotalOf(const Summary* parts, int count) {
+  Summary total;
+#pragma unroll 4
+  for (int i = threadIdx.x % 32; i < count; i += 32) {
+    total = Merge(total, {__ldcg(&parts[i].max), __ldcg(&parts[i].argmax), __ldcg(&parts[i].sum)});
+  }
+  return MergeWarp(total);
+}
+
 // What the blocks of a row know of each other.
 struct RowParts {
   Summary* parts;     // [rows, splits]
@@ -86,13 +96,7 @@ struct RowParts {
   // In every thread of a warp, once all of the row's parts are left: by the block that was last, or
   // in a later kernel.
   __device__ Summary Total(int64_t row, int splits) const {
-    Summary total;
-#pragma unroll 4
-    for (int i = threadIdx.x % 32; i < splits; i += 32) {
-      const Summary* part = parts + row * splits + i;
-      total = Merge(total, {__ldcg(&part->max), __ldcg(&part->argmax), __ldcg(&part->sum)});
-    }
-    return MergeWarp(total);
+    return TotalOf(parts + row * splits, splits);
   }
 };
 

@@ -100,7 +100,15 @@ __global__ void __launch_bounds__(kSelectThreads, kChooseBlocks) Choose(const Pa
   const bool processes = Processes(choice) && !choice.on_log_probs;
   // Whether the scores are normalised as they are processed, and not before.
   const bool first = choice.beams == 0 || choice.renormalize || choice.forced_token >= 0;
+  const bool summed_up = c.summaries != nullptr && IsPlain(choice);
+  if (summed_up && blockIdx.x > 0) return;
   WaitForPredecessor();
+  if (summed_up) {
+    const Summary total =
+        TotalOf(c.summaries + int64_t{blockIdx.y} * c.summary_parts, c.summary_parts);
+    Finish(c, choice, total, shared.selection);
+    return;
+  }
   if (processes && first) ProcessLogits(part, c.slots, choice, shared.seen);
   RowBatch batch;
   const Summary mine = Summarize(part, batch);

@@ -9,6 +9,8 @@
 
 namespace transept::kernels::cuda {
 
+struct Summary;  // row_batch.cuh
+
 // What rows keep on the device from step to step, by slot. Filling rows share one.
 struct RowSlots {
   int32_t* history = nullptr;  // [slots, history_stride]: the target's tokens by position
@@ -65,6 +67,11 @@ struct TokenChoice {
   ScoredToken* top = nullptr;
   // Each request's at first_continuation, best first. Null when no row is in beam search.
   Continuation* continuations = nullptr;
+  // Where the kernel that made the logits has summed up plain rows (IsPlain in process_logits.cuh),
+  // whose logits are then not there: [num_rows, summary_parts], of parts of each row. Null =
+  // nothing is summed up yet.
+  const Summary* summaries = nullptr;
+  int32_t summary_parts = 0;
 };
 void ChooseTokens(const TokenChoice& choice, Device& device);
 

@@ -89,6 +89,15 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   return call.result;
 }
 
+cudaError_t cudaGetDriverEntryPointByVersion(const char*, void** function, unsigned int,
+                                             unsigned long long,
+                                             cudaDriverEntryPointQueryResult* found) {
+  Call call("cudaGetDriverEntryPointByVersion");
+  *function = nullptr;
+  *found = cudaDriverEntryPointSymbolNotFound;
+  return call.result;
+}
+
 cudaError_t cudaMemGetInfo(size_t* available, size_t* total) {
   Call call("cudaMemGetInfo");
   *total = call.gpu().total;

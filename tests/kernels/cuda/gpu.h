@@ -81,11 +81,11 @@ class GpuTest : public testing::TestWithParam<DataType> {
   void Execute(const Operation& operation, const Inputs& inputs) {
     Execute(Program{.operations = {operation}}, inputs);
   }
-  template <typename Inputs>
-  void Execute(const Program& program, const Inputs& inputs) {
+  template <typename Inputs, typename... More>
+  void Execute(const Program& program, const Inputs& inputs, More... more) {
     memory_->Flush();
     executor_->Prepare(program);
-    executor_->Run(program, ToDevice(inputs));
+    executor_->Run(program, ToDevice(inputs), more...);
     Finish();
   }
   // Waits until the device has done everything; it must have had no error.
