@@ -40,7 +40,7 @@ CudaEncoder::~CudaEncoder() {
   }
 }
 
-absl::Status CudaEncoder::Launch(const StepPlan& plan, cudaEvent_t pages_free) {
+absl::Status CudaEncoder::Launch(const StepPlan& plan, cudaEvent_t pages_free, bool alone) {
   Require(launched_ - taken_ < std::size(batches_), "CudaEncoder::Launch of a third");
   thread_.Await();  // inputs_ are its own
   inputs_.BuildEncoder(plan);
@@ -59,8 +59,8 @@ absl::Status CudaEncoder::Launch(const StepPlan& plan, cudaEvent_t pages_free) {
     states_.Pool(std::move(rows));
     device_->Check(cudaEventRecord(batch.end, device_->stream()), "recording an event");
   };
-  if (plan.rows.empty()) {
-    launch();  // no row is kept waiting, and the thread takes a moment to wake
+  if (alone) {
+    launch();
   } else {
     thread_.Start(std::move(launch));
   }

@@ -20,8 +20,9 @@
 namespace transept {
 
 // Runs the encoder program on a stream of its own, beside the rows, for as many steps as it takes,
-// and launches it from a thread of its own: what the two threads share (inputs, states, executor)
-// is the launching one's from Launch until that has been awaited. What the encoder program shares
+// and launches it from a thread of its own while there is something else to do: what the two
+// threads share (inputs, states, executor) is the launching one's from Launch until that has been
+// awaited. What the encoder program shares
 // with the decoder's is read by both, but for the K/V pages; their blocks keep the two apart.
 // Errors of CUDA go to `device`. Used by one thread.
 class CudaEncoder {
@@ -40,7 +41,9 @@ class CudaEncoder {
   // recorded again before the launch has come to it, which then waits for longer; HoldBack must
   // come first where its stream records it. Of two that were launched, the first must be taken
   // before the next. INTERNAL for more tokens than there are buffers for: then nothing is launched.
-  absl::Status Launch(const StepPlan& plan, cudaEvent_t pages_free);
+  // `alone`: the calling thread has nothing else to do meanwhile, and launches by itself. The other
+  // takes a moment to wake.
+  absl::Status Launch(const StepPlan& plan, cudaEvent_t pages_free, bool alone);
   // What `stream` does from here on waits for all that was launched.
   void HoldBack(cudaStream_t stream);
   // Names the oldest that was not taken in `result`, with what is of it, if it has ended.

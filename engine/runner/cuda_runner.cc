@@ -215,7 +215,7 @@ absl::Status CudaRunner::WarmUp() {
     // One after the other: each is measured alone.
     InFlight& step = steps_[0];
     device_.Check(cudaEventRecord(step.begin, device_.stream()), "recording an event");
-    absl::Status outcome = encoder_.Launch(plan, step.begin);
+    absl::Status outcome = encoder_.Launch(plan, step.begin, /*alone=*/true);
     encoder_.Abandon();
     device_inputs_.BeginStep();
     scores_.BeginStep(0);
@@ -251,6 +251,7 @@ void CudaRunner::RunDecoder(DeviceDecoderInputs inputs, bool beams) {
                                     .slots = slots};
   results_.AddTo(&choice);
   if (!beams) choice.continuations = nullptr;
+  // In steps with beam search most rows' logits are wanted, which cuBLASLt writes faster.
   executor_.Run(model_.decoder(), inputs.inputs, beams ? nullptr : &choice);
   kernels::cuda::ChooseTokens(choice, device_);
 }
@@ -345,14 +346,17 @@ absl::StatusOr<Ticket> CudaRunner::Launch(const StepPlan& plan) {
   // Rows first: theirs is one launch, the encoder's are hundreds. Rows of the steps in front may
   // still use the blocks that it is given.
   absl::Status outcome = Decode(plan);
-  if (outcome.ok() && !plan.encode.empty()) outcome = encoder_.Launch(plan, step.started);
+  device_.Check(cudaEventRecord(step.end, device_.stream()), "recording an event");
+  if (outcome.ok() && !plan.encode.empty()) {
+    const bool alone = plan.rows.empty() && launched_ == collected_;
+    outcome = encoder_.Launch(plan, step.started, alone);
+  }
   if (!outcome.ok()) {
     collected_ = launched_;  // the step before it is void too
     encoder_.Abandon();
     device_.Check(cudaStreamSynchronize(device_.stream()), "ending a failed step");
     return outcome;
   }
-  device_.Check(cudaEventRecord(step.end, device_.stream()), "recording an event");
   if (!device_.ok()) return Lost();
   ++launched_;
   return Ticket{plan.id};

@@ -42,6 +42,7 @@ void Executor::Prepare(const Program& program) {
 }
 
 void Executor::Run(const Program& program, const DecoderInputs& inputs, TokenChoice* choice) {
+  if (choice) choice->summaries = nullptr;
   if (observer_ == nullptr && IsPersistent(program, inputs)) {
     plans_.at(&program).persistent->Run(inputs);
   } else {

@@ -42,8 +42,8 @@ class Executor {
   void Run(const Program& program, const EncoderInputs& inputs, cudaEvent_t pages_free = nullptr) {
     Run(program, Step(inputs, pages_free));
   }
-  // `choice` says what becomes of the logits, where the program makes some: its summaries are there
-  // afterwards if the kernel that served has made them. Null = the logits are wanted.
+  // `choice` says what becomes of the logits, where the program makes some: afterwards it has
+  // summaries if the kernel that served has made them, else none. Null = all logits are written.
   void Run(const Program& program, const DecoderInputs& inputs, TokenChoice* choice = nullptr);
 
   // Whether steps may run as one kernel (persistent.h). They may at first.

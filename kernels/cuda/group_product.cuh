@@ -22,7 +22,7 @@ __device__ inline uint64_t OperandAt(const void* tile) {
   constexpr uint64_t kUnused = uint64_t{1} << 16;  // the other stride, which the swizzle implies
   return (SharedAddress(tile) & 0x3FFFF) / 16 | kUnused | kEightRows | kSwizzle128;
 }
-// The same, so many elements further along the depth.
+// The same, so many elements further along the depth: a multiple of 8 within the tile's columns.
 __device__ inline uint64_t Along(uint64_t operand, int depth) {
   return operand + depth * 2 / 16;
 }

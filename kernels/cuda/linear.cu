@@ -155,7 +155,7 @@ void Run(const LinearOp& op, const Step& step, Resources& resources,
          const PlannedOperation& planned) {
   const NormNeighbours& norms = planned.norms;
   const int64_t rows = step.Rows(op.in.extent);
-  if (step.choice && step.choice->logits.data == op.out.data &&
+  if (step.choice && step.choice->logits.data == op.out.data && !HasNorms(norms, rows) &&
       MakesLogits(op, rows, resources.device)) {
     return MakeLogits(op, resources.logit_summaries, step.choice, resources.device);
   }

@@ -32,6 +32,10 @@ __device__ inline bool AnyMultiplier(bool mine) {
   return any != 0;
 }
 
+__device__ inline void SyncMultipliers() {
+  AnyMultiplier(false);
+}
+
 // How warpgroups share a tile for up to kRows rows: each has kGroupRows of the rows, or all of them
 // and a part of the tokens.
 template <int kRows>

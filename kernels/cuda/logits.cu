@@ -15,7 +15,7 @@
 namespace transept::kernels::cuda {
 namespace {
 
-constexpr int kThreads = kMultipliers + 128;  // one more, of which one thread copies
+constexpr int kThreads = kMultipliers + 128;  // a warpgroup more, of which one thread copies
 
 struct Parameters {
   CUtensorMap weight;  // [vocab, depth] in tiles of kTileTokens
@@ -40,6 +40,7 @@ struct TileNote {
   float bias[kTileTokens];
 };
 
+// As many stages as fit.
 template <int kRows>
 struct Shared {
   static constexpr int kStages = kRows == kMaxLogitRows ? 4 : 5;
@@ -156,7 +157,7 @@ __device__ void MultiplyAll(const Parameters& p, Shared<kRows>& shared) {
   const int slices = (p.depth + kMapColumns - 1) / kMapColumns;
   const int thread = static_cast<int>(threadIdx.x);
   if (thread < kRows) NoteRow(p, thread, shared);
-  AnyMultiplier(false);
+  SyncMultipliers();
   WaitForPredecessor();
   RingPosition<Shared<kRows>::kStages> at;
   Summary totals[2];
@@ -189,7 +190,7 @@ __device__ void MultiplyAll(const Parameters& p, Shared<kRows>& shared) {
       shared.parts[LogitShares<kRows>::TokenGroup()][Tile::Row(half)] = of_row;
     }
   }
-  AnyMultiplier(false);
+  SyncMultipliers();
   if (thread >= min(kRows, static_cast<int>(p.choice.num_rows))) return;
   Summary total;
 #pragma unroll
@@ -201,7 +202,7 @@ __device__ void MultiplyAll(const Parameters& p, Shared<kRows>& shared) {
 template <typename T, int kRows>
 __global__ void __launch_bounds__(kThreads, 1) Logits(const __grid_constant__ Parameters p) {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
-  // Of a thread: a multiprocessor has 65,536.
+  // Of a thread: together as many as the block is launched with.
   constexpr int kCopierRegisters = 40, kMultiplierRegisters = 232;
   extern __shared__ char memory[];
   constexpr uintptr_t kAlignment = 1024;
@@ -221,6 +222,8 @@ __global__ void __launch_bounds__(kThreads, 1) Logits(const __grid_constant__ Pa
     ShrinkRegisters<kCopierRegisters>();
     if (threadIdx.x == kMultipliers) CopyAll(p, shared);
   }
+#else
+  __trap();
 #endif
 }
 
@@ -247,8 +250,9 @@ void LaunchLogits(const LinearOp& op, Summary* summaries, TokenChoice* choice, D
                               .choice = *choice,
                               .summaries = summaries};
   constexpr size_t kAlignment = 1024;
-  Launch(device, "logits",
-         {dim3(static_cast<unsigned>(blocks)), kThreads, sizeof(Shared<kRows>) + kAlignment},
+  constexpr size_t kBytes = sizeof(Shared<kRows>) + kAlignment;
+  static_assert(kBytes <= 227 << 10);
+  Launch(device, "logits", {dim3(static_cast<unsigned>(blocks)), kThreads, kBytes},
          Logits<T, kRows>, parameters);
   choice->summaries = summaries;
   choice->summary_parts = static_cast<int32_t>(blocks);
@@ -269,12 +273,13 @@ bool MakesLogits(const LinearOp& op, int64_t rows, const Device& device) {
   const auto is_aligned = [](const void* data) {
     return reinterpret_cast<uintptr_t>(data) % 16 == 0;
   };
-  return device.architecture() == kArchitecture && rows <= kMaxLogitRows &&
+  return device.architecture() == kArchitecture && rows > 0 && rows <= kMaxLogitRows &&
          op.weight.rows > kMaxSkinnyFeatures && op.weight.dtype == op.in.dtype &&
          (op.weight.dtype == DataType::kBFloat16 || op.weight.dtype == DataType::kFloat16) &&
-         op.out.dtype == DataType::kFloat32 && op.residual.data == nullptr &&
-         op.activation == ActivationFunction::kNone && op.weight.cols % 8 == 0 &&
-         op.in.stride % 8 == 0 && is_aligned(op.weight.data) && is_aligned(op.in.data);
+         op.out.dtype == DataType::kFloat32 && op.out.extent == Extent::kRows &&
+         op.residual.data == nullptr && op.activation == ActivationFunction::kNone &&
+         op.weight.cols % 8 == 0 && op.in.stride % 8 == 0 && is_aligned(op.weight.data) &&
+         is_aligned(op.in.data);
 #else
   static_cast<void>(op), static_cast<void>(rows), static_cast<void>(device);
   return false;

@@ -10,8 +10,8 @@ namespace transept::kernels::cuda {
 // Most rows the kernel takes.
 inline constexpr int64_t kMaxLogitRows = 128;
 
-// Whether the kernel serves `op` for so many rows: on an H100 or H200, in 16 bits, a vocabulary
-// that is large enough to keep all multiprocessors busy.
+// Whether the kernel serves `op` for so many rows, at least one: on an H100 or H200, in 16 bits, a
+// vocabulary that kernels of few rows do not serve (skinny.h), and so without norms around it.
 bool MakesLogits(const LinearOp& op, int64_t rows, const Device& device);
 
 // Room for the summaries of kMaxLogitRows rows.
@@ -19,7 +19,8 @@ size_t LogitSummaryBytes(const Device& device);
 
 // Runs `op`, whose results are choice->logits, for the rows of the choice. Rows that take the most
 // likely token, after bans of whole sets at most, are not written: of these `summaries` has what
-// each thread block found, and the choice says so. A row's result does not depend on other rows.
+// each thread block found, and the choice says so. Of the contents of other rows a row's result is
+// independent; of how many there are, but for the last bits of its log-probability.
 void MakeLogits(const LinearOp& op, Summary* summaries, TokenChoice* choice, Device& device);
 
 }  // namespace transept::kernels::cuda

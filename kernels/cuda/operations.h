@@ -34,7 +34,7 @@ struct Step {
 
   const EncoderInputs* encoder = nullptr;
   const DecoderInputs* decoder = nullptr;
-  TokenChoice* choice = nullptr;     // what becomes of the logits; null = not known
+  TokenChoice* choice = nullptr;     // Executor::Run
   cudaEvent_t pages_free = nullptr;  // when sources may go to the K/V pages; null = at once
   int64_t num_tokens;
   int64_t num_rows;  // decoder rows, or sources when encoding

@@ -25,7 +25,7 @@ struct MappedMatrix {
 
 // For cp.async.bulk.tensor: a tile's 16-byte columns lie in shared memory with the swizzle of 128
 // bytes, and there are zeros where it reaches beyond the matrix. The device notes an error if the
-// driver knows no such maps.
+// driver refuses the matrix, or has no such maps; drivers for CUDA 13 do.
 CUtensorMap MapOf(const MappedMatrix& matrix, Device& device);
 
 }  // namespace transept::kernels::cuda
