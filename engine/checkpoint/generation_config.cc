@@ -157,15 +157,17 @@ void ReadLengths(ConfigFields& fields, GenerationOptions& options) {
   options.min_length = fields.Int("min_length", kNonNegative);
 }
 
+// Any number: ResolveOptions judges what sampling uses, and without it a temperature of 0 is fine.
 void ReadSampling(ConfigFields& fields, GenerationOptions& options) {
+  constexpr Range<float> kAny = {.min = -kMaxFloat, .max = kMaxFloat};
   options.do_sample = fields.Bool("do_sample");
-  options.temperature = fields.Float("temperature", kPositiveNumber);
-  options.top_k = fields.Int("top_k", kNonNegative);
-  options.top_p = fields.Float("top_p", {.min = 0.0f, .max = 1.0f, .open_min = true});
-  options.min_p = fields.Float("min_p", {.min = 0.0f, .max = 1.0f});
-  options.typical_p = fields.Float("typical_p", {.min = 0.0f, .max = 1.0f, .open_min = true});
-  options.epsilon_cutoff = fields.Float("epsilon_cutoff", {.min = 0.0f, .max = 1.0f});
-  options.eta_cutoff = fields.Float("eta_cutoff", {.min = 0.0f, .max = 1.0f});
+  options.temperature = fields.Float("temperature", kAny);
+  options.top_k = fields.Int("top_k", {-kMaxInt, kMaxInt});
+  options.top_p = fields.Float("top_p", kAny);
+  options.min_p = fields.Float("min_p", kAny);
+  options.typical_p = fields.Float("typical_p", kAny);
+  options.epsilon_cutoff = fields.Float("epsilon_cutoff", kAny);
+  options.eta_cutoff = fields.Float("eta_cutoff", kAny);
 }
 
 void ReadProcessors(ConfigFields& fields, Range<int32_t> ids, GenerationOptions& options) {

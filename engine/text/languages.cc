@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "engine/json/json.h"
@@ -30,14 +31,19 @@ size_t EditDistance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
-// Names that begin like it come first: codes of one language do in all of its spellings.
+// Names that begin like it come first, whatever their case: codes of one language do in all of its
+// spellings.
 std::vector<std::string> NearNames(const Languages& languages, std::string_view name) {
   constexpr size_t kBeginning = 2;
-  const std::string_view start = name.substr(0, kLongestName);
+  const auto folded = [](std::string_view text) {
+    return absl::AsciiStrToLower(
+        absl::string_view(text.data(), std::min(text.size(), kLongestName)));
+  };
+  const std::string start = folded(name);
   std::vector<std::tuple<bool, size_t, std::string_view>> ranked;
   for (const auto& [known, token] : languages.tokens) {
-    const std::string_view other = std::string_view(known).substr(0, kLongestName);
-    const bool differs = other.substr(0, kBeginning) != start.substr(0, kBeginning);
+    const std::string other = folded(known);
+    const bool differs = other.compare(0, kBeginning, start, 0, kBeginning) != 0;
     ranked.emplace_back(differs, EditDistance(start, other), known);
   }
   const size_t n = std::min(kMostNearNames, ranked.size());

@@ -164,6 +164,7 @@ TEST(LanguagesTest, UnknownNamesGetTheNearestOnes) {
   EXPECT_THAT(message("zho_Han"), AllOf(HasSubstr("\"zho_Han\""), HasSubstr("5 languages"),
                                         HasSubstr("near it are \"zho_Hans\", \"zho_Hant\"")));
   EXPECT_THAT(message("eng_latn"), HasSubstr("near it are \"eng_Latn\""));
+  EXPECT_THAT(message("FR"), HasSubstr("near it are \"fra_Latn\""));
   EXPECT_THAT(message("zh_CN"), HasSubstr("near it are \"zho_Hans\", \"zho_Hant\""));
   EXPECT_LT(message(std::string(100000, 'x')).size(), 500u);
 }
