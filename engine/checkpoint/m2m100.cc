@@ -1,6 +1,7 @@
 // M2M100 and NLLB: norms before the blocks, none behind the embedding, sinusoids from the row
 // behind that of padding on, no bias of the logits. Transformers computes more sinusoids for longer
-// texts; here max_position_embeddings is the limit, as in the other families.
+// texts; here max_position_embeddings is the limit, as in the other families. There, padding has no
+// position; here what a request has of it is a token like any other.
 #include "absl/strings/str_cat.h"
 #include "engine/checkpoint/bart_layout.h"
 #include "engine/checkpoint/family.h"
