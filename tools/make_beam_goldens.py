@@ -35,7 +35,7 @@ MIN_MARGIN = 3e-5
 # Every family; two vocabularies.
 VARIANTS = ("t5_v1_1", "flan_t5", "umt5", "bart", "mbart50", "marian", "nllb", "pegasus", "mt5",
             "byt5", "mbart25", "plbart", "m2m100", "blenderbot", "madlad", "marian_tc_big",
-            "marian_two_vocabularies")
+            "marian_two_vocabularies", "t5_v1_0")
 WITH_STEPS = ("t5_v1_1", "marian")  # those whose first cases go to beam_steps.json
 NEVER_CHOSEN = -1e8  # scores below stand for "not to be chosen"
 

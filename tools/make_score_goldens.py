@@ -26,7 +26,7 @@ from make_goldens import GOLDENS, compact, load, rounded
 # Every family; two vocabularies; half precision as stored.
 VARIANTS = ["bart", "bf16", "flan_t5", "m2m100", "marian", "marian_two_vocabularies", "mbart50",
             "nllb", "pegasus", "t5_v1_1", "umt5", "mt5", "byt5", "mbart25", "plbart", "blenderbot",
-            "madlad"]
+            "madlad", "t5_v1_0", "marian_tc_big"]
 
 
 class Recorder:
