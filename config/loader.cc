@@ -183,6 +183,7 @@ absl::Status Set(std::string_view setting, YAML::Node node, Config* config) {
   std::vector<std::string> names =
       absl::StrSplit(absl::string_view(setting.data(), setting.size()), '.');
   for (auto name = names.rbegin(); name != names.rend(); ++name) {
+    if (*name == "models[0]") *name = "models";  // as errors call it
     if (*name == "models") {
       YAML::Node first;
       first.push_back(node);

@@ -1,4 +1,4 @@
-// A K/V pool that the settings made smaller than their other limits ask for.
+// A K/V pool that is smaller than the other limits ask for.
 #pragma once
 
 #include "config/config.h"
@@ -7,8 +7,9 @@
 
 namespace transept {
 
-// Logs a warning if kv_cache_mib, or a gpu_memory_fraction other than the default, left `model` a
-// pool that max_rows requests of the longest source and output that `info` advertises can't share.
+// Logs a warning if the pool of `model` does not hold one request of the longest source and output
+// that `info` advertises; else if kv_cache_mib, or a gpu_memory_fraction other than the default,
+// left a pool that max_rows of these can't share.
 void WarnOfSmallPool(const config::EngineConfig& config, const EngineInfo& info,
                      const Model& model);
 

@@ -51,8 +51,11 @@ void Termination::Run() {
 
 void Termination::Handle(int signal) {
   const std::lock_guard lock(mu_);
+  const Clock::time_point now = Clock::now();
+  if (waiting_ && got_signal_ && now - first_signal_ < kSameSignal) return;
   if (!waiting_ || got_signal_) std::_Exit(128 + signal);
   got_signal_ = true;
+  first_signal_ = now;
   signalled_.notify_all();
 }
 

@@ -13,9 +13,12 @@ namespace transept::server {
 
 // Receives the two signals on a thread of its own. The first one is a request to end in good order,
 // the second one ends the process at once, with status 128 + signal; so does the first one until
-// WaitForSignal is called.
+// WaitForSignal is called. Those that follow the first within kSameSignal are no second one:
+// coreutils' `timeout`, for one, signals its child and then the child's group.
 class Termination {
  public:
+  static constexpr std::chrono::milliseconds kSameSignal{50};
+
   // Blocks the signals in the calling thread. To be constructed before any other thread, since
   // threads inherit this; at most one object at a time.
   Termination();
@@ -40,6 +43,7 @@ class Termination {
   std::condition_variable signalled_;
   bool waiting_ = false;                        // guarded by mu_: WaitForSignal has been called
   bool got_signal_ = false;                     // guarded by mu_
+  Clock::time_point first_signal_;              // guarded by mu_, with got_signal_
   std::optional<Clock::time_point> exit_time_;  // guarded by mu_
   std::atomic<bool> stopping_ = false;
   std::thread thread_;

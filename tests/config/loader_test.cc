@@ -255,6 +255,8 @@ TEST(Override, ChecksLikeTheFileAndLeavesTheRestAlone) {
   EXPECT_EQ(config, before);
   ASSERT_TRUE(Override("models.name", "first", &config).ok());
   EXPECT_EQ(config.models[0].name, "first");
+  ASSERT_TRUE(Override("models[0].name", "also first", &config).ok()) << "as errors call it";
+  EXPECT_EQ(config.models[0].name, "also first");
   EXPECT_EQ(config.models[1], before.models[1]);
 }
 

@@ -132,6 +132,7 @@ TEST(Server, ASecondSignalEndsItAtOnce) {
   EXPECT_EQ(Ask(server, {"health", "--service", "live"}), "SERVING\n");
   EXPECT_EQ(Ask(server, {"generate", "--text", "i paid twenty dollars"}), "i paid $20\n")
       << "requests are still accepted while load balancers learn that it is not ready";
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));  // before that it would be the first
   server.Signal(SIGTERM);
   const ProcessEnd end = server.Wait(seconds(5));
   ASSERT_TRUE(end.exit_code.has_value()) << "still there after five seconds";
@@ -166,7 +167,8 @@ TEST(Server, ChecksItsSettings) {
 }
 
 TEST(Server, ExplainsWhyItDoesNotStart) {
-  const auto expect = [](const std::vector<std::string>& arguments, const std::string& reason) {
+  const auto expect = [](std::vector<std::string> arguments, const std::string& reason) {
+    arguments.insert(arguments.begin(), {"--listen", "127.0.0.1:0"});
     const ProcessEnd end = RunServer(arguments);
     EXPECT_TRUE(end.exit_code.has_value() && *end.exit_code != 0) << reason;
     EXPECT_THAT(end.err, HasSubstr(reason));
@@ -194,7 +196,8 @@ TEST(Server, SaysInOneLineThatItsPortIsInUse) {
 // In builds without CUDA, without a driver, and with GPUs that the environment hides.
 TEST(Server, SaysInOneLineThatItHasNoGpu) {
   setenv("CUDA_VISIBLE_DEVICES", "", 1);
-  const ProcessEnd end = RunServer({"--model-dir", kModel, "--device", "cuda"});
+  const ProcessEnd end =
+      RunServer({"--listen", "127.0.0.1:0", "--model-dir", kModel, "--device", "cuda"});
   unsetenv("CUDA_VISIBLE_DEVICES");
   EXPECT_EQ(end.exit_code, 1);
   EXPECT_EQ(end.out, "");

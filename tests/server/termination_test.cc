@@ -58,10 +58,22 @@ TEST_F(TerminationDeathTest, TheSecondSignalEndsTheProcess) {
     Termination termination;
     SignalLater(SIGTERM, milliseconds(300));
     termination.WaitForSignal(std::chrono::minutes(1));
-    SignalLater(SIGTERM, milliseconds(0));
+    SignalLater(SIGTERM, 2 * Termination::kSameSignal);
     Hang();
   };
   EXPECT_EXIT(wait(), ExitedWithCode(128 + SIGTERM), "");
+}
+
+TEST_F(TerminationDeathTest, ASignalToTheProcessAndItsGroupIsOne) {
+  const auto wait = [] {
+    Termination termination;
+    SignalLater(SIGTERM, milliseconds(300));
+    termination.WaitForSignal(std::chrono::minutes(1));
+    kill(getpid(), SIGTERM);
+    std::this_thread::sleep_for(2 * Termination::kSameSignal);
+    std::_Exit(0);
+  };
+  EXPECT_EXIT(wait(), ExitedWithCode(0), "");
 }
 
 TEST_F(TerminationDeathTest, BeforeAnybodyWaitsASignalEndsTheProcess) {

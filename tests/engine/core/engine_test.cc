@@ -364,6 +364,11 @@ TEST(EngineCreate, WarnsOfAPoolThatCannotHoldWhatIsAdvertised) {
       "warning: kv_cache_mib leaves 1.0 MiB for keys and values, and 15 requests (max_rows) of "
       "64 source and 64 new tokens need 1.1 MiB: some would wait, or be computed again; raise "
       "kv_cache_mib, or lower max_rows, max_source_tokens or max_new_tokens\n");
+  config.max_source_tokens = 4 * 455;
+  EXPECT_EQ(log_of(config),
+            "warning: a request of 1820 source and 64 new tokens needs 1.0 MiB of keys and values, "
+            "and there are 1.0: what needs more is refused; raise kv_cache_mib, or lower "
+            "max_source_tokens or max_new_tokens\n");
   config.kv_cache_mib = 0;
   config.max_source_tokens = 100'000;
   EXPECT_EQ(log_of(config), "") << "of a size that nobody chose";
