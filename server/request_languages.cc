@@ -18,7 +18,8 @@ absl::StatusOr<TokenId> FindLanguage(const std::string& language, std::string_vi
                                      const Model& model) {
   const Languages* languages = LanguagesOf(model);
   if (languages == nullptr) {
-    return FieldError(field, absl::StrCat("model ", model.name, " takes no language"));
+    const char* why = model.tokenizer == nullptr ? ": it is served without its tokenizer" : "";
+    return FieldError(field, absl::StrCat("model ", model.name, " takes no language", why));
   }
   const auto token = languages->Find(language);
   if (!token.ok()) return FieldError(field, std::string(token.status().message()));
@@ -113,12 +114,12 @@ absl::StatusOr<RequestLanguages> ReadLanguages(const LanguageFields& request, co
 
 absl::Status CheckSourceLanguage(const std::string& language, const Model& model) {
   if (language.empty()) return absl::OkStatus();
-  const auto token = FindLanguage(language, "source_language", model);
-  if (token.ok() && !LanguagesOf(model)->mark_source) {
+  const Languages* languages = LanguagesOf(model);
+  if (languages != nullptr && !languages->mark_source) {
     return FieldError("source_language",
                       absl::StrCat("model ", model.name, " takes no language of the source"));
   }
-  return token.status();
+  return FindLanguage(language, "source_language", model).status();
 }
 
 }  // namespace transept::server
