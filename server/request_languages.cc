@@ -90,6 +90,14 @@ void ApplyDefaultTarget(const LanguageFields& request, const Model& model,
   }
 }
 
+// Of an output that begins as `result` says.
+std::optional<TokenId> OutputLanguage(const RequestLanguages& result, const Languages& languages,
+                                      const Model& model) {
+  if (languages.target_mark != TargetMark::kDecoderStart) return result.first_token;
+  const TokenId start = result.decoder_start.value_or(model.engine->spec().decoder_start_token);
+  return IsLanguage(languages, start) ? std::optional(start) : std::nullopt;
+}
+
 }  // namespace
 
 absl::StatusOr<RequestLanguages> ReadLanguages(const LanguageFields& request, const Model& model) {
@@ -109,6 +117,7 @@ absl::StatusOr<RequestLanguages> ReadLanguages(const LanguageFields& request, co
   } else if (languages != nullptr && request.source.has_text()) {
     ApplyDefaultTarget(request, model, *languages, &result);
   }
+  if (languages != nullptr) result.of_output = OutputLanguage(result, *languages, model);
   return result;
 }
 

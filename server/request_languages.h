@@ -28,6 +28,9 @@ struct RequestLanguages {
   // The token that the output begins with: forced, or before a target prefix that is text.
   std::optional<TokenId> first_token;
   std::optional<TokenId> decoder_start;  // in place of the model's
+  // The token that the output has in front, as its first or as what the decoder starts with, if
+  // that is a language's. It marks the labels that a text is scored as, at Languages::place.
+  std::optional<TokenId> of_output;
 };
 
 // FieldError for a language that the model does not know or take, and for one that would have no

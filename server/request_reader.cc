@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "engine/decode/options.h"
+#include "engine/text/languages.h"
 #include "engine/types/errors.h"
 #include "server/request_languages.h"
 
@@ -97,9 +98,10 @@ std::string TargetField(int index) {
   return absl::StrCat("targets[", index, "]");
 }
 
-// A target to be scored.
+// A target to be scored. Text becomes what transformers makes labels of it: with EOS and the token
+// of the output's language, where there is one.
 absl::StatusOr<std::vector<TokenId>> ReadTarget(const v1::Input& target, const std::string& field,
-                                                std::optional<TokenId> first_token,
+                                                std::optional<TokenId> language,
                                                 const Model& model) {
   if (target.has_tokens()) return ReadTokens(target.tokens(), field + ".tokens", model);
   if (!target.has_text()) return FieldError(field, "one of text and tokens is required");
@@ -110,8 +112,20 @@ absl::StatusOr<std::vector<TokenId>> ReadTarget(const v1::Input& target, const s
   const bool ends =
       !tokens->empty() && std::find(eos.begin(), eos.end(), tokens->back()) != eos.end();
   if (!ends) tokens->push_back(eos.front());
-  if (first_token && tokens->front() != *first_token) tokens->insert(tokens->begin(), *first_token);
+  if (!language) return tokens;
+  if (model.tokenizer->languages()->place == LanguagePlace::kAfterEos) {
+    tokens->push_back(*language);
+  } else if (tokens->front() != *language) {
+    tokens->insert(tokens->begin(), *language);
+  }
   return tokens;
+}
+
+// Whether the decoder is fed labels shifted round, so that the last one is its start: the language
+// or, in labels without one, EOS.
+bool WrapsLabels(const Model& model) {
+  const Languages* languages = model.tokenizer == nullptr ? nullptr : model.tokenizer->languages();
+  return languages != nullptr && languages->target_mark == TargetMark::kDecoderStart;
 }
 
 // A prefix that is text, after the token that the output begins with if there is one. It must not
@@ -260,8 +274,9 @@ absl::StatusOr<Request> ReadRequest(const v1::ScoreRequest& request, const Model
   absl::StatusOr<Request> result = ReadCommon(request, *languages, model);
   if (!result.ok()) return result;
   for (int i = 0; i < request.targets_size(); ++i) {
-    auto target = ReadTarget(request.targets(i), TargetField(i), languages->first_token, model);
+    auto target = ReadTarget(request.targets(i), TargetField(i), languages->of_output, model);
     if (!target.ok()) return target.status();
+    if (request.targets(i).has_text() && WrapsLabels(model)) result->decoder_start = target->back();
     result->targets.push_back(*std::move(target));
   }
   return result;

@@ -10,6 +10,9 @@ folders that 4.57.1 and 5.17 had written gave the same for all of texts.json.
 A model's folder has a tokenizer's files beside it only once a test puts them there. cases.json is a
 list: the tokenizers that agree, by their folders in tests/data, and the texts. All comes from
 transformers 5.17, but for the tokenizers that madlad_goldens.py has functions of its own for.
+
+scores.json is such a list as well, of texts scored as labels: model(input_ids, labels=labels) gives
+the logits, whatever it feeds the decoder for it.
 """
 
 import os
@@ -69,8 +72,53 @@ def cases_of(model, tokenizer, languages):
     return cases
 
 
-def write_model(folder, family, tokenizer_class, tokenizers, languages=(("", ""),), **config):
-    """`tokenizers`: their folders; `family`: what the model's classes are called."""
+def encode_labels(tokenizer, target, text):
+    """As transformers has them, but for the EOS that its Blenderbot of a folder without tokenizer.json
+    leaves out."""
+    if target and hasattr(tokenizer, "tgt_lang"):
+        tokenizer.tgt_lang = target
+    labels = tokenizer(text_target=text).input_ids
+    if isinstance(tokenizer, BlenderbotTokenizer) and labels[-1] != tokenizer.eos_token_id:
+        labels.append(tokenizer.eos_token_id)
+    return labels
+
+
+@torch.no_grad()
+def scores_of(model, tokenizer, languages):
+    scores = []
+    for source, target in languages:
+        for text, label_text in zip(LINES[:3], LINES[3:6]):
+            ids = encode_source(tokenizer, source, target, text)
+            labels = encode_labels(tokenizer, target, label_text)
+            if max(len(ids), len(labels)) >= MAX_SOURCE:
+                continue
+            logits = model(torch.tensor([ids]), labels=torch.tensor([labels])).logits[0]
+            logprobs = logits.log_softmax(-1).gather(1, torch.tensor(labels)[:, None])[:, 0]
+            scores.append({"source": source, "target": target, "text": text, "label_text": label_text,
+                           "labels": labels, "logprobs": [round(x, 5) for x in logprobs.tolist()]})
+    return scores
+
+
+def write_runs(path, tokenizer_class, tokenizers, cases_of_one):
+    """The cases that a function has for each tokenizer, those tokenizers together that agree."""
+    runs = []
+    for name in tokenizers:
+        cases = cases_of_one(tokenizer_class.from_pretrained(name))
+        in_data = os.path.join("text" if name.startswith(TEXT) else "translation", os.path.basename(name))
+        same = [run for run in runs if run["cases"] == cases]
+        if same:
+            same[0]["tokenizers"].append(in_data)
+        else:
+            runs.append({"tokenizers": [in_data], "cases": cases})
+        results = {str(case.get("output", case.get("logprobs"))) for case in cases}
+        print(f"{path}, {name}: {len(results)} different results of {len(cases)}")
+    write_json(path, runs)
+
+
+def write_model(folder, family, tokenizer_class, tokenizers, languages=(("", ""),), also_scored=(), also_pairs=(),
+                **config):
+    """`tokenizers`: their folders; `family`: what the model's classes are called; `also_scored` and
+    `also_pairs`: more tokenizers and, in front, pairs of languages for the scores alone."""
     torch.manual_seed(7)
     model_class = getattr(transformers, family + ("MTModel" if family == "Marian" else "ForConditionalGeneration"))
     like = T5_LIKE if family.endswith("T5") else BART_LIKE
@@ -79,17 +127,10 @@ def write_model(folder, family, tokenizer_class, tokenizers, languages=(("", "")
     model.generation_config.num_beams = 1
     model.to(torch.bfloat16).save_pretrained(folder)
     model = model_class.from_pretrained(folder, dtype=torch.float32).eval()
-    runs = []
-    for name in tokenizers:
-        cases = cases_of(model, tokenizer_class.from_pretrained(name), languages)
-        in_data = os.path.join("text" if name.startswith(TEXT) else "translation", os.path.basename(name))
-        same = [run for run in runs if run["cases"] == cases]
-        if same:
-            same[0]["tokenizers"].append(in_data)
-        else:
-            runs.append({"tokenizers": [in_data], "cases": cases})
-        print(f"{folder}, {name}: {len({case['output'] for case in cases})} different outputs of {len(cases)}")
-    write_json(os.path.join(folder, "cases.json"), runs)
+    write_runs(os.path.join(folder, "cases.json"), tokenizer_class, tokenizers,
+               lambda tokenizer: cases_of(model, tokenizer, languages))
+    write_runs(os.path.join(folder, "scores.json"), tokenizer_class, [*tokenizers, *also_scored],
+               lambda tokenizer: scores_of(model, tokenizer, [*also_pairs, *languages]))
     for name in os.listdir(folder):
         if name.endswith(".json"):
             compact(os.path.join(folder, name))
@@ -114,8 +155,8 @@ def write_models(root, out):
                 forced_eos_token_id=0)
     names = folders("nllb_v4", "nllb_v5")
     write_model(os.path.join(out, "nllb"), "M2M100", NllbTokenizer, names,
-                [("eng_Latn", "fra_Latn"), ("deu_Latn", "zho_Hans")], vocab_size=size(NllbTokenizer, names),
-                decoder_start_token_id=2)
+                [("eng_Latn", "fra_Latn"), ("deu_Latn", "zho_Hans")], folders("nllb_legacy_v5"),
+                vocab_size=size(NllbTokenizer, names), decoder_start_token_id=2)
     names = folders("m2m100_v4", "m2m100_v5")
     write_model(os.path.join(out, "m2m100"), "M2M100", M2M100Tokenizer, names, [("en", "fr"), ("zu", "de")],
                 vocab_size=size(M2M100Tokenizer, names), decoder_start_token_id=2)
@@ -130,7 +171,7 @@ def write_models(root, out):
     # Two numbers of languages.
     for name, names, pairs in (("plbart", folders("plbart_v5"), [("java", "en_XX"), ("en_XX", "python")]),
                                ("plbart_multi", folders("plbart_multi_v4"), [("php", "en_XX"), ("en_XX", "go")])):
-        write_model(os.path.join(out, name), "PLBart", PLBartTokenizer, names, pairs,
+        write_model(os.path.join(out, name), "PLBart", PLBartTokenizer, names, pairs, also_pairs=[("", "")],
                     vocab_size=size(PLBartTokenizer, names))
     names = folders("pegasus_v4", "pegasus_v5")
     write_model(os.path.join(out, "pegasus"), "Pegasus", PegasusTokenizer, names, vocab_size=size(PegasusTokenizer, names))

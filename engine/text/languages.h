@@ -18,6 +18,10 @@ enum class TargetMark : uint8_t {
   kSource,        // before the source
 };
 
+// Where a text that is marked with its language has the language's token: a source, and what
+// transformers makes labels of (tokenizer(text_target=...)), by the same rule.
+enum class LanguagePlace : uint8_t { kBeforeText, kAfterEos };
+
 struct Languages {
   // At most this many: it bounds the work of naming near ones.
   static constexpr size_t kMost = 10000;
@@ -26,6 +30,7 @@ struct Languages {
   std::map<std::string, TokenId, std::less<>> tokens;
   bool mark_source = true;  // sources have a language too, not outputs alone
   TargetMark target_mark = TargetMark::kFirstToken;
+  LanguagePlace place = LanguagePlace::kBeforeText;
   // What tokenizer_config.json says; "" where it says nothing, else a name in `tokens`.
   std::string source;
   std::string target;

@@ -19,7 +19,6 @@ namespace transept {
 namespace {
 
 using Result = absl::StatusOr<std::unique_ptr<Tokenizer>>;
-using Place = TranslationTokenizer::LanguagePlace;
 
 // The tokens of vocab.json, all with ids that the model has embeddings for.
 absl::StatusOr<Vocabulary> ReadVocabulary(const std::string& path, int32_t vocab_size,
@@ -158,13 +157,12 @@ void AddLanguages(absl::Span<const std::string_view> codes, Vocabulary* vocabula
 }
 
 Result FromOneSide(absl::StatusOr<std::unique_ptr<const Tokenizer>> side, TokenId eos,
-                   Languages languages, Place place) {
+                   Languages languages) {
   if (!side.ok()) return side.status();
   TranslationTokenizer::Options options;
   options.source = *std::move(side);
   options.eos = eos;
   options.languages = std::move(languages);
-  options.place = place;
   return std::make_unique<TranslationTokenizer>(std::move(options));
 }
 
@@ -286,7 +284,7 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> LoadM2M100(const TokenizerFolder& fol
                                .vocabulary = *std::move(vocabulary),
                                .added_tokens = *std::move(added_tokens)},
                               folder, false),
-                     *eos, std::move(languages), Place::kBeforeText);
+                     *eos, std::move(languages));
 }
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> LoadPLBart(const TokenizerFolder& folder,
@@ -302,6 +300,7 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> LoadPLBart(const TokenizerFolder& fol
   const bool base = *code_set == "base";
   Languages languages;
   languages.target_mark = TargetMark::kDecoderStart;
+  languages.place = LanguagePlace::kAfterEos;
   AddLanguages(base ? PLBartBaseLanguages() : PLBartMultiLanguages(), &vocabulary, &languages);
   if (auto status = folder.ReadLanguages(base ? "" : "en_XX", &languages); !status.ok()) {
     return status;
@@ -323,7 +322,7 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> LoadPLBart(const TokenizerFolder& fol
                                .added_tokens = std::move(added_tokens),
                                .decodes_controls = true},
                               folder, true),
-                     2, std::move(languages), Place::kAfterEos);
+                     2, std::move(languages));
 }
 
 }  // namespace transept

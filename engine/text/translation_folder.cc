@@ -18,7 +18,6 @@ namespace transept {
 namespace {
 
 using Result = absl::StatusOr<std::unique_ptr<Tokenizer>>;
-using Place = TranslationTokenizer::LanguagePlace;
 
 // "en_XX" and "eng_Latn".
 bool IsLanguageCode(std::string_view token) {
@@ -77,7 +76,7 @@ Result LoadConverted(ConvertedClass tokenizer_class, const TokenizerFolder& fold
     if (!legacy.ok()) return legacy.status();
     const bool mbart = tokenizer_class == ConvertedClass::kMBart;
     if (mbart) languages.target_mark = TargetMark::kDecoderStart;
-    if (mbart || (nllb && *legacy)) result.place = Place::kAfterEos;
+    if (mbart || (nllb && *legacy)) languages.place = LanguagePlace::kAfterEos;
     result.languages = std::move(languages);
   }
   result.source = std::make_unique<SubwordTokenizer>(*std::move(options));

@@ -29,11 +29,11 @@ absl::StatusOr<std::vector<TokenId>> TranslationTokenizer::EncodeSource(
   if (!mark.ok()) return mark.status();
   auto ids = options_.source->Encode(text);
   if (!ids.ok()) return ids;
-  if (mark->has_value() && options_.place == LanguagePlace::kBeforeText) {
-    ids->insert(ids->begin(), **mark);
-  }
   ids->push_back(options_.eos);
-  if (mark->has_value() && options_.place == LanguagePlace::kAfterEos) ids->push_back(**mark);
+  if (mark->has_value()) {
+    const bool before = options_.languages->place == LanguagePlace::kBeforeText;
+    ids->insert(before ? ids->begin() : ids->end(), **mark);
+  }
   return ids;
 }
 

@@ -11,15 +11,12 @@ namespace transept {
 
 class TranslationTokenizer final : public Tokenizer {
  public:
-  enum class LanguagePlace { kBeforeText, kAfterEos };
-
   struct Options {
     // Both add nothing to a text. Without a target, the source's is both.
     std::unique_ptr<const Tokenizer> source;
     std::unique_ptr<const Tokenizer> target;
     TokenId eos = 0;                     // after every source
     std::optional<Languages> languages;  // their tokens are in the source's vocabulary
-    LanguagePlace place = LanguagePlace::kBeforeText;  // of the language that marks a source
   };
 
   explicit TranslationTokenizer(Options options);

@@ -40,7 +40,8 @@ class Bytes final : public Tokenizer {
 
 class LanguageTest : public ServerTest {
  protected:
-  void StartWith(TargetMark mark, const std::string& default_target = "") {
+  void StartWith(TargetMark mark, const std::string& default_target = "",
+                 LanguagePlace place = LanguagePlace::kBeforeText) {
     TranslationTokenizer::Options options;
     options.source = std::make_unique<Bytes>();
     options.eos = kEos;
@@ -48,6 +49,7 @@ class LanguageTest : public ServerTest {
     languages.tokens = {{"eng", kEnglish}, {"fra", kFrench}, {"deu", kGerman}};
     languages.mark_source = mark != TargetMark::kSource;
     languages.target_mark = mark;
+    languages.place = place;
     if (languages.mark_source) languages.source = "eng";
     languages.target = default_target;
     Start(std::make_shared<TranslationTokenizer>(std::move(options)));
@@ -61,6 +63,21 @@ class LanguageTest : public ServerTest {
     engine_->Finish(id, MakeResult({FakeTokenizer::Ids("x")}));
     EXPECT_TRUE(Join().ok());
     return got;
+  }
+
+  // The request to score "b" and token kA, as the engine gets it.
+  Request Scored(const std::string& target_language) {
+    engine_->AnswerByItself();
+    v1::ScoreRequest request;
+    request.mutable_source()->set_text("a");
+    request.set_target_language(target_language);
+    request.add_targets()->set_text("b");
+    request.add_targets()->mutable_tokens()->add_ids(kA);
+    v1::ScoreResponse response;
+    grpc::ClientContext context;
+    const grpc::Status status = stub_->Score(&context, request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return engine_->RequestOf(engine_->Next());
   }
 
   static v1::GenerateRequest Translation(const std::string& source, const std::string& target) {
@@ -113,6 +130,34 @@ TEST_F(LanguageTest, TheDecoderStartsWithIt) {
   EXPECT_EQ(got.decoder_start, kGerman);
   EXPECT_THAT(got.target_prefix, ElementsAre(kB));
   EXPECT_EQ(got.params.forced_bos_token, std::nullopt);
+}
+
+TEST_F(LanguageTest, LabelsBeginWithIt) {
+  StartWith(TargetMark::kFirstToken, "fra");
+  EXPECT_THAT(Scored("deu").targets, ElementsAre(ElementsAre(kGerman, kB, kEos), ElementsAre(kA)));
+  const Request got = Scored("");
+  EXPECT_THAT(got.targets, ElementsAre(ElementsAre(kFrench, kB, kEos), ElementsAre(kA)));
+  EXPECT_EQ(got.decoder_start, std::nullopt);
+}
+
+TEST_F(LanguageTest, LabelsEndInItWhereSourcesDo) {
+  StartWith(TargetMark::kFirstToken, "", LanguagePlace::kAfterEos);
+  Request got = Scored("deu");
+  EXPECT_THAT(got.source, ElementsAre(kA, kEos, kEnglish));
+  EXPECT_THAT(got.targets, ElementsAre(ElementsAre(kB, kEos, kGerman), ElementsAre(kA)));
+  EXPECT_EQ(got.decoder_start, std::nullopt);
+  got = Scored("");
+  EXPECT_THAT(got.targets, ElementsAre(ElementsAre(kB, kEos), ElementsAre(kA)));
+}
+
+TEST_F(LanguageTest, TheLastLabelIsTheStartOfADecoderThatStartsWithIt) {
+  StartWith(TargetMark::kDecoderStart, "", LanguagePlace::kAfterEos);
+  Request got = Scored("deu");
+  EXPECT_THAT(got.targets, ElementsAre(ElementsAre(kB, kEos, kGerman), ElementsAre(kA)));
+  EXPECT_EQ(got.decoder_start, kGerman);
+  got = Scored("");
+  EXPECT_THAT(got.targets, ElementsAre(ElementsAre(kB, kEos), ElementsAre(kA)));
+  EXPECT_EQ(got.decoder_start, kEos);
 }
 
 TEST_F(LanguageTest, TheSourceSaysIt) {

@@ -1,5 +1,8 @@
-// Text to text, in languages where a model takes them, from gRPC to the engine, against
-// transformers (tools/text_models.py writes the models and what they make of texts).
+// Text to text, and text scored behind text, in languages where a model takes them, from gRPC to
+// the engine, against transformers (tools/text_models.py writes the models and what they make of
+// texts).
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -18,6 +21,8 @@ namespace transept::server {
 namespace {
 
 const std::string kData = "tests/data/";
+constexpr int64_t kMostTokenId = 1'000'000;
+constexpr double kTolerance = 1e-4;
 
 // A server of one model.
 class Served {
@@ -55,32 +60,65 @@ class Served {
         << request.ShortDebugString();
   }
 
+  void ExpectScore(const JsonView& expected) {
+    v1::ScoreRequest request;
+    request.mutable_source()->set_text(*expected["text"].AsString());
+    request.set_source_language(*expected["source"].AsString());
+    request.set_target_language(*expected["target"].AsString());
+    request.add_targets()->set_text(*expected["label_text"].AsString());
+    SCOPED_TRACE(request.ShortDebugString());
+    v1::ScoreResponse response;
+    grpc::ClientContext context;
+    const grpc::Status status = stub_->Score(&context, request, &response);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    const v1::TargetScore& score = response.scores(0);
+    const JsonView labels = expected["labels"], logprobs = expected["logprobs"];
+    ASSERT_EQ(static_cast<size_t>(score.tokens().ids_size()), labels.size());
+    for (int i = 0; i < score.tokens().ids_size(); ++i) {
+      const auto at = static_cast<size_t>(i);
+      EXPECT_EQ(score.tokens().ids(i), *labels[at].AsInt(0, kMostTokenId)) << "label " << i;
+      const double logprob = *logprobs[at].AsDouble();
+      EXPECT_NEAR(score.token_logprobs(i), logprob, kTolerance * std::max(1.0, std::abs(logprob)))
+          << "label " << i;
+    }
+  }
+
  private:
   ModelRegistry models_;
   std::unique_ptr<GrpcServer> server_;
   std::unique_ptr<v1::Transept::Stub> stub_;
 };
 
-// The model's folder has no tokenizer beside the model; cases.json says which belong there.
 class TranslationTest : public ::testing::TestWithParam<std::string> {};
 
-TEST_P(TranslationTest, TextIsThatOfTransformers) {
-  const std::string model = kData + "translation/models/" + GetParam();
-  const auto runs = JsonDocument::ReadFile(model + "/cases.json");
+// Expects each case of a file in the model's folder, which has no tokenizer: the file says which
+// belong there.
+void ForEachCase(const std::string& model_name, const std::string& file, size_t least_cases,
+                 void (Served::*expect)(const JsonView& expected)) {
+  const std::string model = kData + "translation/models/" + model_name;
+  const auto runs = JsonDocument::ReadFile(model + file);
   ASSERT_TRUE(runs.ok()) << runs.status();
   for (size_t i = 0; i < runs->root().size(); ++i) {
     const JsonView tokenizers = runs->root()[i]["tokenizers"], cases = runs->root()[i]["cases"];
     ASSERT_GE(tokenizers.size(), 1u);
-    ASSERT_GE(cases.size(), 8u);
+    ASSERT_GE(cases.size(), least_cases);
     for (size_t j = 0; j < tokenizers.size(); ++j) {
       SCOPED_TRACE(*tokenizers[j].AsString());
       const test::TempFolder folder;
       std::filesystem::copy(model, folder.path());
       std::filesystem::copy(kData + *tokenizers[j].AsString(), folder.path());
       Served served(folder.path());
-      for (size_t k = 0; k < cases.size(); ++k) served.ExpectOutput(cases[k]);
+      for (size_t k = 0; k < cases.size(); ++k) (served.*expect)(cases[k]);
     }
   }
+}
+
+TEST_P(TranslationTest, TextIsThatOfTransformers) {
+  ForEachCase(GetParam(), "/cases.json", 8, &Served::ExpectOutput);
+}
+
+TEST_P(TranslationTest, ScoresOfTextAreThoseOfItsLabels) {
+  ForEachCase(GetParam(), "/scores.json", 3, &Served::ExpectScore);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, TranslationTest,
