@@ -14,7 +14,9 @@ struct EncoderInputs {
   int32_t max_source_tokens = 0;       // of the longest source
   const int32_t* token_ids = nullptr;  // [num_tokens]
   const int32_t* positions = nullptr;  // [num_tokens] position within its source, from 0
-  const int32_t* offsets = nullptr;    // [num_sources + 1]
+  // [num_tokens] those that are embedded, where they are others; null = `positions`.
+  const int32_t* embedded_positions = nullptr;
+  const int32_t* offsets = nullptr;  // [num_sources + 1]
   // [num_tokens] where each token's cross K/V goes; negative = nowhere.
   const int64_t* cross_slots = nullptr;
 };
@@ -32,10 +34,11 @@ struct TokenRange {
 struct DecoderInputs {
   int32_t num_rows = 0;
   int32_t num_tokens = 0;
-  const int32_t* token_ids = nullptr;      // [num_tokens]
-  const int32_t* positions = nullptr;      // [num_tokens] target position, from 0
-  const int32_t* query_offsets = nullptr;  // [num_rows + 1]
-  const int64_t* self_slots = nullptr;     // [num_tokens] where each token's self K/V goes
+  const int32_t* token_ids = nullptr;           // [num_tokens]
+  const int32_t* positions = nullptr;           // [num_tokens] target position, from 0
+  const int32_t* embedded_positions = nullptr;  // as in EncoderInputs
+  const int32_t* query_offsets = nullptr;       // [num_rows + 1]
+  const int64_t* self_slots = nullptr;          // [num_tokens] where each token's self K/V goes
 
   const int32_t* block_tables = nullptr;  // [num_rows, block_table_stride]
   int64_t block_table_stride = 0;

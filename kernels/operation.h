@@ -53,7 +53,7 @@ struct AttentionShape {
   float scale = 1.0f;  // multiplies q·k (1 for T5, which has no 1/√head_size)
 };
 
-// out[t] = table[token_ids[t]] * scale + positions[position[t] + position_offset]
+// out[t] = table[token_ids[t]] * scale + positions[embedded_position[t] + position_offset]
 struct EmbedOp {
   Matrix table;      // [vocab, d_model]
   Matrix positions;  // [max_positions, d_model] float32; null data = none

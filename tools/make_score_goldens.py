@@ -84,6 +84,14 @@ def cases(recorder):
     middle = recorder.source(20)
     middle[11] = recorder.eos
     sources += [middle[:-1], recorder.source(9)[:-1]]  # an EOS in the middle alone; none
+    if recorder.model.config.model_type == "m2m_100":  # its padding has no position
+        pad = recorder.model.config.pad_token_id
+        for places in ((0,), (3,), (2, 3, 7), (0, 1, 8)):
+            source, target = recorder.source(10), recorder.target(12)
+            for place in places:
+                source[place] = target[place] = pad
+            scores += [recorder.score(source, recorder.target(6)), recorder.score(source, target)]
+            sources.append(source)
     return {"scores": scores, "states": [recorder.states(source) for source in sources]}
 
 

@@ -1,7 +1,6 @@
 // M2M100 and NLLB: norms before the blocks, none behind the embedding, sinusoids from the row
 // behind that of padding on, no bias of the logits. Transformers computes more sinusoids for longer
-// texts; here max_position_embeddings is the limit, as in the other families. There, padding has no
-// position; here what a request has of it is a token like any other.
+// texts; here max_position_embeddings is the limit, as in the other families.
 #include "absl/strings/str_cat.h"
 #include "engine/checkpoint/bart_layout.h"
 #include "engine/checkpoint/family.h"
@@ -17,7 +16,8 @@ ModelSpec Read(ConfigFields& config) {
       config, {.vocab_size = 128112, .activation = "relu", .scale_embedding = true, .start = 2});
   spec.norm_placement = NormPlacement::kBefore;
   spec.embedding_norm = false;
-  spec.positions = {.kind = PositionKind::kSinusoidFairseq, .offset = spec.pad_token + 1};
+  spec.positions = {
+      .kind = PositionKind::kSinusoidFairseq, .offset = spec.pad_token + 1, .skips_padding = true};
   if (spec.d_model < kLeastWidth) {
     config.Reject("d_model", absl::StrCat("must be at least ", kLeastWidth));
   }

@@ -86,10 +86,10 @@ class Loader {
   }
 
   // A position table, float32: the tensor `name`, or sinusoids where that is empty.
-  Matrix Positions(const std::string& name, PositionKind kind, int64_t rows, int64_t cols) {
+  Matrix Positions(const std::string& name, const PositionSpec& spec, int64_t rows, int64_t cols) {
     void* data = nullptr;
     if (name.empty()) {
-      data = Sinusoids(kind, rows, cols);
+      data = Sinusoids(spec, rows, cols);
     } else {
       data = Allocate(rows * cols * sizeof(float));
       Copy(name, {rows, cols}, DataType::kFloat32, data);
@@ -207,12 +207,13 @@ class Loader {
     return {.data = data, .size = size, .padded = true};
   }
 
-  void* Sinusoids(PositionKind kind, int64_t rows, int64_t cols) {
+  void* Sinusoids(const PositionSpec& spec, int64_t rows, int64_t cols) {
     const size_t row_bytes = cols * sizeof(float);
     char* data = static_cast<char*>(Allocate(rows * row_bytes));
     std::vector<float> values(cols);
     for (int64_t row = 0; row < rows && status_.ok(); ++row) {
-      FillSinusoid(kind, row, absl::MakeSpan(values));
+      FillSinusoid(spec.kind, row, absl::MakeSpan(values));
+      if (spec.skips_padding && row == spec.offset - 1) std::fill(values.begin(), values.end(), 0);
       memory_.Copy(data + row * row_bytes, values.data(), row_bytes);
     }
     return data;
@@ -287,7 +288,7 @@ StackWeights LoadStack(const ModelSpec& spec, const StackSpec& stack, const Stac
   StackWeights weights;
   if (spec.positions.kind != PositionKind::kNone) {
     weights.positions =
-        loader->Positions(names.positions, spec.positions.kind,
+        loader->Positions(names.positions, spec.positions,
                           int64_t{spec.positions.offset} + max_positions, spec.d_model);
   }
   weights.embedding_norm = loader->Norm(names.embedding_norm, spec.d_model);

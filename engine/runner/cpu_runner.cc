@@ -15,7 +15,7 @@ CpuRunner::CpuRunner(const Model* model, int threads)
     : model_(*model),
       pool_(threads),
       executor_(&pool_),
-      inputs_(model->options().block_size),
+      inputs_(model->options().block_size, PaddingWithoutPosition(model->spec())),
       last_tokens_(model->options().max_rows, model->spec().pad_token),
       ancestry_(model->options().max_rows, model->options().max_decoder_tokens + 1) {}
 

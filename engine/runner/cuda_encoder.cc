@@ -11,9 +11,9 @@ namespace {
 
 // Bytes that the arrays of a run take, with room for their alignment.
 size_t InputBytes(const ModelOptions& model) {
-  constexpr int64_t kArrays = 4;
+  constexpr int64_t kArrays = 5;
   constexpr int64_t kSlack = 64;  // offsets have one element more, and every array is aligned
-  return model.max_encoder_tokens * (3 * sizeof(int32_t) + sizeof(int64_t)) + kArrays * kSlack;
+  return model.max_encoder_tokens * (4 * sizeof(int32_t) + sizeof(int64_t)) + kArrays * kSlack;
 }
 
 }  // namespace
@@ -22,7 +22,7 @@ CudaEncoder::CudaEncoder(kernels::cuda::Device* device, const Model* model)
     : model_(*model),
       device_(device->OpenAside()),
       executor_(device_.get()),
-      inputs_(model->options().block_size),
+      inputs_(model->options().block_size, PaddingWithoutPosition(model->spec())),
       device_inputs_(device_.get(), InputBytes(model->options()), /*runs=*/2),
       states_(device_.get(), model, &device_inputs_) {
   for (Batch& batch : batches_) {

@@ -27,7 +27,7 @@ size_t InputBytes(const ModelOptions& model, const CudaRunnerLimits& limits) {
                          BlocksFor(limits.max_source_tokens, model.block_size);
   constexpr int64_t kArrays = 16;
   constexpr int64_t kSlack = 64;  // offsets have one element more, and every array is aligned
-  return tokens * (3 * sizeof(int32_t) + sizeof(int64_t)) +
+  return tokens * (4 * sizeof(int32_t) + sizeof(int64_t)) +
          rows * ((5 + tables) * sizeof(int32_t) + sizeof(RowChoice)) + kArrays * kSlack;
 }
 
@@ -61,7 +61,7 @@ CudaRunner::CudaRunner(kernels::cuda::Device* device, const Model* model,
           .block_table = BlocksFor(limits.max_target_tokens, model->options().block_size),
           .cross_block_table = BlocksFor(limits.max_source_tokens, model->options().block_size)},
       executor_(device),
-      inputs_(model->options().block_size),
+      inputs_(model->options().block_size, PaddingWithoutPosition(model->spec())),
       device_inputs_(device, InputBytes(model->options(), limits), /*runs=*/4),
       encoder_(device, model),
       scores_(device, model, &executor_, &device_inputs_),

@@ -75,6 +75,7 @@ kernels::EncoderInputs DeviceInputs::Send(const kernels::EncoderInputs& host) {
   kernels::EncoderInputs inputs = host;
   inputs.token_ids = Put(host.token_ids, host.num_tokens);
   inputs.positions = Put(host.positions, host.num_tokens);
+  inputs.embedded_positions = Put(host.embedded_positions, host.num_tokens);
   inputs.offsets = Put(host.offsets, host.num_sources + 1);
   inputs.cross_slots = Put(host.cross_slots, host.num_tokens);
   Copy();
@@ -88,6 +89,7 @@ DeviceDecoderInputs DeviceInputs::PutRows(const kernels::DecoderInputs& host,
   inputs = host;
   inputs.token_ids = Put(host.token_ids, host.num_tokens);
   inputs.positions = Put(host.positions, host.num_tokens);
+  inputs.embedded_positions = Put(host.embedded_positions, host.num_tokens);
   inputs.query_offsets = Put(host.query_offsets, host.num_rows + 1);
   inputs.self_slots = Put(host.self_slots, host.num_tokens);
   inputs.beam_slots = Put(host.beam_slots, host.beam_slots == nullptr ? 0 : host.num_rows);

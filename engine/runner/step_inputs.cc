@@ -15,7 +15,16 @@ size_t GroupSize(const StepPlan& plan, size_t begin) {
   return params.beam_search() ? params.num_beams : 1;
 }
 
+// Embedded positions, if they are others.
+const int32_t* OrNull(const std::vector<int32_t>& embedded, const std::vector<int32_t>& positions) {
+  return embedded.empty() || embedded == positions ? nullptr : embedded.data();
+}
+
 }  // namespace
+
+std::optional<TokenId> PaddingWithoutPosition(const ModelSpec& spec) {
+  return spec.positions.skips_padding ? std::optional(spec.pad_token) : std::nullopt;
+}
 
 RowRange NextRange(const StepPlan& plan, size_t begin, const RunLimits& limits) {
   RowRange range{begin, begin};
@@ -38,6 +47,7 @@ absl::Status CheckFits(const kernels::EncoderInputs& inputs, int32_t room) {
 void StepInputs::BuildEncoder(const StepPlan& plan) {
   encoder_tokens_.clear();
   encoder_positions_.clear();
+  encoder_embedded_.clear();
   encoder_offsets_.assign(1, 0);
   cross_slots_.clear();
   max_source_tokens_ = 0;
@@ -47,25 +57,42 @@ void StepInputs::BuildEncoder(const StepPlan& plan) {
       encoder_tokens_.push_back(item.source[i]);
       encoder_positions_.push_back(static_cast<int32_t>(i));
     }
+    EmbedPositions(item.source, 0, item.source.size(), item.source.size(), &encoder_embedded_);
     encoder_offsets_.push_back(static_cast<int32_t>(encoder_tokens_.size()));
   }
   AppendCrossSlots(plan.encode, block_size_, &cross_slots_);
+}
+
+void StepInputs::EmbedPositions(absl::Span<const TokenId> text, size_t begin, size_t end,
+                                size_t together, std::vector<int32_t>* positions) const {
+  if (!padding_) return;
+  int32_t counted = 0;
+  const size_t first = begin < together ? 0 : begin;
+  for (size_t i = first; i < end; ++i) {
+    const bool is_padding = text[i] == *padding_;
+    const int32_t position = i < together ? counted : static_cast<int32_t>(i);
+    if (i >= begin) positions->push_back(is_padding ? -1 : position);
+    if (!is_padding) ++counted;
+  }
 }
 
 void StepInputs::BuildDecoder(const StepPlan& plan, RowRange range,
                               absl::Span<const TokenId> pending, const DecoderPadding& padding) {
   tokens_.clear();
   positions_.clear();
+  embedded_.clear();
   self_slots_.clear();
   query_offsets_.assign(1, 0);
   beam_slots_.clear();
   empty_rows_ = false;
-  for (size_t r = range.begin; r < range.end; ++r) AddRow(plan.rows[r], pending);
+  for (size_t r = range.begin; r < range.end; ++r) {
+    AddRow(plan.rows[r], pending, padding.rows > 0);
+  }
   BuildTables(plan, range);
   Pad(padding);
 }
 
-void StepInputs::AddRow(const RowPlan& row, absl::Span<const TokenId> pending) {
+void StepInputs::AddRow(const RowPlan& row, absl::Span<const TokenId> pending, bool for_graph) {
   const TokenId on_device = -1 - row.slot;
   absl::Span<const TokenId> fed = row.tokens;
   if (fed.empty()) {
@@ -75,6 +102,17 @@ void StepInputs::AddRow(const RowPlan& row, absl::Span<const TokenId> pending) {
   for (size_t i = 0; i < fed.size(); ++i) {
     tokens_.push_back(fed[i]);
     positions_.push_back(row.first_position + static_cast<int32_t>(i));
+  }
+  if (padding_ && !for_graph) {
+    if (row.tokens.empty()) {
+      for (const TokenId token : fed) {
+        embedded_.push_back(token == *padding_ ? -1 : row.first_position);
+      }
+    } else {
+      const size_t together = row.targets.empty() ? row.prompt_length : row.history.size();
+      EmbedPositions(row.history, row.first_position, row.first_position + fed.size(), together,
+                     &embedded_);
+    }
   }
   query_offsets_.push_back(static_cast<int32_t>(tokens_.size()));
   empty_rows_ = empty_rows_ || fed.empty();
@@ -139,6 +177,7 @@ kernels::EncoderInputs StepInputs::encoder() const {
           .max_source_tokens = max_source_tokens_,
           .token_ids = encoder_tokens_.data(),
           .positions = encoder_positions_.data(),
+          .embedded_positions = OrNull(encoder_embedded_, encoder_positions_),
           .offsets = encoder_offsets_.data(),
           .cross_slots = cross_slots_.data()};
 }
@@ -148,6 +187,7 @@ kernels::DecoderInputs StepInputs::decoder() const {
           .num_tokens = static_cast<int32_t>(tokens_.size()),
           .token_ids = tokens_.data(),
           .positions = positions_.data(),
+          .embedded_positions = OrNull(embedded_, positions_),
           .query_offsets = query_offsets_.data(),
           .self_slots = self_slots_.data(),
           .block_tables = block_tables_.data(),

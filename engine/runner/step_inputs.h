@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "engine/types/batch.h"
+#include "engine/types/model_spec.h"
 #include "kernels/inputs.h"
 
 namespace transept {
@@ -37,17 +39,23 @@ struct DecoderPadding {
   int64_t slot = 0;
 };
 
+// The token that has no position, if the model has one (PositionSpec::skips_padding).
+std::optional<TokenId> PaddingWithoutPosition(const ModelSpec& spec);
+
 // Host arrays that keep their capacity from step to step. Not thread-safe.
 class StepInputs {
  public:
-  explicit StepInputs(int32_t block_size) : block_size_(block_size) {}
+  explicit StepInputs(int32_t block_size,
+                      std::optional<TokenId> padding_without_position = std::nullopt)
+      : block_size_(block_size), padding_(padding_without_position) {}
 
   // The encoder's arrays for plan.encode.
   void BuildEncoder(const StepPlan& plan);
 
   // The decoder's arrays for some of plan.rows, at least as many as `padding` says, with tables as
   // wide as the longest in them. A row without tokens is fed pending[row.slot] or, when `pending`
-  // is empty because only the device knows it, -1 - row.slot.
+  // is empty because only the device knows it, -1 - row.slot. With `padding`, which is for a graph,
+  // every token has a position: a graph's rows are fed one token each.
   void BuildDecoder(const StepPlan& plan, RowRange range, absl::Span<const TokenId> pending,
                     const DecoderPadding& padding = {});
 
@@ -56,20 +64,27 @@ class StepInputs {
   kernels::DecoderInputs decoder() const;
 
  private:
-  void AddRow(const RowPlan& row, absl::Span<const TokenId> pending);
+  void AddRow(const RowPlan& row, absl::Span<const TokenId> pending, bool for_graph);
+  // Appends those of text[begin, end), of which the first `together` tokens are a text that the
+  // model is trained to read at once: padding in it does not count.
+  void EmbedPositions(absl::Span<const TokenId> text, size_t begin, size_t end, size_t together,
+                      std::vector<int32_t>* positions) const;
   void BuildTables(const StepPlan& plan, RowRange range);
   void Pad(const DecoderPadding& padding);
 
   const int32_t block_size_;
+  const std::optional<TokenId> padding_;
 
   std::vector<int32_t> encoder_tokens_;     // [encoder tokens]
   std::vector<int32_t> encoder_positions_;  // [encoder tokens]
+  std::vector<int32_t> encoder_embedded_;   // [encoder tokens] if there is `padding_`
   std::vector<int32_t> encoder_offsets_;    // [encoded sources + 1]
   std::vector<int64_t> cross_slots_;        // [encoder tokens]
   int32_t max_source_tokens_ = 0;
 
   std::vector<int32_t> tokens_;         // [query tokens]
   std::vector<int32_t> positions_;      // [query tokens]
+  std::vector<int32_t> embedded_;       // [query tokens] if there is `padding_`
   std::vector<int64_t> self_slots_;     // [query tokens]
   std::vector<int32_t> query_offsets_;  // [rows + 1]
   std::vector<int32_t> block_tables_;   // [rows, block_table_stride_]

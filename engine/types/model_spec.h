@@ -38,6 +38,9 @@ enum class PositionKind : uint8_t {
 struct PositionSpec {
   PositionKind kind = PositionKind::kNone;
   int32_t offset = 0;  // position 0 is this row of the table
+  // Whether the padding token has no position, and is embedded with a row of zeros in front of
+  // position 0's.
+  bool skips_padding = false;
 };
 
 struct StackSpec {

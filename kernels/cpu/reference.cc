@@ -56,7 +56,7 @@ void Run(const EmbedOp& op, const Step& step) {
   for (int64_t t = 0; t < step.num_tokens; ++t) {
     float* out = RowOf(op.out, t);
     const int64_t token = step.token_ids[t];
-    const int64_t position = step.positions[t] + op.position_offset;
+    const int64_t position = step.embedded_positions[t] + op.position_offset;
     const float scale = op.scale * (op.table.scales ? op.table.scales[token] : 1.0f);
     for (int64_t i = 0; i < op.table.cols; ++i) {
       out[i] = LoadElement(op.table.data, op.table.dtype, token * op.table.cols + i) * scale;

@@ -28,7 +28,7 @@ void Run(const EmbedOp& op, const Step& step, Resources& resources) {
       row.count = op.table.cols;
       Read(row);
       if (op.positions.data == nullptr) continue;
-      row.from = row_of(op.positions, step.positions[t] + op.position_offset);
+      row.from = row_of(op.positions, step.embedded_positions[t] + op.position_offset);
       row.dtype = DataType::kFloat32;
       row.scale = 1;
       row.accumulate = true;

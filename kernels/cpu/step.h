@@ -17,6 +17,8 @@ struct Step {
         num_rows(inputs.num_sources),
         token_ids(inputs.token_ids),
         positions(inputs.positions),
+        embedded_positions(inputs.embedded_positions ? inputs.embedded_positions
+                                                     : inputs.positions),
         offsets(inputs.offsets) {}
   explicit Step(const DecoderInputs& inputs)
       : decoder(&inputs),
@@ -24,6 +26,8 @@ struct Step {
         num_rows(inputs.num_rows),
         token_ids(inputs.token_ids),
         positions(inputs.positions),
+        embedded_positions(inputs.embedded_positions ? inputs.embedded_positions
+                                                     : inputs.positions),
         offsets(inputs.query_offsets) {}
 
   // Rows of a buffer of this extent.
@@ -32,10 +36,11 @@ struct Step {
   const EncoderInputs* encoder = nullptr;
   const DecoderInputs* decoder = nullptr;
   int64_t num_tokens;
-  int64_t num_rows;          // decoder rows, or sources when encoding
-  const int32_t* token_ids;  // [num_tokens]
-  const int32_t* positions;  // [num_tokens]
-  const int32_t* offsets;    // [num_rows + 1] in tokens
+  int64_t num_rows;                   // decoder rows, or sources when encoding
+  const int32_t* token_ids;           // [num_tokens]
+  const int32_t* positions;           // [num_tokens]
+  const int32_t* embedded_positions;  // [num_tokens]
+  const int32_t* offsets;             // [num_rows + 1] in tokens
 };
 
 // Row `row` of a float32 buffer.

@@ -21,14 +21,18 @@ struct Step {
         num_tokens(inputs.num_tokens),
         num_rows(inputs.num_sources),
         token_ids(inputs.token_ids),
-        positions(inputs.positions) {}
+        positions(inputs.positions),
+        embedded_positions(inputs.embedded_positions ? inputs.embedded_positions
+                                                     : inputs.positions) {}
   Step(const DecoderInputs& inputs, TokenChoice* choice)
       : decoder(&inputs),
         choice(choice),
         num_tokens(inputs.num_tokens),
         num_rows(inputs.num_rows),
         token_ids(inputs.token_ids),
-        positions(inputs.positions) {}
+        positions(inputs.positions),
+        embedded_positions(inputs.embedded_positions ? inputs.embedded_positions
+                                                     : inputs.positions) {}
 
   int64_t Rows(Extent extent) const { return extent == Extent::kTokens ? num_tokens : num_rows; }
 
@@ -40,6 +44,7 @@ struct Step {
   int64_t num_rows;  // decoder rows, or sources when encoding
   const int32_t* token_ids;
   const int32_t* positions;
+  const int32_t* embedded_positions;
 };
 
 // A deep product with the residual stream as it is left when a norm of the stream runs next: sums

@@ -292,7 +292,8 @@ void Run(const EmbedOp& op, const Step& step, Resources& resources,
   DispatchElement(op.table.dtype, [&](auto element) {
     using T = decltype(element);
     Launch(resources.device, "embedding", {Blocks(step.num_tokens), kThreads},
-           in_fours ? EmbedRow<T, 4> : EmbedRow<T, 1>, op, step.token_ids, step.positions, norm);
+           in_fours ? EmbedRow<T, 4> : EmbedRow<T, 1>, op, step.token_ids, step.embedded_positions,
+           norm);
   });
 }
 

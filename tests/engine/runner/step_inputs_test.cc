@@ -34,6 +34,62 @@ TEST(StepInputs, PacksSourcesWithoutPaddingAndMapsTheirSlots) {
   EXPECT_THAT(Values(view.cross_slots, 4), ElementsAre(8, 9, 2, 0));
 }
 
+TEST(StepInputs, PaddingMayHaveNoPosition) {
+  const std::vector<TokenId> plain = {7, 8};
+  const std::vector<TokenId> padded = {1, 7, 1, 1, 8, 9};
+  const std::vector<BlockId> blocks = {0, 1, 2};
+  StepPlan plan;
+  plan.encode = {{plain, blocks}};
+  StepInputs inputs(/*block_size=*/2, /*padding_without_position=*/1);
+  inputs.BuildEncoder(plan);
+  EXPECT_EQ(inputs.encoder().embedded_positions, nullptr) << "no others than its positions";
+
+  plan.encode.push_back({padded, blocks});
+  inputs.BuildEncoder(plan);
+  const kernels::EncoderInputs encoder = inputs.encoder();
+  EXPECT_THAT(Values(encoder.positions, 8), ElementsAre(0, 1, 0, 1, 2, 3, 4, 5));
+  EXPECT_THAT(Values(encoder.embedded_positions, 8), ElementsAre(0, 1, -1, 0, -1, -1, 1, 2));
+  inputs.BuildEncoder({});
+  EXPECT_EQ(inputs.encoder().embedded_positions, nullptr);
+}
+
+// A prefix, and a target that is scored, are read at once; what is generated comes one by one.
+TEST(StepInputs, PaddingOfAPrefixHasNoPosition) {
+  const std::vector<TokenId> history = {2, 1, 7, 8, 1, 9};
+  const std::vector<BlockId> blocks = {0, 1, 2, 3};
+  const DecodeParams params;
+  StepPlan plan;
+  plan.sources = {{blocks, 1}};
+  RowPlan row;
+  row.params = &params;
+  row.blocks = blocks;
+  row.history = history;
+  row.tokens = row.history;
+  row.prompt_length = 4;
+  plan.rows = {row};
+  StepInputs inputs(/*block_size=*/2, /*padding_without_position=*/1);
+  inputs.BuildDecoder(plan, {0, 1}, {});
+  EXPECT_THAT(Values(inputs.decoder().embedded_positions, 6), ElementsAre(0, -1, 1, 2, -1, 5));
+
+  plan.rows[0].first_position = 2;
+  plan.rows[0].tokens = row.history.subspan(2);
+  inputs.BuildDecoder(plan, {0, 1}, {});
+  EXPECT_THAT(Values(inputs.decoder().embedded_positions, 4), ElementsAre(1, 2, -1, 5));
+
+  plan.rows[0] = row;
+  plan.rows[0].targets = history;
+  inputs.BuildDecoder(plan, {0, 1}, {});
+  EXPECT_THAT(Values(inputs.decoder().embedded_positions, 6), ElementsAre(0, -1, 1, 2, -1, 3));
+
+  plan.rows[0] = row;
+  plan.rows[0].tokens = {};
+  plan.rows[0].first_position = 6;
+  inputs.BuildDecoder(plan, {0, 1}, {9});
+  EXPECT_EQ(inputs.decoder().embedded_positions, nullptr);
+  inputs.BuildDecoder(plan, {0, 1}, {1});
+  EXPECT_THAT(Values(inputs.decoder().embedded_positions, 1), ElementsAre(-1));
+}
+
 TEST(StepInputs, EncoderInputsFitIntoSoManyTokens) {
   kernels::EncoderInputs inputs;
   inputs.num_tokens = 9;
