@@ -11,6 +11,9 @@ namespace {
 // How often the thread looks whether it should end.
 constexpr timespec kPoll{.tv_sec = 0, .tv_nsec = 100'000'000};
 
+constexpr timespec kSame{.tv_sec = 0,
+                         .tv_nsec = std::chrono::nanoseconds(Termination::kSameSignal).count()};
+
 }  // namespace
 
 Termination::Termination() {
@@ -40,7 +43,10 @@ void Termination::ExitAfter(std::chrono::milliseconds limit) {
 void Termination::Run() {
   while (!stopping_) {
     const int signal = sigtimedwait(&signals_, nullptr, &kPoll);
-    if (signal > 0) Handle(signal);
+    if (signal > 0) {
+      Handle(signal);
+      while (sigtimedwait(&signals_, nullptr, &kSame) > 0) continue;  // of the same request
+    }
     const std::lock_guard lock(mu_);
     if (exit_time_.has_value() && Clock::now() > *exit_time_) {
       spdlog::critical("the server did not stop in time");
@@ -51,11 +57,8 @@ void Termination::Run() {
 
 void Termination::Handle(int signal) {
   const std::lock_guard lock(mu_);
-  const Clock::time_point now = Clock::now();
-  if (waiting_ && got_signal_ && now - first_signal_ < kSameSignal) return;
   if (!waiting_ || got_signal_) std::_Exit(128 + signal);
   got_signal_ = true;
-  first_signal_ = now;
   signalled_.notify_all();
 }
 

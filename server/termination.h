@@ -43,7 +43,6 @@ class Termination {
   std::condition_variable signalled_;
   bool waiting_ = false;                        // guarded by mu_: WaitForSignal has been called
   bool got_signal_ = false;                     // guarded by mu_
-  Clock::time_point first_signal_;              // guarded by mu_, with got_signal_
   std::optional<Clock::time_point> exit_time_;  // guarded by mu_
   std::atomic<bool> stopping_ = false;
   std::thread thread_;

@@ -22,9 +22,8 @@ namespace transept {
 // Runs the encoder program on a stream of its own, beside the rows, for as many steps as it takes,
 // and launches it from a thread of its own while there is something else to do: what the two
 // threads share (inputs, states, executor) is the launching one's from Launch until that has been
-// awaited. What the encoder program shares
-// with the decoder's is read by both, but for the K/V pages; their blocks keep the two apart.
-// Errors of CUDA go to `device`. Used by one thread.
+// awaited. What the encoder program shares with the decoder's is read by both, but for the K/V
+// pages; their blocks keep the two apart. Errors of CUDA go to `device`. Used by one thread.
 class CudaEncoder {
  public:
   // `device`, whose stream the decoder runs on, and `model` must outlive this object.

@@ -251,7 +251,7 @@ void CudaRunner::RunDecoder(DeviceDecoderInputs inputs, bool beams) {
                                     .slots = slots};
   results_.AddTo(&choice);
   if (!beams) choice.continuations = nullptr;
-  // In steps with beam search most rows' logits are wanted, which cuBLASLt writes faster.
+  // In steps with beam search all logits are wanted: nothing could be summed up in their stead.
   executor_.Run(model_.decoder(), inputs.inputs, beams ? nullptr : &choice);
   kernels::cuda::ChooseTokens(choice, device_);
 }

@@ -1,6 +1,7 @@
 // What a block of the persistent kernel works with.
 #pragma once
 
+#include "kernels/cuda/copy_barrier.cuh"
 #include "kernels/cuda/element.cuh"
 #include "kernels/cuda/persistent_exchange.cuh"
 #include "kernels/cuda/persistent_plan.h"
@@ -22,8 +23,8 @@ inline constexpr int kMaxPartSize = kMaxHeadSize + 2;
 
 struct PersistentShared {
   char ring[kRingBytes];
-  uint64_t full[kRingStrips];
-  uint64_t empty[kRingStrips];
+  CopyBarrier full[kRingStrips];
+  CopyBarrier empty[kRingStrips];
   uint32_t strip_bytes[kRingStrips];
   BFloat16 input[kPersistentWarps][kWarpDepth];        // each warp's columns
   float2 sums[2][kPersistentWarps][4 * kRoundStrips];  // each warp's share of the results

@@ -10,43 +10,26 @@ namespace transept::kernels::cuda {
 // that memory is read on while the others wait for their input. A strip is 8 rows of the weight, as
 // they lie in memory.
 
-__device__ inline uint32_t SharedAddress(const void* at) {
-  return static_cast<uint32_t>(__cvta_generic_to_shared(at));
-}
-
-// Whether phase `phase` of the barrier at a shared address is over; waits a moment for it.
-__device__ inline bool IsOver(uint32_t barrier, uint32_t phase) {
-  uint32_t over;
-  asm volatile(
-      "{ .reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2; "
-      "selp.b32 %0, 1, 0, p; }"
-      : "=r"(over)
-      : "r"(barrier), "r"(phase & 1)
-      : "memory");
-  return over != 0;
-}
-
 // The rare rest of WaitFor: a function of its own, so that the kernel's registers are not its.
 __device__ __noinline__ inline void WaitLong(uint32_t barrier, uint32_t phase) {
   const int64_t start = clock64();
-  while (!IsOver(barrier, phase)) {
+  while (!IsOver(barrier, phase & 1)) {
     if (clock64() - start > kLongestWait) __trap();
   }
 }
 
 // Waits until phase `phase` of a barrier is over.
-__device__ inline void WaitFor(uint64_t* barrier, uint32_t phase) {
+__device__ inline void WaitFor(const CopyBarrier* barrier, uint32_t phase) {
   const uint32_t address = SharedAddress(barrier);
-  if (!IsOver(address, phase)) WaitLong(address, phase);
+  if (!IsOver(address, phase & 1)) WaitLong(address, phase);
 }
 
 __device__ inline void InitializeRing() {
   for (int i = 0; i < kRingStrips; ++i) {
-    asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(SharedAddress(Shared().full + i)));
-    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(SharedAddress(Shared().empty + i)),
-                 "n"(kPersistentWarps));
+    Shared().full[i].Init(1);
+    Shared().empty[i].Init(kPersistentWarps);
   }
-  asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+  FenceBarriers();
   asm volatile("fence.proxy.async;" ::: "memory");
 }
 
@@ -83,11 +66,8 @@ class WeightFiller {
   // Copies a strip of `bytes` bytes to where `room` bytes are its own.
   __device__ void Copy(const char* from, uint32_t bytes, uint32_t room) {
     const uint32_t slot = written_ % kRingStrips;
-    uint64_t* const full = Shared().full + slot;
-    asm volatile(
-        "mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(SharedAddress(full)),
-        "r"(bytes)
-        : "memory");
+    CopyBarrier* const full = Shared().full + slot;
+    full->ArriveExpecting(bytes);
     const uint32_t first = min(bytes, kRingBytes - at_);
     CopyBulk(Shared().ring + at_, from, first, full);
     if (first < bytes) CopyBulk(Shared().ring, from + first, bytes - first, full);
@@ -96,7 +76,8 @@ class WeightFiller {
     at_ = (at_ + room) % kRingBytes;
     ++written_;
   }
-  __device__ static void CopyBulk(char* to, const char* from, uint32_t bytes, uint64_t* barrier) {
+  __device__ static void CopyBulk(char* to, const char* from, uint32_t bytes,
+                                  CopyBarrier* barrier) {
     asm volatile(
         "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::
             "r"(SharedAddress(to)),
@@ -126,11 +107,7 @@ class WeightReader {
   // Goes on to the next strip. All lanes of the warp call it.
   __device__ void End(uint32_t strip_bytes) {
     __syncwarp();
-    if (threadIdx.x % 32 == 0) {
-      asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(
-                       SharedAddress(Shared().empty + read_ % kRingStrips))
-                   : "memory");
-    }
+    if (threadIdx.x % 32 == 0) Shared().empty[read_ % kRingStrips].Arrive();
     at_ += strip_bytes;
     if (at_ >= kRingBytes) at_ -= kRingBytes;
     ++read_;

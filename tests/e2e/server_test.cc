@@ -132,7 +132,7 @@ TEST(Server, ASecondSignalEndsItAtOnce) {
   EXPECT_EQ(Ask(server, {"health", "--service", "live"}), "SERVING\n");
   EXPECT_EQ(Ask(server, {"generate", "--text", "i paid twenty dollars"}), "i paid $20\n")
       << "requests are still accepted while load balancers learn that it is not ready";
-  std::this_thread::sleep_for(std::chrono::milliseconds(100));  // before that it would be the first
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));  // earlier it might be the first
   server.Signal(SIGTERM);
   const ProcessEnd end = server.Wait(seconds(5));
   ASSERT_TRUE(end.exit_code.has_value()) << "still there after five seconds";

@@ -67,9 +67,12 @@ TEST_F(TerminationDeathTest, TheSecondSignalEndsTheProcess) {
 TEST_F(TerminationDeathTest, ASignalToTheProcessAndItsGroupIsOne) {
   const auto wait = [] {
     Termination termination;
-    SignalLater(SIGTERM, milliseconds(300));
+    std::thread([] {
+      std::this_thread::sleep_for(milliseconds(300));
+      kill(getpid(), SIGTERM);
+      kill(getpid(), SIGTERM);
+    }).detach();
     termination.WaitForSignal(std::chrono::minutes(1));
-    kill(getpid(), SIGTERM);
     std::this_thread::sleep_for(2 * Termination::kSameSignal);
     std::_Exit(0);
   };
