@@ -20,7 +20,9 @@ struct GenerationDefaults {
 
 // Reads generation_config.json, or an older config.json that has the same fields. A field that
 // transformers 5.17's generate would honour and we cannot is an error unless it has its neutral
-// value; fields that do not change the output are ignored. Errors are left in fields.status().
+// value; fields that do not change the output are ignored. Those of sampling may be any finite
+// number here: whether one is out of range matters where something samples, in ResolveOptions.
+// Errors are left in fields.status().
 GenerationDefaults ReadGenerationConfig(ConfigFields& fields, int32_t vocab_size);
 
 // The fields of a generation_config.json, read before, of which nobody here knows what they do:

@@ -1,5 +1,5 @@
-// What tells threads that the copy engine has brought something to shared memory, or that others are
-// done with it: mbarrier of the PTX manual, from sm_90 on.
+// What tells threads that the copy engine has brought something to shared memory, or that others
+// are done with it: mbarrier of the PTX manual, from sm_90 on.
 #pragma once
 
 #include <cstdint>
