@@ -1,5 +1,7 @@
 #include "kernels/cpu/simd/attend.h"
 
+#include <cmath>
+
 #include "kernels/cpu/simd/targets.h"
 
 #undef HWY_TARGET_INCLUDE
