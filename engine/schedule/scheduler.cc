@@ -53,11 +53,11 @@ Result MakeResult(Sequence* sequence, TimePoint now) {
 
 // Each row takes over the past of the beam that it continues.
 void TakePasts(const BeamSearch& search, std::vector<Row>* rows) {
+  const absl::Span<const BeamSearch::Beam> beams = search.beams();
   for (size_t i = 0; i < rows->size(); ++i) {
-    const BeamSearch::Beam& beam = search.beams()[i];
     std::vector<TokenId>& history = (*rows)[i].next_history;
-    history = (*rows)[beam.parent].history;
-    history.push_back(beam.token);
+    history = (*rows)[beams[i].parent].history;
+    history.push_back(beams[i].token);
   }
   for (Row& row : *rows) {
     row.history.swap(row.next_history);
