@@ -1,4 +1,4 @@
-// BeamSearch fed with the candidates of transformers' own searches (tools/make_beam_goldens.py).
+// BeamSearch fed with the candidates of transformers' own searches (tools/goldens/beams.py).
 #include "engine/decode/beam_search.h"
 
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-// The cases of tests/data/goldens/decode_chain.json, written by tools/make_decode_goldens.py.
+// The cases of tests/data/goldens/decode_chain.json, written by tools/goldens/decode_chain.py.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// The cases of tests/data/goldens/<variant>: cases.json, written by tools/make_goldens.py, and of
+// The cases of tests/data/goldens/<variant>: cases.json, written by tools/goldens/t5.py, and of
 // some variants beams.json, processors.json, samples.json and stops.json, by the tools/make_*.py of
 // these names.
 #pragma once

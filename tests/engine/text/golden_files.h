@@ -35,7 +35,7 @@ inline std::string BytesOf(const std::vector<TokenId>& ids) {
   return bytes;
 }
 
-// FNV-1a, as in tools/line_goldens.py.
+// FNV-1a, as in tools/goldens/lines.py.
 inline int64_t Checksum(std::string_view bytes) {
   uint32_t value = 0x811C9DC5;
   for (const char byte : bytes) value = (value ^ static_cast<uint8_t>(byte)) * 0x01000193;

@@ -1,5 +1,5 @@
 // Every tokenizer of tests/data/text against the ids and texts that transformers, tokenizers and
-// SentencePiece gave for it (tools/make_tokenizer_goldens.py).
+// SentencePiece gave for it (tools/goldens/text.py).
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // Lines of 100 kB: every tokenizer of tests/data/text and tests/data/translation against what
-// transformers gave for them (tools/long_lines.py).
+// transformers gave for them (tools/goldens/long_lines.py).
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // Every tokenizer of tests/data/translation against what transformers gave for it
-// (tools/make_translation_goldens.py). Long lists of ids and texts are kept as hashes.
+// (tools/goldens/translation.py). Long lists of ids and texts are kept as hashes.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,10 +1,10 @@
 """Writes tests/data/goldens/<variant>/samples.json: what transformers draws from the tiny checkpoints
-of make_goldens.py and make_bart_goldens.py (fp32, CPU) where its random numbers are those that
+of t5.py and bart.py (fp32, CPU) where its random numbers are those that
 Transept takes for a seed (kernels/philox.h). All else is its generate(): processors, filters and
 their order, the distribution that they leave, beams.
 
-    python3 -m pip install -r tools/requirements-golden.txt
-    python3 tools/make_sample_goldens.py [VARIANT...]
+    python3 -m pip install -r tools/goldens/requirements.txt
+    python3 tools/goldens/samples.py [VARIANT...]
 
   generations  samples, like the generations of cases.json
   searches     drawn beams, like those of beams.json
@@ -26,10 +26,10 @@ import transformers
 from transformers import LogitsProcessorList
 from transformers.generation import logits_process
 
-from make_beam_goldens import (GOLDENS, NEVER_CHOSEN, BeamRecorder, Watch, recorder_of,
+from beams import (GOLDENS, NEVER_CHOSEN, BeamRecorder, Watch, recorder_of,
                                smallest_gap)
-from make_goldens import compact, rounded
-from make_processor_goldens import VARIANTS, everything, within_target
+from t5 import compact, rounded
+from processors import VARIANTS, everything, within_target
 
 # In their order, with what turns them off.
 OFF = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": None, "typical_p": 1.0,

@@ -1,9 +1,9 @@
 """Writes tests/data/goldens/<variant>/: a tiny random checkpoint of every T5 variant as it lies on
-disk, and cases.json with what transformers makes of it (fp32, CPU). make_bart_goldens.py does the
+disk, and cases.json with what transformers makes of it (fp32, CPU). bart.py does the
 same for the families after BART.
 
-    python3 -m pip install -r tools/requirements-golden.txt
-    python3 tools/make_goldens.py [VARIANT...]
+    python3 -m pip install -r tools/goldens/requirements.txt
+    python3 tools/goldens/t5.py [VARIANT...]
 
 cases.json holds
   encodings    for a source: rows of the encoder's output (all of them for short sources), and mean
@@ -31,7 +31,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-GOLDENS = pathlib.Path(__file__).parent.parent / "tests/data/goldens"
+GOLDENS = pathlib.Path(__file__).parents[2] / "tests/data/goldens"
 MIN_MARGIN = 5e-4
 STEPS = 12
 HALF_TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}

@@ -1,9 +1,9 @@
 """Writes tests/data/goldens/<variant>/ for the families that transformers made after BART, as
-make_goldens.py does for T5: tiny random checkpoints, and cases.json with what transformers makes of
+t5.py does for T5: tiny random checkpoints, and cases.json with what transformers makes of
 them (fp32, CPU).
 
-    python3 -m pip install -r tools/requirements-golden.txt
-    python3 tools/make_bart_goldens.py [VARIANT...]
+    python3 -m pip install -r tools/goldens/requirements.txt
+    python3 tools/goldens/bart.py [VARIANT...]
 """
 
 import dataclasses
@@ -12,8 +12,8 @@ import json
 import torch
 import transformers
 
-import make_goldens
-from make_goldens import Recorder
+import t5
+from t5 import Recorder
 
 CLASSES = {
     family: (getattr(transformers, f"{name}Config"), getattr(transformers, f"{name}{suffix}"))
@@ -120,7 +120,7 @@ VARIANTS = [
             generation={"encoder_no_repeat_ngram_size": 3}),
 ]
 
-# Standard deviations times the square root of the input size, found by trial, as in make_goldens.py.
+# Standard deviations times the square root of the input size, found by trial, as in t5.py.
 GAINS = (
     ("q_proj", 2.0),
     ("k_proj", 2.0),
@@ -207,7 +207,7 @@ def make_legacy(variant, folder):
 
 
 def lively(recorder):
-    """Whether it is worth while to record this model: see make_goldens.varied."""
+    """Whether it is worth while to record this model: see t5.varied."""
     outputs = []
     for length in (2, 3, 7, 16, 17, 33, 64):
         output = recorder.generate(recorder.source(length), [], {"max_new_tokens": 12})
@@ -222,13 +222,13 @@ def lively(recorder):
 def make(variant, seed):
     model_class = CLASSES[variant.family][1]
     for attempt in range(seed, seed + 50):
-        folder = make_goldens.new_folder(variant)
+        folder = t5.new_folder(variant)
         build(variant, folder, attempt)
         recorder = Recorder(model_class, folder, attempt, variant.ordinary, variant.target)
         if lively(recorder):
             break
-    return make_goldens.record(recorder, folder)
+    return t5.record(recorder, folder)
 
 
 if __name__ == "__main__":
-    make_goldens.main(VARIANTS, make)
+    t5.main(VARIANTS, make)

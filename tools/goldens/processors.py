@@ -1,9 +1,9 @@
 """Writes tests/data/goldens/<variant>/processors.json: what transformers makes of the tiny checkpoints
-of make_goldens.py and make_bart_goldens.py (fp32, CPU) with the logits processors that compare with
+of t5.py and bart.py (fp32, CPU) with the logits processors that compare with
 the source or with given sequences, or that look at the length, and with all processors at once.
 
-    python3 -m pip install -r tools/requirements-golden.txt
-    python3 tools/make_processor_goldens.py [VARIANT...]
+    python3 -m pip install -r tools/goldens/requirements.txt
+    python3 tools/goldens/processors.py [VARIANT...]
 
   generations  greedy, like those of cases.json
   searches     like those of beams.json
@@ -16,11 +16,11 @@ import sys
 import torch
 import transformers
 
-import make_bart_goldens
-import make_beam_goldens
-import make_goldens
-from make_beam_goldens import BeamRecorder, recorder_of
-from make_goldens import GOLDENS, MIN_MARGIN, Recorder, compact
+import bart
+import beams
+import t5
+from beams import BeamRecorder, recorder_of
+from t5 import GOLDENS, MIN_MARGIN, Recorder, compact
 
 VARIANTS = ("t5_v1_1", "mt5", "umt5", "byt5", "bart", "mbart25", "mbart50", "marian", "m2m100",
             "nllb", "pegasus", "plbart", "blenderbot", "madlad", "flan_t5", "marian_tc_big",
@@ -82,7 +82,7 @@ class ProcessedBeamRecorder(BeamRecorder):
             case = self.searched(source, prefix, given)
             differs = [each["tokens"] for each in case["outputs"]] != [
                 each["tokens"] for each in plain]
-            if self.watch.margin >= make_beam_goldens.MIN_MARGIN and differs:
+            if self.watch.margin >= beams.MIN_MARGIN and differs:
                 return case
         raise RuntimeError(f"no good source of {length} tokens for {options([0] * 6)}")
 
@@ -201,9 +201,9 @@ def main():
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    known = [(make_goldens, variant, None, None) for variant in make_goldens.VARIANTS]
-    known += [(make_bart_goldens, variant, variant.ordinary, variant.target)
-              for variant in make_bart_goldens.VARIANTS]
+    known = [(t5, variant, None, None) for variant in t5.VARIANTS]
+    known += [(bart, variant, variant.ordinary, variant.target)
+              for variant in bart.VARIANTS]
     known.sort(key=lambda entry: entry[1].name in ADDED)
     for seed, (module, variant, ordinary, target) in enumerate(known):
         if variant.name not in VARIANTS or variant.name not in (sys.argv[1:] or VARIANTS):

@@ -1,8 +1,8 @@
-"""Writes what transformers' beam search with stop strings makes of tiny checkpoints of make_goldens.py
+"""Writes what transformers' beam search with stop strings makes of tiny checkpoints of t5.py
 (fp32, CPU):
 
-    python3 -m pip install -r tools/requirements-golden.txt
-    python3 tools/make_stop_goldens.py
+    python3 -m pip install -r tools/goldens/requirements.txt
+    python3 tools/goldens/stops.py
 
   tests/data/goldens/<variant>/stops.json   the folder of tests/data/text in whose text the
       stop strings are looked for, and searches as in beams.json
@@ -16,8 +16,8 @@ import torch
 import transformers
 from transformers.generation.stopping_criteria import StopStringCriteria
 
-from make_beam_goldens import GOLDENS, MIN_MARGIN, BeamRecorder, recorder_of
-from make_goldens import compact
+from beams import GOLDENS, MIN_MARGIN, BeamRecorder, recorder_of
+from t5 import compact
 
 TEXT = GOLDENS.parent / "text"
 TOKENIZERS = {"t5_v1_1": "t5_json", "byt5": "byt5"}

@@ -1,8 +1,8 @@
 """Adds scores.json to some folders of tests/data/goldens: what transformers makes (fp32, CPU) of the
-checkpoints there, which make_goldens.py and make_bart_goldens.py wrote.
+checkpoints there, which t5.py and bart.py wrote.
 
-    python3 -m pip install -r tools/requirements-golden.txt
-    python3 tools/make_score_goldens.py [VARIANT...]
+    python3 -m pip install -r tools/goldens/requirements.txt
+    python3 tools/goldens/scores.py [VARIANT...]
 
 scores.json holds
   scores   for a source and a target: the log-probability of each of the target's tokens when the
@@ -21,7 +21,7 @@ import sys
 import torch
 import transformers
 
-from make_goldens import GOLDENS, compact, load, rounded
+from t5 import GOLDENS, compact, load, rounded
 
 # Every family; two vocabularies; half precision as stored.
 VARIANTS = ["bart", "bf16", "flan_t5", "m2m100", "marian", "marian_two_vocabularies", "mbart50",

@@ -1,4 +1,4 @@
-"""The part of make_tokenizer_goldens.py about byte-pair encoding. Where the values come from:
+"""The part of text.py about byte-pair encoding. Where the values come from:
 - bart_files, blenderbot_files, bart_json, blenderbot_json: transformers 5.17, from the folder as it
   lies there, but for decoding a token that 5.17 has no id for. The first two are written as
   transformers 4 did, before and after it listed added tokens in tokenizer_config.json.
@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 
-import line_goldens
+import lines
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import BartTokenizer, BlenderbotTokenizer
@@ -72,7 +72,7 @@ def token(content, **flags):
 
 
 def write_bart(writer):
-    vocab, merges = train(line_goldens.LINES + writer.texts, 2600)
+    vocab, merges = train(lines.LINES + writer.texts, 2600)
     folder = writer.folder("bart_files")
     writer.write_vocabulary(folder, vocab, merges)
     specials = {name: token for name, token in zip(

@@ -1,4 +1,4 @@
-"""The part of make_translation_goldens.py about text to text: writes a tiny random model for each
+"""The part of translation.py about text to text: writes a tiny random model for each
 family, and what it makes of texts with each of the family's tokenizers, which lie in the folders of
 tests/data/translation and tests/data/text: in the layouts of transformers 4 and of 5.
 
@@ -9,7 +9,7 @@ folders that 4.57.1 and 5.17 had written gave the same for all of texts.json.
 
 A model's folder has a tokenizer's files beside it only once a test puts them there. cases.json is a
 list: the tokenizers that agree, by their folders in tests/data, and the texts. All comes from
-transformers 5.17, but for the tokenizers that madlad_goldens.py has functions of its own for.
+transformers 5.17, but for the tokenizers that madlad.py has functions of its own for.
 
 scores.json is such a list as well, of texts scored as labels: model(input_ids, labels=labels) gives
 the logits, whatever it feeds the decoder for it.
@@ -17,14 +17,14 @@ the logits, whatever it feeds the decoder for it.
 
 import os
 
-import madlad_goldens
+import madlad
 import torch
 import transformers
 from transformers import (BartTokenizer, BlenderbotTokenizer, ByT5Tokenizer, M2M100Tokenizer, MarianTokenizer,
                           MBart50Tokenizer, MBartTokenizer, NllbTokenizer, PegasusTokenizer, PLBartTokenizer,
                           T5Tokenizer)
 
-from make_tokenizer_goldens import SENTENCES, compact, write_json
+from text import SENTENCES, compact, write_json
 
 TEXT = "tests/data/text"
 LINES = [line for line in SENTENCES.split("\n") if line]
@@ -39,7 +39,7 @@ T5_LIKE = {"num_layers": 2, "num_heads": 2, "d_kv": 4, "d_ff": 24, "initializer_
 def encode_source(tokenizer, source, target, text):
     if isinstance(tokenizer, MarianTokenizer):
         return tokenizer(f">>{target}<< {text}" if target else text).input_ids
-    if isinstance(tokenizer, (T5Tokenizer, madlad_goldens.Functions)):
+    if isinstance(tokenizer, (T5Tokenizer, madlad.Functions)):
         return tokenizer(f"<2{target}> {text}" if target else text).input_ids
     if source:
         tokenizer.src_lang = source
@@ -137,7 +137,7 @@ def write_model(folder, family, tokenizer_class, tokenizers, languages=(("", "")
 
 
 def write_models(root, out):
-    """`root`: where make_translation_goldens.py has written its tokenizers."""
+    """`root`: where translation.py has written its tokenizers."""
     folders = lambda *names: [os.path.join(root, name) for name in names]
     texts = lambda *names: [os.path.join(TEXT, name) for name in names]
     size = lambda tokenizer_class, names: len(tokenizer_class.from_pretrained(names[0]))
@@ -186,6 +186,6 @@ def write_models(root, out):
     names = texts("byt5")
     write_model(os.path.join(out, "byt5"), "T5", ByT5Tokenizer, names, vocab_size=384, decoder_start_token_id=0)
     names = folders("madlad_v4", "madlad_json_v4", "madlad_v5")
-    write_model(os.path.join(out, "madlad"), "T5", madlad_goldens.MadladTokenizer, names, [("", "de"), ("", "zh_Latn")],
+    write_model(os.path.join(out, "madlad"), "T5", madlad.MadladTokenizer, names, [("", "de"), ("", "zh_Latn")],
                 vocab_size=size(T5Tokenizer, names), feed_forward_proj="gated-gelu", tie_word_embeddings=False,
                 pad_token_id=1, eos_token_id=2, decoder_start_token_id=0)

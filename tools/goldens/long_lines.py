@@ -1,4 +1,4 @@
-"""The part of make_tokenizer_goldens.py and make_translation_goldens.py about lines of 100 kB.
+"""The part of text.py and translation.py about lines of 100 kB.
 
 tests/data/text/long_lines.json says how to make those that mix scripts: from a text, so many times
 in a row; or from all lines of lines.json, with what is put between them and without what is taken
@@ -11,7 +11,7 @@ import os
 import random
 import unicodedata
 
-from line_goldens import LINES, REPEATED, SCRIPTS, checksum, checksum_of_ids, letters_of
+from lines import LINES, REPEATED, SCRIPTS, checksum, checksum_of_ids, letters_of
 
 # What ends a word, or may be the beginning of a token that is found before any model runs.
 ENDS = [" ", "\t", "\n", "\r", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x1f", "\x85", "\u00a0", "\u1680", "\u2009",

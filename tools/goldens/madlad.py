@@ -1,4 +1,4 @@
-"""The part of make_translation_goldens.py about MADLAD: a T5 tokenizer whose special tokens have other
+"""The part of translation.py about MADLAD: a T5 tokenizer whose special tokens have other
 ids, with user-defined pieces for the languages of outputs, which texts begin with.
 
 Where the expected values come from:
@@ -17,7 +17,7 @@ import sentencepiece
 import tokenizers
 from transformers import T5Tokenizer
 
-from make_tokenizer_goldens import added_token, compact, spiece_functions, write_json, write_v4_json_folder
+from text import added_token, compact, spiece_functions, write_json, write_v4_json_folder
 
 LANGUAGES = ["de", "en", "fr", "zh_Latn", "Arab", "back_translated"]
 

@@ -1,8 +1,8 @@
-"""Writes what transformers' beam search makes of the tiny checkpoints of make_goldens.py and
-make_bart_goldens.py (fp32, CPU):
+"""Writes what transformers' beam search makes of the tiny checkpoints of t5.py and
+bart.py (fp32, CPU):
 
-    python3 -m pip install -r tools/requirements-golden.txt
-    python3 tools/make_beam_goldens.py [VARIANT...]
+    python3 -m pip install -r tools/goldens/requirements.txt
+    python3 tools/goldens/beams.py [VARIANT...]
 
   tests/data/goldens/<variant>/beams.json   for source, target prefix and options: the returned
       sequences (the final EOS left out), why they end, and their scores
@@ -27,9 +27,9 @@ import sys
 import torch
 import transformers
 
-import make_bart_goldens
-import make_goldens
-from make_goldens import GOLDENS, Recorder, compact
+import bart
+import t5
+from t5 import GOLDENS, Recorder, compact
 
 MIN_MARGIN = 3e-5
 # Every family; two vocabularies.
@@ -247,8 +247,8 @@ def with_steps(recorder, count):
 
 
 def recorder_of(name, seed, recorder_class=BeamRecorder):
-    for module, variants in ((make_goldens, make_goldens.VARIANTS),
-                             (make_bart_goldens, make_bart_goldens.VARIANTS)):
+    for module, variants in ((t5, t5.VARIANTS),
+                             (bart, bart.VARIANTS)):
         for variant in variants:
             if variant.name == name:
                 model_class = module.CLASSES[variant.family][1]

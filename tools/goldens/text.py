@@ -2,7 +2,7 @@
 """Writes tests/data/text: small tokenizers in every layout that Transept reads, hard texts, lines of
 many scripts, and the ids and texts that are right for them.
 
-Usage: python3 tools/make_tokenizer_goldens.py [FOLDER]
+Usage: python3 tools/goldens/text.py [FOLDER]
 Needs transformers 5.17, sentencepiece and protobuf. The result is the same on every run.
 
 Where the expected values come from:
@@ -14,7 +14,7 @@ Where the expected values come from:
   4's slow tokenizer does. transformers 5.17 converts such a folder to its fast tokenizer, which works
   by grapheme cluster and never falls back to bytes; the number of texts where that differs is printed.
   Decoding without bytes is that of transformers 5.17.
-- Byte-pair encoding: see bpe_goldens.py.
+- Byte-pair encoding: see bpe.py.
 """
 
 import io
@@ -27,8 +27,8 @@ import sys
 import tempfile
 import unicodedata
 
-import bpe_goldens
-import line_goldens
+import bpe
+import lines
 import long_lines
 import sentencepiece
 import tokenizers
@@ -256,7 +256,7 @@ def write_golden(folder, texts, size, byte_ids, encode, decode):
     write_json(os.path.join(folder, "golden.json"), {
         "vocab_size": size, "ids": ids, "decoded": [decode(i) for i in ids],
         "decode_ids": cases, "decode_text": [decode(i) for i in cases]})
-    line_goldens.write_golden(folder, write_json, encode, decode)
+    lines.write_golden(folder, write_json, encode, decode)
     long_lines.write_golden(folder, write_json, encode, decode)
     return ids
 
@@ -307,8 +307,8 @@ def main():
     texts += [line for line in SENTENCES.split("\n") if line]
     write_json(os.path.join(root, "texts.json"), texts)
     write_json(os.path.join(root, "lines.json"), {
-        "lines": line_goldens.LINES, "repeated": line_goldens.REPEATED,
-        "lines_in_a_row": line_goldens.LINES_IN_A_ROW})
+        "lines": lines.LINES, "repeated": lines.REPEATED,
+        "lines_in_a_row": lines.LINES_IN_A_ROW})
     write_json(os.path.join(root, "long_lines.json"), long_lines.RECIPES)
 
     for byte_fallback in (False, True):
@@ -351,10 +351,10 @@ def main():
     write_golden(byt5, texts, len(loaded), 3, lambda text: loaded(text).input_ids,
                  lambda ids: loaded.decode(ids, skip_special_tokens=True))
 
-    writer = bpe_goldens.Writer(root, texts, write_json, write_golden)
-    bpe_goldens.write_bart(writer)
-    bpe_goldens.write_blenderbot(writer)
-    bpe_goldens.write_sentencepiece(writer, train(False, "bpe"), write_spiece_folder, spiece_functions)
+    writer = bpe.Writer(root, texts, write_json, write_golden)
+    bpe.write_bart(writer)
+    bpe.write_blenderbot(writer)
+    bpe.write_sentencepiece(writer, train(False, "bpe"), write_spiece_folder, spiece_functions)
 
 
 if __name__ == "__main__":

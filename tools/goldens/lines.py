@@ -1,4 +1,4 @@
-"""The part of make_tokenizer_goldens.py about lines of many scripts.
+"""The part of text.py about lines of many scripts.
 
 lines.json has 2,080 lines of 25 scripts and some short texts to be repeated up to 100 kB;
 lines_golden.json of each folder has a checksum of the ids of each, and of the texts that these ids

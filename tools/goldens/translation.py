@@ -3,7 +3,7 @@
 the layouts of transformers 4 and 5, hard texts, and hashes of the ids and texts that are right; and
 a tiny model of each family with the texts that it makes of texts (text_models.py).
 
-Usage: python3 tools/make_translation_goldens.py [FOLDER], behind make_tokenizer_goldens.py
+Usage: python3 tools/goldens/translation.py [FOLDER], behind text.py
 Needs transformers 5.17, sentencepiece 0.2.3 (older releases score user-defined pieces otherwise) and
 protobuf. sacremoses makes no difference: MarianTokenizer sets its normalizer up, but nothing calls
 that. The result is the same on every run.
@@ -16,7 +16,7 @@ not as the models' own releases have it:
   takes the file's pieces for its own Unigram or BPE model; 4 ran SentencePiece.
 - Pegasus: 5.17 gives mask_token the id before mask_token_sent's, 4 the other way round.
 - NLLB: without a list of its languages in the folder 5.17 has none; so every folder here lists them.
-- MADLAD: see madlad_goldens.py.
+- MADLAD: see madlad.py.
 Marian, M2M100 and PLBart run SentencePiece in 5.17 as in 4. Marian decodes with source.spm unless
 separate_vocabs is set (use_source_tokenizer's default in 5.17).
 """
@@ -38,9 +38,9 @@ from transformers.models.m2m_100.tokenization_m2m_100 import FAIRSEQ_LANGUAGE_CO
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import long_lines
-import madlad_goldens
+import madlad
 import text_models
-from make_tokenizer_goldens import (HARD_TEXTS, SENTENCES, added_token, compact, normalization_rules,
+from text import (HARD_TEXTS, SENTENCES, added_token, compact, normalization_rules,
                                     write_json)
 from text_models import encode_source
 
@@ -337,10 +337,10 @@ def pegasus(root, all_texts):
 
 
 def madlad(root, all_texts):
-    symbols = [f"<2{name}>" for name in madlad_goldens.LANGUAGES]
+    symbols = [f"<2{name}>" for name in madlad.LANGUAGES]
     model = train("unigram", LINES, 420, user_defined_symbols=symbols)
-    for folder in madlad_goldens.write_folders(root, model):
-        write_golden(folder, madlad_goldens.MadladTokenizer, {"de": "<2de>", "zh_Latn": "<2zh_Latn>"},
+    for folder in madlad.write_folders(root, model):
+        write_golden(folder, madlad.MadladTokenizer, {"de": "<2de>", "zh_Latn": "<2zh_Latn>"},
                      [("", "de"), ("", "zh_Latn")], all_texts, len(pieces(model)))
 
 

@@ -1,8 +1,8 @@
 """Writes tests/data/goldens/decode_chain.json: scores before and after the logits processors and the
 sampling warpers of transformers, as its generate() assembles them.
 
-    python3 -m pip install -r tools/requirements-golden.txt
-    python3 tools/make_decode_goldens.py
+    python3 -m pip install -r tools/goldens/requirements.txt
+    python3 tools/goldens/decode_chain.py
 """
 
 import json
@@ -12,7 +12,7 @@ import random
 import torch
 from transformers import GenerationConfig, T5Config, T5ForConditionalGeneration
 
-OUTPUT = pathlib.Path(__file__).parent.parent / "tests/data/goldens/decode_chain.json"
+OUTPUT = pathlib.Path(__file__).parents[2] / "tests/data/goldens/decode_chain.json"
 SAMPLING = (
     "temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"
 )
