@@ -1,48 +1,23 @@
-"""Writes tests/data/goldens/<variant>/ for the families that transformers made after BART, as
-t5.py does for T5: tiny random checkpoints, and cases.json with what transformers makes of
-them (fp32, CPU).
-
-    python3 -m pip install -r tools/goldens/requirements.txt
-    python3 tools/goldens/bart.py [VARIANT...]
-"""
+"""Tiny random checkpoints of the families that transformers made after BART."""
 
 import dataclasses
 import json
 
 import torch
-import transformers
 
-import t5
-from t5 import Recorder
-
-CLASSES = {
-    family: (getattr(transformers, f"{name}Config"), getattr(transformers, f"{name}{suffix}"))
-    for family, name, suffix in (
-        ("bart", "Bart", "ForConditionalGeneration"),
-        ("mbart", "MBart", "ForConditionalGeneration"),
-        ("marian", "Marian", "MTModel"),
-        ("m2m_100", "M2M100", "ForConditionalGeneration"),
-        ("pegasus", "Pegasus", "ForConditionalGeneration"),
-        ("plbart", "PLBart", "ForConditionalGeneration"),
-        ("blenderbot", "Blenderbot", "ForConditionalGeneration"),
-    )
-}
+import variants
+from recorder import Recorder
 
 
 @dataclasses.dataclass
-class Variant:
-    name: str
-    family: str
-    config: dict = dataclasses.field(default_factory=dict)
-    dtype: torch.dtype = torch.float32  # of the stored tensors
-    generation: dict = dataclasses.field(default_factory=dict)  # more for generation_config.json
+class Variant(variants.Variant):
     without_head: bool = False  # saved from the model without the output projection
     legacy: bool = False  # as transformers 4 wrote it before there was generation_config.json
-    ordinary: range = range(4, 97)  # tokens without a meaning of their own
-    target: range | None = None  # of the target, if others
+    ordinary: range = range(4, 97)
 
 
 MARIAN = {"scale_embedding": True, "activation_function": "swish", "eos_token_id": 0}
+# New ones go to the end: the random seed is the place.
 VARIANTS = [
     # Other heads and widths in each stack; the decoder shallower.
     Variant(
@@ -157,40 +132,36 @@ def randomize(model, rng):
     ).sign()
 
 
-def build(variant, folder, seed):
-    """Saves a random model of this variant to `folder`."""
-    config_class, model_class = CLASSES[variant.family]
-    config = config_class(
-        **{
-            "vocab_size": 97,
-            "d_model": 32,
-            "encoder_layers": 2,
-            "decoder_layers": 2,
-            "encoder_attention_heads": 4,
-            "decoder_attention_heads": 4,
-            "encoder_ffn_dim": 40,
-            "decoder_ffn_dim": 44,
-            "max_position_embeddings": 200,  # as many tokens as the longest source has
-            **variant.config,
-        }
-    )
-    model = model_class(config).eval()
+def build(variant, seed):
+    """Saves a random model of this variant to its folder."""
+    model = variant.new_model({
+        "vocab_size": 97,
+        "d_model": 32,
+        "encoder_layers": 2,
+        "decoder_layers": 2,
+        "encoder_attention_heads": 4,
+        "decoder_attention_heads": 4,
+        "encoder_ffn_dim": 40,
+        "decoder_ffn_dim": 44,
+        "max_position_embeddings": 200,  # as many tokens as the longest source has
+    })
     rng = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         randomize(model, rng)
     for name, value in variant.generation.items():
         setattr(model.generation_config, name, value)
     model.to(variant.dtype)
+    folder = variant.new_folder()
     if variant.without_head:
         model.model.save_pretrained(folder)
         model.generation_config.save_pretrained(folder)
     else:
         model.save_pretrained(folder)
     if variant.legacy:
-        make_legacy(variant, folder)
+        make_legacy(folder)
 
 
-def make_legacy(variant, folder):
+def make_legacy(folder):
     """What transformers 4 wrote: the options of generation among the rest, the forced first token
     under its old name. Absent ones are not what the configuration class has for them: no end is
     forced."""
@@ -207,7 +178,7 @@ def make_legacy(variant, folder):
 
 
 def lively(recorder):
-    """Whether it is worth while to record this model: see t5.varied."""
+    """Whether it is worth while to record this model: see checkpoints.varied."""
     outputs = []
     for length in (2, 3, 7, 16, 17, 33, 64):
         output = recorder.generate(recorder.source(length), [], {"max_new_tokens": 12})
@@ -219,16 +190,11 @@ def lively(recorder):
     )
 
 
-def make(variant, seed):
-    model_class = CLASSES[variant.family][1]
+def checkpoint(variant, seed):
+    """Writes a lively one; returns its recorder."""
     for attempt in range(seed, seed + 50):
-        folder = t5.new_folder(variant)
-        build(variant, folder, attempt)
-        recorder = Recorder(model_class, folder, attempt, variant.ordinary, variant.target)
+        build(variant, attempt)
+        recorder = Recorder(variant, attempt)
         if lively(recorder):
             break
-    return t5.record(recorder, folder)
-
-
-if __name__ == "__main__":
-    t5.main(VARIANTS, make)
+    return recorder

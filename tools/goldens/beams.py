@@ -1,8 +1,4 @@
-"""Writes what transformers' beam search makes of the tiny checkpoints of t5.py and
-bart.py (fp32, CPU):
-
-    python3 -m pip install -r tools/goldens/requirements.txt
-    python3 tools/goldens/beams.py [VARIANT...]
+"""Writes what transformers' beam search makes of the tiny checkpoints (fp32, CPU):
 
   tests/data/goldens/<variant>/beams.json   for source, target prefix and options: the returned
       sequences (the final EOS left out), why they end, and their scores
@@ -21,21 +17,14 @@ Scores are reshaped by the size of the target's vocabulary here. transformers 5.
 source's, and fails where that is another one (Marian).
 """
 
-import json
-import sys
-
 import torch
-import transformers
 
-import bart
-import t5
-from t5 import GOLDENS, Recorder, compact
+from checkpoints import recorder_of
+from files import GOLDENS, write_cases
+from recorder import Recorder
+from seeds import SEEDS
 
 MIN_MARGIN = 3e-5
-# Every family; two vocabularies.
-VARIANTS = ("t5_v1_1", "flan_t5", "umt5", "bart", "mbart50", "marian", "nllb", "pegasus", "mt5",
-            "byt5", "mbart25", "plbart", "m2m100", "blenderbot", "madlad", "marian_tc_big",
-            "marian_two_vocabularies", "t5_v1_0")
 WITH_STEPS = ("t5_v1_1", "marian")  # those whose first cases go to beam_steps.json
 NEVER_CHOSEN = -1e8  # scores below stand for "not to be chosen"
 
@@ -170,8 +159,8 @@ class BeamRecorder(Recorder):
         return outputs
 
 
-def searches(recorder):
-    """Every width with every way to stop, then each option, alone and in company."""
+def every_width():
+    """With every way to stop."""
     penalties = (1.0, 0.5, 2.0, -1.0, 0.0, 1.5, -0.3)
     lengths = (1, 2, 3, 7, 16, 17, 33, 64, 120)
     cases = []
@@ -186,11 +175,16 @@ def searches(recorder):
                 "num_return_sequences": (1, beams, 2)[number % 3],
             }
             cases.append((lengths[number % len(lengths)], options))
+    return cases
+
+
+def searches(recorder):
+    """Every width, then each option, alone and in company."""
     eos = recorder.eos
     some = lambda count: recorder.rng.sample(recorder.target_range, count)
     four = {"num_beams": 4, "max_new_tokens": 14, "num_return_sequences": 4}
     picked = some(13)
-    cases += [
+    return every_width() + [
         (5, {"num_beams": 4}),
         (9, {"num_beams": 16, "max_new_tokens": 9, "num_return_sequences": 16}),
         (30, {"num_beams": 16, "max_new_tokens": 12, "early_stopping": True}),
@@ -235,7 +229,6 @@ def searches(recorder):
             },
         ),
     ]
-    return cases
 
 
 def with_steps(recorder, count):
@@ -246,38 +239,18 @@ def with_steps(recorder, count):
     return cases
 
 
-def recorder_of(name, seed, recorder_class=BeamRecorder):
-    for module, variants in ((t5, t5.VARIANTS),
-                             (bart, bart.VARIANTS)):
-        for variant in variants:
-            if variant.name == name:
-                model_class = module.CLASSES[variant.family][1]
-                ranges = (getattr(variant, "ordinary", None), getattr(variant, "target", None))
-                return recorder_class(model_class, GOLDENS / name, seed, *ranges)
-    raise KeyError(name)
+def make(name):
+    recorder = recorder_of(name, SEEDS[name]["beams"], BeamRecorder)
+    cases = [recorder.case(*case) for case in searches(recorder)]
+    write_cases(GOLDENS / name / "beams.json", {"searches": cases})
+    ends = [output["finish"] for case in cases for output in case["outputs"]]
+    return (f"{len(cases)} searches, {ends.count('eos')} of {len(ends)} outputs end with EOS, "
+            f"margin {min(case['margin'] for case in cases)}")
 
 
-def main():
-    torch.set_num_threads(1)
-    transformers.logging.set_verbosity_error()
-    chosen = sys.argv[1:] or VARIANTS
-    for number, name in enumerate(VARIANTS):
-        if name not in chosen:
-            continue
-        recorder = recorder_of(name, number)
-        cases = [recorder.case(*case) for case in searches(recorder)]
-        path = GOLDENS / name / "beams.json"
-        path.write_text(compact({"searches": cases}))
-        path.chmod(0o644)
-        ends = [output["finish"] for case in cases for output in case["outputs"]]
-        print(f"{name}: {len(cases)} searches, {ends.count('eos')} of {len(ends)} outputs end with "
-              f"EOS, margin {min(case['margin'] for case in cases)}", flush=True)
-    if not sys.argv[1:]:
-        cases = [case for name in WITH_STEPS for case in with_steps(recorder_of(name, 99), 21)]
-        path = GOLDENS / "beam_steps.json"
-        path.write_text(compact({"searches": cases}))
-        path.chmod(0o644)
-
-
-if __name__ == "__main__":
-    main()
+def make_steps():
+    """Writes beam_steps.json."""
+    cases = [case for name in WITH_STEPS
+             for case in with_steps(recorder_of(name, 99, BeamRecorder), 21)]
+    write_cases(GOLDENS / "beam_steps.json", {"searches": cases})
+    return f"{len(cases)} searches"

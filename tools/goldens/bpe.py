@@ -9,13 +9,17 @@
 
 import json
 import os
-import shutil
 
-import lines
 import tokenizers
+from sentencepiece import sentencepiece_model_pb2
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import BartTokenizer, BlenderbotTokenizer
 from transformers.tokenization_utils_base import generate_merges
+
+import lines
+from files import TEXT, compact, write_json
+from sentences import TEXTS, write_goldens, write_transformers_goldens
+from spiece import spiece_functions, write_spiece_folder
 
 
 def train(lines, vocab_size):
@@ -31,50 +35,33 @@ def train(lines, vocab_size):
     return model["vocab"], [tuple(merge) for merge in model["merges"]]
 
 
-class Writer:
-    def __init__(self, root, texts, write_json, write_golden):
-        self.root, self.texts = root, texts
-        self.write_json, self.write_golden = write_json, write_golden
+def new_folder(name):
+    folder = os.path.join(TEXT, name)
+    os.makedirs(folder)
+    return folder
 
-    def folder(self, name):
-        path = os.path.join(self.root, name)
-        shutil.rmtree(path, ignore_errors=True)
-        os.makedirs(path)
-        return path
 
-    def goldens(self, folder, size, encode, decode):
-        self.write_golden(folder, self.texts, size, None, encode, decode)
+def write_vocabulary(folder, vocab, merges):
+    write_json(os.path.join(folder, "vocab.json"), vocab)
+    with open(os.path.join(folder, "merges.txt"), "w", encoding="utf-8") as file:
+        file.write("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges))
 
-    def transformers_goldens(self, folder, tokenizer_class):
-        loaded = tokenizer_class.from_pretrained(folder)
-        self.goldens(folder, len(loaded), lambda text: loaded(text).input_ids,
-                     lambda ids: loaded.decode(ids, skip_special_tokens=True))
-        return loaded
 
-    def write_vocabulary(self, folder, vocab, merges):
-        self.write_json(os.path.join(folder, "vocab.json"), vocab)
-        with open(os.path.join(folder, "merges.txt"), "w", encoding="utf-8") as file:
-            file.write("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges))
-
-    def save_v5(self, loaded, name, tokenizer_class):
-        folder = self.folder(name)
-        loaded.save_pretrained(folder)
-        for file in os.listdir(folder):
-            path = os.path.join(folder, file)
-            with open(path, encoding="utf-8") as stream:
-                value = json.load(stream)
-            self.write_json(path, value)
-        self.transformers_goldens(folder, tokenizer_class)
+def save_v5(loaded, name, tokenizer_class):
+    folder = new_folder(name)
+    loaded.save_pretrained(folder)
+    compact(folder)
+    write_transformers_goldens(folder, tokenizer_class)
 
 
 def token(content, **flags):
     return {"content": content, "lstrip": False, "normalized": False, "rstrip": False, "single_word": False, **flags}
 
 
-def write_bart(writer):
-    vocab, merges = train(lines.LINES + writer.texts, 2600)
-    folder = writer.folder("bart_files")
-    writer.write_vocabulary(folder, vocab, merges)
+def write_bart():
+    vocab, merges = train(lines.LINES + TEXTS, 2600)
+    folder = new_folder("bart_files")
+    write_vocabulary(folder, vocab, merges)
     specials = {name: token for name, token in zip(
         ["bos_token", "cls_token", "eos_token", "mask_token", "pad_token", "sep_token", "unk_token"],
         ["<s>", "<s>", "</s>", "<mask>", "<pad>", "</s>", "<unk>"])}
@@ -83,42 +70,40 @@ def write_bart(writer):
     added[str(mask)] = token("<mask>", lstrip=True, special=True)
     added[str(mask + 1)] = token("[user]", single_word=True, special=False)
     added[str(mask + 2)] = token("fox", single_word=True, normalized=True, rstrip=True, special=False)
-    writer.write_json(os.path.join(folder, "tokenizer_config.json"), {
+    write_json(os.path.join(folder, "tokenizer_config.json"), {
         "add_prefix_space": False, "added_tokens_decoder": added, "clean_up_tokenization_spaces": True,
         "errors": "replace", "model_max_length": 1024, "tokenizer_class": "BartTokenizer", "trim_offsets": True, **specials})
-    writer.write_json(os.path.join(folder, "special_tokens_map.json"), specials)
-    loaded = writer.transformers_goldens(folder, BartTokenizer)
-    writer.save_v5(loaded, "bart_json", BartTokenizer)
+    write_json(os.path.join(folder, "special_tokens_map.json"), specials)
+    loaded = write_transformers_goldens(folder, BartTokenizer)
+    save_v5(loaded, "bart_json", BartTokenizer)
 
 
-def write_blenderbot(writer):
-    vocab, merges = train(writer.texts, 900)
+def write_blenderbot():
+    vocab, merges = train(TEXTS, 900)
     del vocab["<mask>"]
-    folder = writer.folder("blenderbot_files")
-    writer.write_vocabulary(folder, vocab, merges)
-    writer.write_json(os.path.join(folder, "tokenizer_config.json"), {
+    folder = new_folder("blenderbot_files")
+    write_vocabulary(folder, vocab, merges)
+    write_json(os.path.join(folder, "tokenizer_config.json"), {
         "add_prefix_space": True, "tokenizer_class": "BlenderbotTokenizer"})
-    writer.write_json(os.path.join(folder, "added_tokens.json"), {"[user]": len(vocab) + 1, "<mask>": len(vocab)})
-    writer.write_json(os.path.join(folder, "special_tokens_map.json"), {
+    write_json(os.path.join(folder, "added_tokens.json"), {"[user]": len(vocab) + 1, "<mask>": len(vocab)})
+    write_json(os.path.join(folder, "special_tokens_map.json"), {
         "bos_token": "<s>", "cls_token": "<s>", "eos_token": token("</s>", normalized=True), "mask_token": token("<mask>", lstrip=True),
         "pad_token": "<pad>", "sep_token": token("</s>", normalized=True), "unk_token": "<unk>"})
-    loaded = writer.transformers_goldens(folder, BlenderbotTokenizer)
+    loaded = write_transformers_goldens(folder, BlenderbotTokenizer)
     # What transformers 4 wrote into tokenizer.json, and 5 takes from it.
     loaded.backend_tokenizer.post_processor = processors.TemplateProcessing(
         single="$A:0 </s>:0", pair="$A:0 </s>:0 $B:1 </s>:1", special_tokens=[("</s>", 2)])
-    writer.save_v5(loaded, "blenderbot_json", BlenderbotTokenizer)
+    save_v5(loaded, "blenderbot_json", BlenderbotTokenizer)
 
 
-def write_sentencepiece(writer, model, write_spiece_folder, spiece_functions):
-    folder = writer.folder("bpe_spiece")
-    shutil.rmtree(folder)
+def write_sentencepiece(model):
+    folder = os.path.join(TEXT, "bpe_spiece")
     write_spiece_folder(folder, model)
     encode, decode = spiece_functions(model, folder)
     with open(os.path.join(folder, "tokenizer_config.json"), encoding="utf-8") as file:
         added = json.load(file)["added_tokens_decoder"]
-    writer.goldens(folder, 1 + max(map(int, added)), encode, decode)
+    write_goldens(folder, 1 + max(map(int, added)), None, encode, decode)
 
-    from sentencepiece import sentencepiece_model_pb2
     proto = sentencepiece_model_pb2.ModelProto()
     proto.ParseFromString(model)
     vocab = {piece.piece: i for i, piece in enumerate(proto.pieces)}
@@ -133,9 +118,9 @@ def write_sentencepiece(writer, model, write_spiece_folder, spiece_functions):
         single="<mask> $A </s>", pair="$A $B", special_tokens=[("<mask>", len(vocab)), ("</s>", vocab["</s>"])])
     backend.add_special_tokens([tokenizers.AddedToken(c, normalized=False) for c in ["<pad>", "</s>", "<unk>"]])
     backend.add_special_tokens([tokenizers.AddedToken("<mask>", normalized=True, lstrip=True)])
-    folder = writer.folder("bpe_json")
-    writer.write_json(os.path.join(folder, "tokenizer.json"), json.loads(backend.to_str()))
+    folder = new_folder("bpe_json")
+    write_json(os.path.join(folder, "tokenizer.json"), json.loads(backend.to_str()))
     # BPE models' text stays as it is.
-    writer.write_json(os.path.join(folder, "tokenizer_config.json"), {"clean_up_tokenization_spaces": True})
-    writer.goldens(folder, backend.get_vocab_size(), lambda text: backend.encode(text).ids,
-                   lambda ids: backend.decode(ids, skip_special_tokens=True))
+    write_json(os.path.join(folder, "tokenizer_config.json"), {"clean_up_tokenization_spaces": True})
+    write_goldens(folder, backend.get_vocab_size(), None, lambda text: backend.encode(text).ids,
+                  lambda ids: backend.decode(ids, skip_special_tokens=True))

@@ -1,18 +1,14 @@
 """Writes tests/data/goldens/decode_chain.json: scores before and after the logits processors and the
 sampling warpers of transformers, as its generate() assembles them.
-
-    python3 -m pip install -r tools/goldens/requirements.txt
-    python3 tools/goldens/decode_chain.py
 """
 
-import json
-import pathlib
 import random
 
 import torch
 from transformers import GenerationConfig, T5Config, T5ForConditionalGeneration
 
-OUTPUT = pathlib.Path(__file__).parents[2] / "tests/data/goldens/decode_chain.json"
+from files import GOLDENS, write_cases
+
 SAMPLING = (
     "temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"
 )
@@ -132,6 +128,45 @@ def processor_case(rng):
     }
 
 
+WARPERS = [
+    {"temperature": 0.7},
+    {"temperature": 2.0, "top_k": 0},
+    {"top_k": 5},
+    {"top_k": 1},
+    {"top_k": 400},
+    {"top_k": 0, "top_p": 0.8},
+    {"top_k": 0, "top_p": 0.05},
+    {"top_k": 0, "min_p": 0.2},
+    {"top_k": 0, "min_p": 1.0},
+    {"temperature": 1.5, "top_k": 12, "top_p": 0.9, "min_p": 0.1},
+    {"temperature": 0.5, "top_k": 0, "top_p": 0.95, "repetition_penalty": 1.8},
+    {"top_k": 7, "top_p": 0.999, "suppress_tokens": [4, 5, 6], "min_new_tokens": 5},
+]
+OF_MANY_TOKENS = [
+    {"top_k": 0, "top_p": 0.9},
+    {"top_k": 50, "top_p": 0.9, "temperature": 1.3},
+    {"top_k": 0, "temperature": 3.0, "top_p": 0.99},
+]
+MORE_WARPERS = [
+    {"top_k": 0, "typical_p": 0.3},
+    {"top_k": 0, "typical_p": 0.9},
+    {"top_k": 0, "typical_p": 0.999},
+    {"top_k": 6, "typical_p": 0.01},
+    {"top_k": 0, "epsilon_cutoff": 0.02},
+    {"top_k": 0, "epsilon_cutoff": 0.9},
+    {"top_k": 0, "eta_cutoff": 0.02},
+    {"top_k": 0, "eta_cutoff": 0.6},
+    {"temperature": 1.7, "top_k": 20, "top_p": 0.95, "typical_p": 0.8},
+    {"temperature": 0.6, "top_k": 0, "min_p": 0.01, "typical_p": 0.7, "epsilon_cutoff": 0.05},
+    {"top_k": 0, "typical_p": 0.4, "epsilon_cutoff": 0.1, "eta_cutoff": 0.2},
+    {"top_k": 0, "typical_p": 0.95, "repetition_penalty": 1.8, "suppress_tokens": [4, 5]},
+]
+MORE_OF_MANY_TOKENS = [
+    {"top_k": 0, "typical_p": 0.6},
+    {"top_k": 0, "eta_cutoff": 0.009, "temperature": 0.7},
+]
+
+
 def warper_case(rng, vocab, options):
     return {
         "options": options,
@@ -142,67 +177,24 @@ def warper_case(rng, vocab, options):
     }
 
 
-def main():
-    rng = random.Random(20260801)
-    model = T5ForConditionalGeneration(
-        T5Config(vocab_size=24, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2)
-    )
+def warper_cases(rng, of_few, of_many):
+    return [warper_case(rng, vocab, options)
+            for vocab, choices in ((40, of_few), (1500, of_many)) for options in choices]
+
+
+def make():
+    rng, more = random.Random(20260801), random.Random(20261122)
     cases = [processor_case(rng) for _ in range(80)]
-    warpers = [
-        {"temperature": 0.7},
-        {"temperature": 2.0, "top_k": 0},
-        {"top_k": 5},
-        {"top_k": 1},
-        {"top_k": 400},
-        {"top_k": 0, "top_p": 0.8},
-        {"top_k": 0, "top_p": 0.05},
-        {"top_k": 0, "min_p": 0.2},
-        {"top_k": 0, "min_p": 1.0},
-        {"temperature": 1.5, "top_k": 12, "top_p": 0.9, "min_p": 0.1},
-        {"temperature": 0.5, "top_k": 0, "top_p": 0.95, "repetition_penalty": 1.8},
-        {"top_k": 7, "top_p": 0.999, "suppress_tokens": [4, 5, 6], "min_new_tokens": 5},
-    ]
-    cases += [warper_case(rng, 40, options) for options in warpers]
-    cases += [
-        warper_case(rng, 1500, options)
-        for options in (
-            {"top_k": 0, "top_p": 0.9},
-            {"top_k": 50, "top_p": 0.9, "temperature": 1.3},
-            {"top_k": 0, "temperature": 3.0, "top_p": 0.99},
-        )
-    ]
-    more_warpers = [
-        {"top_k": 0, "typical_p": 0.3},
-        {"top_k": 0, "typical_p": 0.9},
-        {"top_k": 0, "typical_p": 0.999},
-        {"top_k": 6, "typical_p": 0.01},
-        {"top_k": 0, "epsilon_cutoff": 0.02},
-        {"top_k": 0, "epsilon_cutoff": 0.9},
-        {"top_k": 0, "eta_cutoff": 0.02},
-        {"top_k": 0, "eta_cutoff": 0.6},
-        {"temperature": 1.7, "top_k": 20, "top_p": 0.95, "typical_p": 0.8},
-        {"temperature": 0.6, "top_k": 0, "min_p": 0.01, "typical_p": 0.7, "epsilon_cutoff": 0.05},
-        {"top_k": 0, "typical_p": 0.4, "epsilon_cutoff": 0.1, "eta_cutoff": 0.2},
-        {"top_k": 0, "typical_p": 0.95, "repetition_penalty": 1.8, "suppress_tokens": [4, 5]},
-    ]
-    more = random.Random(20261122)
-    cases += [warper_case(more, 40, options) for options in more_warpers]
-    cases += [
-        warper_case(more, 1500, options)
-        for options in (
-            {"top_k": 0, "typical_p": 0.6},
-            {"top_k": 0, "eta_cutoff": 0.009, "temperature": 0.7},
-        )
-    ]
+    cases += warper_cases(rng, WARPERS, OF_MANY_TOKENS)
+    cases += warper_cases(more, MORE_WARPERS, MORE_OF_MANY_TOKENS)
     cases += [source_case(more) for _ in range(70)]
     ties = warper_case(rng, 40, {"top_k": 3})
     ties["scores"] = [round(score) * 1.0 for score in ties["scores"]]
     cases.append(ties)
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
+    model = T5ForConditionalGeneration(
+        T5Config(vocab_size=24, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2)
+    )
     finished = [finish(model, case) for case in cases]
-    lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in finished if case)
-    OUTPUT.write_text(f'{{"cases":[\n{lines}\n]}}\n')
-
-
-if __name__ == "__main__":
-    main()
+    made = [case for case in finished if case]
+    write_cases(GOLDENS / "decode_chain.json", {"cases": made})
+    return f"{len(made)} cases"

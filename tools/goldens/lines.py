@@ -9,6 +9,8 @@ import os
 import random
 import unicodedata
 
+from files import write_json
+
 # A name, the ranges of its letters to draw from, and words.
 SCRIPTS = [
     ("Latin", "a-z A-Z À-ÿ Ā-ſ", "the quick brown fox straße naïve Ångström coração żółć İstanbul ﬁne don't we've"),
@@ -98,7 +100,7 @@ def checksum_of_ids(ids):
     return checksum(b"".join(i.to_bytes(4, "little") for i in ids))
 
 
-def write_golden(folder, write_json, encode, decode):
+def write_golden(folder, encode, decode):
     ids = [encode(line) for line in LINES]
     repeated = [encode(text * times) for text, times in REPEATED]
     texts = [decode(i) for i in ids]

@@ -11,6 +11,7 @@ import os
 import random
 import unicodedata
 
+from files import write_json
 from lines import LINES, REPEATED, SCRIPTS, checksum, checksum_of_ids, letters_of
 
 # What ends a word, or may be the beginning of a token that is found before any model runs.
@@ -48,7 +49,7 @@ def make(recipe):
     return line
 
 
-def write_golden(folder, write_json, encode, decode, repeated=False):
+def write_golden(folder, encode, decode, repeated=False):
     lines = [make(recipe) for recipe in RECIPES]
     if repeated:
         lines += [text * times for text, times in REPEATED]

@@ -10,14 +10,14 @@ Where the expected values come from:
 
 import json
 import os
-import shutil
 import types
 
 import sentencepiece
 import tokenizers
 from transformers import T5Tokenizer
 
-from text import added_token, compact, spiece_functions, write_json, write_v4_json_folder
+from files import TRANSLATION, compact, write_json
+from spiece import added_token, spiece_functions, write_v4_json_folder
 
 LANGUAGES = ["de", "en", "fr", "zh_Latn", "Arab", "back_translated"]
 
@@ -54,9 +54,9 @@ class MadladTokenizer:
         return fast
 
 
-def write_folders(root, model):
+def write_folders(model):
     """`model`: from SentencePiece. Returns the folders."""
-    spiece, v4, v5 = (os.path.join(root, name) for name in ("madlad_v4", "madlad_json_v4", "madlad_v5"))
+    spiece, v4, v5 = (os.path.join(TRANSLATION, name) for name in ("madlad_v4", "madlad_json_v4", "madlad_v5"))
     os.makedirs(spiece)
     with open(os.path.join(spiece, "spiece.model"), "wb") as file:
         file.write(model)
@@ -65,8 +65,7 @@ def write_folders(root, model):
         "additional_special_tokens": [], "bos_token": "<s>", "clean_up_tokenization_spaces": True, "eos_token": "</s>",
         "extra_ids": 0, "legacy": True, "pad_token": "<s>", "tokenizer_class": "T5Tokenizer", "unk_token": "<unk>"})
     T5Tokenizer.from_pretrained(spiece).save_pretrained(v5)
-    for name in os.listdir(v5):
-        compact(os.path.join(v5, name))
+    compact(v5)
     write_v4_json_folder(v4, v5, False)
     path = os.path.join(v4, "tokenizer.json")
     with open(path, encoding="utf-8") as file:

@@ -1,9 +1,6 @@
 """Writes tests/data/goldens/<variant>/processors.json: what transformers makes of the tiny checkpoints
-of t5.py and bart.py (fp32, CPU) with the logits processors that compare with
-the source or with given sequences, or that look at the length, and with all processors at once.
-
-    python3 -m pip install -r tools/goldens/requirements.txt
-    python3 tools/goldens/processors.py [VARIANT...]
+(fp32, CPU) with the logits processors that compare with the source or with given sequences, or that
+look at the length, and with all processors at once.
 
   generations  greedy, like those of cases.json
   searches     like those of beams.json
@@ -11,21 +8,12 @@ the source or with given sequences, or that look at the length, and with all pro
 Without its processors each case has another output.
 """
 
-import sys
-
-import torch
-import transformers
-
-import bart
 import beams
-import t5
-from beams import BeamRecorder, recorder_of
-from t5 import GOLDENS, MIN_MARGIN, Recorder, compact
-
-VARIANTS = ("t5_v1_1", "mt5", "umt5", "byt5", "bart", "mbart25", "mbart50", "marian", "m2m100",
-            "nllb", "pegasus", "plbart", "blenderbot", "madlad", "flan_t5", "marian_tc_big",
-            "marian_two_vocabularies", "t5_v1_0")
-ADDED = ("madlad",)  # behind the others, which keep their seeds
+from beams import BeamRecorder
+from checkpoints import recorder_of
+from files import GOLDENS, write_cases
+from recorder import MIN_MARGIN, Recorder
+from seeds import SEEDS
 
 
 def within_target(recorder):
@@ -197,26 +185,10 @@ def cases(recorder):
     ]
 
 
-def main():
-    torch.set_num_threads(1)
-    transformers.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    known = [(t5, variant, None, None) for variant in t5.VARIANTS]
-    known += [(bart, variant, variant.ordinary, variant.target)
-              for variant in bart.VARIANTS]
-    known.sort(key=lambda entry: entry[1].name in ADDED)
-    for seed, (module, variant, ordinary, target) in enumerate(known):
-        if variant.name not in VARIANTS or variant.name not in (sys.argv[1:] or VARIANTS):
-            continue
-        folder = GOLDENS / variant.name
-        model_class = module.CLASSES[variant.family][1]
-        recorder = within_target(
-            ProcessorRecorder(model_class, folder, seed, ordinary, target))
-        beams = within_target(recorder_of(variant.name, 200 + seed, ProcessedBeamRecorder))
-        path = folder / "processors.json"
-        path.write_text(compact({"generations": cases(recorder), "searches": searches(beams)}))
-        print(f"{variant.name}: {path.stat().st_size} bytes")
-
-
-if __name__ == "__main__":
-    main()
+def make(name):
+    seed = SEEDS[name]["processors"]
+    greedy = within_target(recorder_of(name, seed, ProcessorRecorder))
+    searching = within_target(recorder_of(name, 200 + seed, ProcessedBeamRecorder))
+    made = {"generations": cases(greedy), "searches": searches(searching)}
+    write_cases(GOLDENS / name / "processors.json", made)
+    return f"{len(made['generations'])} generations, {len(made['searches'])} searches"

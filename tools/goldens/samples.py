@@ -1,10 +1,6 @@
 """Writes tests/data/goldens/<variant>/samples.json: what transformers draws from the tiny checkpoints
-of t5.py and bart.py (fp32, CPU) where its random numbers are those that
-Transept takes for a seed (kernels/philox.h). All else is its generate(): processors, filters and
-their order, the distribution that they leave, beams.
-
-    python3 -m pip install -r tools/goldens/requirements.txt
-    python3 tools/goldens/samples.py [VARIANT...]
+(fp32, CPU) where its random numbers are those that Transept takes for a seed (kernels/philox.h). All
+else is its generate(): processors, filters and their order, the distribution that they leave, beams.
 
   generations  samples, like the generations of cases.json
   searches     drawn beams, like those of beams.json
@@ -18,18 +14,18 @@ several samples, until they differ.
 """
 
 import math
-import sys
 from unittest import mock
 
 import torch
-import transformers
 from transformers import LogitsProcessorList
 from transformers.generation import logits_process
 
-from beams import (GOLDENS, NEVER_CHOSEN, BeamRecorder, Watch, recorder_of,
-                               smallest_gap)
-from t5 import compact, rounded
-from processors import VARIANTS, everything, within_target
+from beams import NEVER_CHOSEN, BeamRecorder, Watch, smallest_gap
+from checkpoints import recorder_of
+from files import GOLDENS, write_cases
+from processors import everything, within_target
+from recorder import rounded
+from seeds import SEEDS
 
 # In their order, with what turns them off.
 OFF = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": None, "typical_p": 1.0,
@@ -313,22 +309,11 @@ def several(recorder):
     ]
 
 
-def main():
-    torch.set_num_threads(1)
-    transformers.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    for number, name in enumerate(VARIANTS):
-        if name not in (sys.argv[1:] or VARIANTS):
-            continue
-        recorder, of_several = (
-            within_target(recorder_of(name, seed + number, SampleRecorder)) for seed in (300, 400))
-        path = GOLDENS / name / "samples.json"
-        cases = {"generations": samples(recorder), "searches": drawn_beams(recorder),
-                 "several": several(of_several)}
-        path.write_text(compact(cases))
-        path.chmod(0o644)
-        print(f"{name}: {path.stat().st_size} bytes", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+def make(name):
+    recorder, of_several = (
+        within_target(recorder_of(name, SEEDS[name]["samples"] + first, SampleRecorder))
+        for first in (300, 400))
+    cases = {"generations": samples(recorder), "searches": drawn_beams(recorder),
+             "several": several(of_several)}
+    write_cases(GOLDENS / name / "samples.json", cases)
+    return ", ".join(f"{len(group)} {title}" for title, group in cases.items())

@@ -1,54 +1,35 @@
-"""Adds scores.json to some folders of tests/data/goldens: what transformers makes (fp32, CPU) of the
-checkpoints there, which t5.py and bart.py wrote.
+"""Writes tests/data/goldens/<variant>/scores.json: how likely transformers takes given targets to be,
+and what its encoder makes of sources (tiny checkpoints, fp32, CPU).
 
-    python3 -m pip install -r tools/goldens/requirements.txt
-    python3 tools/goldens/scores.py [VARIANT...]
-
-scores.json holds
   scores   for a source and a target: the log-probability of each of the target's tokens when the
            decoder is fed its start token and all of them but the last. That is the log softmax of
-           model(input_ids, labels=target).logits, which this script makes sure of, but for mBART,
+           model(input_ids, labels=target).logits, which is made sure of here, but for mBART,
            whose labels are shifted round so that the last one, a language, becomes the start
   states   for a source: the encoder's last hidden states: their mean, the first, that of the last
            EOS (as transformers' sequence classification of BART takes it), or of the last position
            of a source without one
 """
 
-import json
-import random
-import sys
-
 import torch
-import transformers
 
-from t5 import GOLDENS, compact, load, rounded
-
-# Every family; two vocabularies; half precision as stored.
-VARIANTS = ["bart", "bf16", "flan_t5", "m2m100", "marian", "marian_two_vocabularies", "mbart50",
-            "nllb", "pegasus", "t5_v1_1", "umt5", "mt5", "byt5", "mbart25", "plbart", "blenderbot",
-            "madlad", "t5_v1_0", "marian_tc_big"]
+from checkpoints import recorder_of
+from files import GOLDENS, write_cases
+from recorder import Recorder, rounded
+from seeds import SEEDS
 
 
-class Recorder:
-    def __init__(self, folder, seed):
-        self.model = load(transformers.AutoModelForSeq2SeqLM, folder, torch.float32)
-        self.rng = random.Random(seed)
-        self.eos = self.model.config.eos_token_id
-        generation = self.model.generation_config
-        self.start = generation.decoder_start_token_id
-        if self.start is None:
-            self.start = generation.bos_token_id
-
-    def tokens(self, embedding, length):
+class ScoreRecorder(Recorder):
+    def ended(self, stack, length):
+        """Tokens that the encoder or the decoder takes, the last one EOS."""
         special = 4
-        return [self.rng.randrange(special, embedding.num_embeddings - special)
-                for _ in range(length - 1)] + [self.eos]
+        vocabulary = stack.get_input_embeddings().num_embeddings
+        return self.tokens(range(special, vocabulary - special), length - 1) + [self.eos]
 
     def source(self, length):
-        return self.tokens(self.model.get_encoder().get_input_embeddings(), length)
+        return self.ended(self.model.get_encoder(), length)
 
     def target(self, length):
-        return self.tokens(self.model.get_decoder().get_input_embeddings(), length)
+        return self.ended(self.model.get_decoder(), length)
 
     @torch.no_grad()
     def score(self, source, target):
@@ -95,17 +76,7 @@ def cases(recorder):
     return {"scores": scores, "states": [recorder.states(source) for source in sources]}
 
 
-def main():
-    torch.set_num_threads(1)
-    transformers.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    for seed, name in enumerate(VARIANTS):
-        if name not in (sys.argv[1:] or VARIANTS):
-            continue
-        path = GOLDENS / name / "scores.json"
-        path.write_text(compact(cases(Recorder(path.parent, seed))))
-        print(f"{name}: {path.stat().st_size // 1000} kB")
-
-
-if __name__ == "__main__":
-    main()
+def make(name):
+    made = cases(recorder_of(name, SEEDS[name]["scores"], ScoreRecorder))
+    write_cases(GOLDENS / name / "scores.json", made)
+    return f"{len(made['scores'])} targets, {len(made['states'])} sources"

@@ -1,8 +1,4 @@
-"""Writes what transformers' beam search with stop strings makes of tiny checkpoints of t5.py
-(fp32, CPU):
-
-    python3 -m pip install -r tools/goldens/requirements.txt
-    python3 tools/goldens/stops.py
+"""Writes what transformers' beam search with stop strings makes of tiny checkpoints (fp32, CPU):
 
   tests/data/goldens/<variant>/stops.json   the folder of tests/data/text in whose text the
       stop strings are looked for, and searches as in beams.json
@@ -12,14 +8,16 @@ there, which a decoded text has not, and so are special tokens. Sources are draw
 makes another candidate stop than the decoded text would.
 """
 
-import torch
+import os
+
 import transformers
 from transformers.generation.stopping_criteria import StopStringCriteria
 
-from beams import GOLDENS, MIN_MARGIN, BeamRecorder, recorder_of
-from t5 import compact
+from beams import MIN_MARGIN, BeamRecorder
+from checkpoints import recorder_of
+from files import GOLDENS, TEXT, write_cases
+from seeds import SEEDS
 
-TEXT = GOLDENS.parent / "text"
 TOKENIZERS = {"t5_v1_1": "t5_json", "byt5": "byt5"}
 
 
@@ -117,24 +115,15 @@ def searches():
     return cases
 
 
-def main():
-    torch.set_num_threads(1)
-    transformers.logging.set_verbosity_error()
-    for number, (name, folder) in enumerate(TOKENIZERS.items()):
-        recorder = recorder_of(name, 70 + number, StopRecorder)
-        recorder.tokenizer = transformers.AutoTokenizer.from_pretrained(TEXT / folder)
-        cases, most_hits = [], []
-        for case in searches():
-            cases.append(recorder.case(*case))
-            most_hits.append(recorder.most_hits)
-        path = GOLDENS / name / "stops.json"
-        path.write_text(compact({"tokenizers": [folder], "searches": cases}))
-        path.chmod(0o644)
-        ends = [output["finish"] for case in cases for output in case["outputs"]]
-        print(f"{name}: {len(cases)} searches, {ends.count('stop')} of {len(ends)} outputs end with a "
-              f"stop string; {sum(hits > 0.5 for hits in most_hits)} searches had a step in which "
-              f"most candidates ended", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+def make(name):
+    recorder = recorder_of(name, 70 + SEEDS[name]["stops"], StopRecorder)
+    folder = TOKENIZERS[name]
+    recorder.tokenizer = transformers.AutoTokenizer.from_pretrained(os.path.join(TEXT, folder))
+    cases, most_hits = [], []
+    for case in searches():
+        cases.append(recorder.case(*case))
+        most_hits.append(recorder.most_hits)
+    write_cases(GOLDENS / name / "stops.json", {"tokenizers": [folder], "searches": cases})
+    ends = [output["finish"] for case in cases for output in case["outputs"]]
+    return (f"{len(cases)} searches, {ends.count('stop')} of {len(ends)} outputs end with a stop string; "
+            f"{sum(hits > 0.5 for hits in most_hits)} had a step in which most candidates ended")

@@ -17,17 +17,16 @@ the logits, whatever it feeds the decoder for it.
 
 import os
 
-import madlad
 import torch
 import transformers
 from transformers import (BartTokenizer, BlenderbotTokenizer, ByT5Tokenizer, M2M100Tokenizer, MarianTokenizer,
                           MBart50Tokenizer, MBartTokenizer, NllbTokenizer, PegasusTokenizer, PLBartTokenizer,
                           T5Tokenizer)
 
-from text import SENTENCES, compact, write_json
+import madlad
+from files import DATA, TEXT, TRANSLATION, compact, write_json
+from sentences import SENTENCES
 
-TEXT = "tests/data/text"
-LINES = [line for line in SENTENCES.split("\n") if line]
 MAX_SOURCE = 90
 BART_LIKE = {"encoder_layers": 1, "decoder_layers": 2, "encoder_attention_heads": 2, "decoder_attention_heads": 2,
              "encoder_ffn_dim": 24, "decoder_ffn_dim": 24, "max_position_embeddings": 96, "init_std": 0.6,
@@ -60,7 +59,7 @@ def start_of(tokenizer, target):
 
 def cases_of(model, tokenizer, languages):
     cases = []
-    for text in LINES[:12]:
+    for text in SENTENCES[:12]:
         for source, target in languages:
             ids = encode_source(tokenizer, source, target, text)
             if len(ids) >= MAX_SOURCE:
@@ -87,7 +86,7 @@ def encode_labels(tokenizer, target, text):
 def scores_of(model, tokenizer, languages):
     scores = []
     for source, target in languages:
-        for text, label_text in zip(LINES[:3], LINES[3:6]):
+        for text, label_text in zip(SENTENCES[:3], SENTENCES[3:6]):
             ids = encode_source(tokenizer, source, target, text)
             labels = encode_labels(tokenizer, target, label_text)
             if max(len(ids), len(labels)) >= MAX_SOURCE:
@@ -104,21 +103,23 @@ def write_runs(path, tokenizer_class, tokenizers, cases_of_one):
     runs = []
     for name in tokenizers:
         cases = cases_of_one(tokenizer_class.from_pretrained(name))
-        in_data = os.path.join("text" if name.startswith(TEXT) else "translation", os.path.basename(name))
+        in_data = os.path.relpath(name, DATA)
         same = [run for run in runs if run["cases"] == cases]
         if same:
             same[0]["tokenizers"].append(in_data)
         else:
             runs.append({"tokenizers": [in_data], "cases": cases})
         results = {str(case.get("output", case.get("logprobs"))) for case in cases}
-        print(f"{path}, {name}: {len(results)} different results of {len(cases)}")
+        print(f"{os.path.relpath(path, TRANSLATION)}, {in_data}: {len(results)} different results of {len(cases)}",
+              flush=True)
     write_json(path, runs)
 
 
-def write_model(folder, family, tokenizer_class, tokenizers, languages=(("", ""),), also_scored=(), also_pairs=(),
+def write_model(name, family, tokenizer_class, tokenizers, languages=(("", ""),), also_scored=(), also_pairs=(),
                 **config):
     """`tokenizers`: their folders; `family`: what the model's classes are called; `also_scored` and
     `also_pairs`: more tokenizers and, in front, pairs of languages for the scores alone."""
+    folder = os.path.join(TRANSLATION, "models", name)
     torch.manual_seed(7)
     model_class = getattr(transformers, family + ("MTModel" if family == "Marian" else "ForConditionalGeneration"))
     like = T5_LIKE if family.endswith("T5") else BART_LIKE
@@ -131,61 +132,74 @@ def write_model(folder, family, tokenizer_class, tokenizers, languages=(("", "")
                lambda tokenizer: cases_of(model, tokenizer, languages))
     write_runs(os.path.join(folder, "scores.json"), tokenizer_class, [*tokenizers, *also_scored],
                lambda tokenizer: scores_of(model, tokenizer, [*also_pairs, *languages]))
-    for name in os.listdir(folder):
-        if name.endswith(".json"):
-            compact(os.path.join(folder, name))
+    compact(folder)
 
 
-def write_models(root, out):
-    """`root`: where translation.py has written its tokenizers."""
-    folders = lambda *names: [os.path.join(root, name) for name in names]
-    texts = lambda *names: [os.path.join(TEXT, name) for name in names]
-    size = lambda tokenizer_class, names: len(tokenizer_class.from_pretrained(names[0]))
+def folders(*names):
+    return [os.path.join(TRANSLATION, name) for name in names]
 
+
+def texts(*names):
+    return [os.path.join(TEXT, name) for name in names]
+
+
+def size(tokenizer_class, names):
+    return len(tokenizer_class.from_pretrained(names[0]))
+
+
+def write_models_with_languages():
     names = folders("marian_v4")
     pad = MarianTokenizer.from_pretrained(names[0]).pad_token_id
-    write_model(os.path.join(out, "marian"), "Marian", MarianTokenizer, names, [("", "fra"), ("", "deu")],
+    write_model("marian", "Marian", MarianTokenizer, names, [("", "fra"), ("", "deu")],
                 vocab_size=pad + 1, pad_token_id=pad, eos_token_id=0, bos_token_id=0, decoder_start_token_id=pad,
                 forced_eos_token_id=0)
-    names = folders("marian_separate_v5")
-    tokenizer = MarianTokenizer.from_pretrained(names[0])
-    write_model(os.path.join(out, "marian_separate"), "Marian", MarianTokenizer, names, vocab_size=len(tokenizer.encoder),
-                decoder_vocab_size=len(tokenizer.target_encoder), share_encoder_decoder_embeddings=False,
-                tie_word_embeddings=False, pad_token_id=2, eos_token_id=0, bos_token_id=0, decoder_start_token_id=2,
-                forced_eos_token_id=0)
     names = folders("nllb_v4", "nllb_v5")
-    write_model(os.path.join(out, "nllb"), "M2M100", NllbTokenizer, names,
+    write_model("nllb", "M2M100", NllbTokenizer, names,
                 [("eng_Latn", "fra_Latn"), ("deu_Latn", "zho_Hans")], folders("nllb_legacy_v5"),
                 vocab_size=size(NllbTokenizer, names), decoder_start_token_id=2)
     names = folders("m2m100_v4", "m2m100_v5")
-    write_model(os.path.join(out, "m2m100"), "M2M100", M2M100Tokenizer, names, [("en", "fr"), ("zu", "de")],
+    write_model("m2m100", "M2M100", M2M100Tokenizer, names, [("en", "fr"), ("zu", "de")],
                 vocab_size=size(M2M100Tokenizer, names), decoder_start_token_id=2)
     names = folders("mbart_v4", "mbart_v5")
-    write_model(os.path.join(out, "mbart"), "MBart", MBartTokenizer, names, [("en_XX", "ro_RO"), ("de_DE", "zh_CN")],
+    write_model("mbart", "MBart", MBartTokenizer, names, [("en_XX", "ro_RO"), ("de_DE", "zh_CN")],
                 vocab_size=size(MBartTokenizer, names), forced_eos_token_id=None,
                 decoder_start_token_id=MBartTokenizer.from_pretrained(names[0]).convert_tokens_to_ids("en_XX"))
     names = folders("mbart50_v4", "mbart50_v5")
-    write_model(os.path.join(out, "mbart50"), "MBart", MBart50Tokenizer, names,
+    write_model("mbart50", "MBart", MBart50Tokenizer, names,
                 [("en_XX", "ro_RO"), ("de_DE", "zh_CN")], vocab_size=size(MBart50Tokenizer, names),
                 decoder_start_token_id=2)
     # Two numbers of languages.
     for name, names, pairs in (("plbart", folders("plbart_v5"), [("java", "en_XX"), ("en_XX", "python")]),
                                ("plbart_multi", folders("plbart_multi_v4"), [("php", "en_XX"), ("en_XX", "go")])):
-        write_model(os.path.join(out, name), "PLBart", PLBartTokenizer, names, pairs, also_pairs=[("", "")],
+        write_model(name, "PLBart", PLBartTokenizer, names, pairs, also_pairs=[("", "")],
                     vocab_size=size(PLBartTokenizer, names))
-    names = folders("pegasus_v4", "pegasus_v5")
-    write_model(os.path.join(out, "pegasus"), "Pegasus", PegasusTokenizer, names, vocab_size=size(PegasusTokenizer, names))
-    names = texts("bart_files", "bart_json")
-    write_model(os.path.join(out, "bart"), "Bart", BartTokenizer, names, vocab_size=size(BartTokenizer, names))
-    names = texts("blenderbot_files", "blenderbot_json")
-    write_model(os.path.join(out, "blenderbot"), "Blenderbot", BlenderbotTokenizer, names,
-                vocab_size=size(BlenderbotTokenizer, names), pad_token_id=1, bos_token_id=0, decoder_start_token_id=0)
-    names = texts("t5_spiece", "t5_json")
-    write_model(os.path.join(out, "t5"), "T5", T5Tokenizer, names, vocab_size=size(T5Tokenizer, names),
-                decoder_start_token_id=0)
-    names = texts("byt5")
-    write_model(os.path.join(out, "byt5"), "T5", ByT5Tokenizer, names, vocab_size=384, decoder_start_token_id=0)
     names = folders("madlad_v4", "madlad_json_v4", "madlad_v5")
-    write_model(os.path.join(out, "madlad"), "T5", madlad.MadladTokenizer, names, [("", "de"), ("", "zh_Latn")],
+    write_model("madlad", "T5", madlad.MadladTokenizer, names, [("", "de"), ("", "zh_Latn")],
                 vocab_size=size(T5Tokenizer, names), feed_forward_proj="gated-gelu", tie_word_embeddings=False,
                 pad_token_id=1, eos_token_id=2, decoder_start_token_id=0)
+
+
+def write_models_without_languages():
+    names = folders("marian_separate_v5")
+    tokenizer = MarianTokenizer.from_pretrained(names[0])
+    write_model("marian_separate", "Marian", MarianTokenizer, names, vocab_size=len(tokenizer.encoder),
+                decoder_vocab_size=len(tokenizer.target_encoder), share_encoder_decoder_embeddings=False,
+                tie_word_embeddings=False, pad_token_id=2, eos_token_id=0, bos_token_id=0, decoder_start_token_id=2,
+                forced_eos_token_id=0)
+    names = folders("pegasus_v4", "pegasus_v5")
+    write_model("pegasus", "Pegasus", PegasusTokenizer, names, vocab_size=size(PegasusTokenizer, names))
+    names = texts("bart_files", "bart_json")
+    write_model("bart", "Bart", BartTokenizer, names, vocab_size=size(BartTokenizer, names))
+    names = texts("blenderbot_files", "blenderbot_json")
+    write_model("blenderbot", "Blenderbot", BlenderbotTokenizer, names,
+                vocab_size=size(BlenderbotTokenizer, names), pad_token_id=1, bos_token_id=0, decoder_start_token_id=0)
+    names = texts("t5_spiece", "t5_json")
+    write_model("t5", "T5", T5Tokenizer, names, vocab_size=size(T5Tokenizer, names),
+                decoder_start_token_id=0)
+    names = texts("byt5")
+    write_model("byt5", "T5", ByT5Tokenizer, names, vocab_size=384, decoder_start_token_id=0)
+
+
+def make():
+    write_models_with_languages()
+    write_models_without_languages()

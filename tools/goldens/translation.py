@@ -1,12 +1,9 @@
-#!/usr/bin/env python3
 """Writes tests/data/translation: small tokenizers of the classes with languages and of Pegasus, in
 the layouts of transformers 4 and 5, hard texts, and hashes of the ids and texts that are right; and
 a tiny model of each family with the texts that it makes of texts (text_models.py).
 
-Usage: python3 tools/goldens/translation.py [FOLDER], behind text.py
-Needs transformers 5.17, sentencepiece 0.2.3 (older releases score user-defined pieces otherwise) and
-protobuf. sacremoses makes no difference: MarianTokenizer sets its normalizer up, but nothing calls
-that. The result is the same on every run.
+sentencepiece older than 0.2.3 scores user-defined pieces otherwise. sacremoses makes no difference:
+MarianTokenizer sets its normalizer up, but nothing calls that.
 
 All expected values come from transformers 5.17, from the folder as it lies there. What of that is
 not as the models' own releases have it:
@@ -22,12 +19,10 @@ separate_vocabs is set (use_source_tokenizer's default in 5.17).
 """
 
 import io
-import json
 import os
 import random
 import shutil
 import struct
-import sys
 import tempfile
 
 import sentencepiece
@@ -36,16 +31,15 @@ from transformers import (M2M100Tokenizer, MarianTokenizer, MBart50Tokenizer, MB
                           PegasusTokenizer, PLBartTokenizer)
 from transformers.models.m2m_100.tokenization_m2m_100 import FAIRSEQ_LANGUAGE_CODES
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import long_lines
 import madlad
 import text_models
-from text import (HARD_TEXTS, SENTENCES, added_token, compact, normalization_rules,
-                                    write_json)
+from files import TRANSLATION, compact, write_json
+from sentences import HARD_TEXTS, SENTENCES
+from spiece import added_token, normalization_rules
 from text_models import encode_source
 
-LINES = [line for line in SENTENCES.split("\n") if line]
-LATIN = LINES[:12] + LINES[-1:]  # what the source side of Marian learns from
+LATIN = SENTENCES[:12] + SENTENCES[-1:]  # what the source side of Marian learns from
 
 CODES = [
     ">>fra<< The house", ">>deu<<The house", ">>xyz<< no such code", ">>fra<<", ">> <<", ">><<", ">>fra", "a >>fra<< b",
@@ -58,10 +52,10 @@ CODES = [
 def texts():
     """Text, or [text, count]: that text so many times."""
     rng = random.Random(20250214)
-    words = " ".join(LINES + HARD_TEXTS[-75:-20]).split()
+    words = " ".join(SENTENCES + HARD_TEXTS[-75:-20]).split()
     odd = list(" \t\n\u00a0\u3000\u200b\u200d\u200c\ufe0f\u0301\u0308\u0323\u093c\u3099½²ﬁ…éÅ가ｶ😀🏽🇩▁<>/\x00\x0b\x1c\u2028\u0600ß漢한\u202e\ufeff")
     marks = ["</s>", "<pad>", "<s>", "<unk>", "<mask>", "__en__", "eng_Latn", "en_XX", ">>fra<<", "<mask_1>", "  "]
-    result = HARD_TEXTS + LINES + CODES
+    result = HARD_TEXTS + SENTENCES + CODES
     while len(result) < 2100:
         parts = []
         for _ in range(rng.randint(1, 7)):
@@ -73,7 +67,7 @@ def texts():
             else:
                 parts.append(rng.choice(marks))
         result.append("".join(parts))
-    long_texts = [["The nave of the church. ", 4200], ["x", 100000], [LINES[12] + " ", 700], ["😀 e\u0301", 9000]]
+    long_texts = [["The nave of the church. ", 4200], ["x", 100000], [SENTENCES[12] + " ", 700], ["😀 e\u0301", 9000]]
     return result + long_texts
 
 
@@ -154,15 +148,13 @@ def write_folder(folder, files):
 def resave(tokenizer_class, source, folder, **changes):
     """The folder as transformers 5 writes it."""
     tokenizer_class.from_pretrained(source, **changes).save_pretrained(folder)
-    for name in os.listdir(folder):
-        if name.endswith(".json"):
-            compact(os.path.join(folder, name))
+    compact(folder)
 
 
 def write_golden(folder, tokenizer_class, languages, pairs, all_texts, vocab_size):
     """`languages`: some names and their tokens. `pairs`: source and target of further runs."""
     tokenizer = tokenizer_class.from_pretrained(folder)
-    long_lines.write_golden(folder, write_json, lambda text: encode_source(tokenizer, "", "", text),
+    long_lines.write_golden(folder, lambda text: encode_source(tokenizer, "", "", text),
                             lambda ids: tokenizer.decode(ids, skip_special_tokens=True), repeated=True)
     default = getattr(tokenizer, "src_lang", None)
     runs, decoded, targets = [], [], []
@@ -181,21 +173,21 @@ def write_golden(folder, tokenizer_class, languages, pairs, all_texts, vocab_siz
     tokenizer.tgt_lang = getattr(tokenizer, "tgt_lang", None) or default
     for text in map(expand, all_texts[::10]):
         targets.append(hash_ids(tokenizer(text_target=text, add_special_tokens=False).input_ids))
-    rng = random.Random(folder.rsplit("/", 1)[-1])
+    rng = random.Random(os.path.basename(folder))
     decode_ids = [[rng.randrange(vocab_size) for _ in range(rng.randint(0, 14))] for _ in range(60)]
     write_json(os.path.join(folder, "golden.json"), {
         "languages": {name: tokenizer.convert_tokens_to_ids(token) for name, token in languages.items()},
         "runs": runs, "decoded": decoded, "target_ids": targets, "decode_ids": decode_ids,
         "decode_text": [tokenizer.decode(ids, skip_special_tokens=True) for ids in decode_ids]})
-    print(f"{folder}: {len(runs[0]['ids'])} texts")
+    print(f"{os.path.basename(folder)}: {len(runs[0]['ids'])} texts", flush=True)
 
 
 def special(*tokens):
     return {str(i): added_token(token) for i, token in enumerate(tokens)}
 
 
-def marian(root, all_texts):
-    source, target = train("unigram", LATIN, 300), train("bpe", LINES, 500)
+def marian(all_texts):
+    source, target = train("unigram", LATIN, 300), train("bpe", SENTENCES, 500)
     words = {"</s>": 0, "<unk>": 1}
     for piece in pieces(source)[3:] + pieces(target)[3:] + [">>fra<<", ">>deu<<", ">>aav_VNM<<"]:
         words.setdefault(piece, len(words))
@@ -206,7 +198,7 @@ def marian(root, all_texts):
               "source_lang": "en", "sp_model_kwargs": {}, "target_lang": "fr", "tokenizer_class": "MarianTokenizer",
               "unk_token": "<unk>"}
     files = {"source.spm": source, "target.spm": target, "vocab.json": words, "tokenizer_config.json": config}
-    folder = os.path.join(root, "marian_v4")
+    folder = os.path.join(TRANSLATION, "marian_v4")
     write_folder(folder, files)
     write_golden(folder, MarianTokenizer, {"fra": ">>fra<<", "aav_VNM": ">>aav_VNM<<"},
                  [("", "fra"), ("", "aav_VNM")], all_texts, len(words))
@@ -215,36 +207,36 @@ def marian(root, all_texts):
     for piece in reversed(pieces(target)[3:]):
         separate.setdefault(piece, len(separate))
     own = {word: i for i, word in enumerate(["</s>", "<unk>", "<pad>"] + pieces(source)[3:])}
-    with_two = os.path.join(root, "both")
+    with_two = os.path.join(TRANSLATION, "both")
     write_folder(with_two, {**files, "vocab.json": own, "target_vocab.json": separate,
                             "tokenizer_config.json": {**config, "separate_vocabs": True}})
-    folder = os.path.join(root, "marian_separate_v5")
+    folder = os.path.join(TRANSLATION, "marian_separate_v5")
     resave(MarianTokenizer, with_two, folder)
     shutil.rmtree(with_two)
     write_golden(folder, MarianTokenizer, {}, [], all_texts, len(separate))
 
 
-def m2m100(root, bpe, all_texts):
+def m2m100(bpe, all_texts):
     words = {word: i for i, word in enumerate(["<s>", "<pad>", "</s>", "<unk>"] + pieces(bpe)[3:])}
     tokens = [f"__{code}__" for code in FAIRSEQ_LANGUAGE_CODES["m2m100"]]
     names = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "sep_token": "</s>", "unk_token": "<unk>"}
-    v4, v5 = os.path.join(root, "m2m100_v4"), os.path.join(root, "m2m100_v5")
+    v4, v5 = os.path.join(TRANSLATION, "m2m100_v4"), os.path.join(TRANSLATION, "m2m100_v5")
     write_folder(v4, {
         "sentencepiece.bpe.model": bpe, "vocab.json": words,
         "tokenizer_config.json": {"src_lang": None, "tgt_lang": None, "tokenizer_class": "M2M100Tokenizer", **names},
         "special_tokens_map.json": {**names, "additional_special_tokens": tokens}})
     # Without the list, the languages' tokens are not special: text keeps them.
-    write_folder(os.path.join(root, "bare"), {
+    write_folder(os.path.join(TRANSLATION, "bare"), {
         "sentencepiece.bpe.model": bpe, "vocab.json": words,
         "tokenizer_config.json": {"src_lang": "fr", "tgt_lang": "de", "tokenizer_class": "M2M100Tokenizer"}})
-    resave(M2M100Tokenizer, os.path.join(root, "bare"), v5)
-    shutil.rmtree(os.path.join(root, "bare"))
+    resave(M2M100Tokenizer, os.path.join(TRANSLATION, "bare"), v5)
+    shutil.rmtree(os.path.join(TRANSLATION, "bare"))
     for folder in (v4, v5):
         write_golden(folder, M2M100Tokenizer, {"en": "__en__", "zu": "__zu__"}, [("fr", ""), ("zu", "de")],
                      all_texts, len(words) + 100)
 
 
-def symbols(root, unigram, bpe, all_texts):
+def symbols(unigram, bpe, all_texts):
     """User-defined and control symbols. Of the classes that do not run SentencePiece, NLLB and Pegasus
     take such pieces for any others, for they have a list of extra tokens; mBART-50 here has none."""
     # One is the beginning or the end of another, one has a rule of normalization, a space, or a mark.
@@ -253,7 +245,7 @@ def symbols(root, unigram, bpe, all_texts):
     controls = ["<ctl>", "is", ">>"]
     all_of = lambda model: with_symbols(model, words + spaced, controls)
     narrow = with_symbols(bpe, words, controls, remove_extra_whitespaces=False)
-    unigram, bpe, pegasus = all_of(unigram), all_of(bpe), all_of(train("pegasus", LINES, 420))
+    unigram, bpe, pegasus = all_of(unigram), all_of(bpe), all_of(train("pegasus", SENTENCES, 420))
     number = lambda tokens: {token: i for i, token in enumerate(dict.fromkeys(tokens))}
     own = pieces(unigram)[3:] + pieces(bpe)[3:]
     own.remove("urch")  # a symbol that the vocabulary lacks
@@ -273,17 +265,17 @@ def symbols(root, unigram, bpe, all_texts):
             (NllbTokenizer, {name: bpe}, listed, {"fra_Latn": "fra_Latn"}, len(pieces(bpe)) + 4),
             (PegasusTokenizer, {"spiece.model": pegasus}, {}, {}, len(pieces(pegasus)) + 103)):
         class_name = tokenizer_class.__name__
-        folder = os.path.join(root, class_name.removesuffix("Tokenizer").lower() + "_symbols_v4")
+        folder = os.path.join(TRANSLATION, class_name.removesuffix("Tokenizer").lower() + "_symbols_v4")
         write_folder(folder, {**files, "tokenizer_config.json": {"tokenizer_class": class_name, **config}})
         write_golden(folder, tokenizer_class, languages, [], all_texts, size)
 
 
-def plbart(root, bpe, all_texts):
-    base, multi = os.path.join(root, "plbart_v5"), os.path.join(root, "plbart_multi_v4")
+def plbart(bpe, all_texts):
+    base, multi = os.path.join(TRANSLATION, "plbart_v5"), os.path.join(TRANSLATION, "plbart_multi_v4")
     write_folder(multi, {"sentencepiece.bpe.model": bpe, "tokenizer_config.json": {
         "language_codes": "multi", "tokenizer_class": "PLBartTokenizer"}})
     write_golden(multi, PLBartTokenizer, {"java": "__java__", "go": "__go__"}, [("php", "")], all_texts, len(pieces(bpe)) + 8)
-    bare = os.path.join(root, "bare")
+    bare = os.path.join(TRANSLATION, "bare")
     write_folder(bare, {"sentencepiece.bpe.model": bpe, "tokenizer_config.json": {"tokenizer_class": "PLBartTokenizer"}})
     resave(PLBartTokenizer, bare, base)
     shutil.rmtree(bare)
@@ -291,9 +283,9 @@ def plbart(root, bpe, all_texts):
                  all_texts, len(pieces(bpe)) + 5)
 
 
-def mbart(root, model, all_texts):
+def mbart(model, all_texts):
     for name, tokenizer_class in (("mbart", MBartTokenizer), ("mbart50", MBart50Tokenizer)):
-        v4, v5 = os.path.join(root, name + "_v4"), os.path.join(root, name + "_v5")
+        v4, v5 = os.path.join(TRANSLATION, name + "_v4"), os.path.join(TRANSLATION, name + "_v5")
         write_folder(v4, {"sentencepiece.bpe.model": model, "tokenizer_config.json": {
             "src_lang": None, "tgt_lang": None, "tokenizer_class": tokenizer_class.__name__}})
         resave(tokenizer_class, v4, v5, src_lang="ro_RO")
@@ -302,7 +294,7 @@ def mbart(root, model, all_texts):
                          [("de_DE", ""), ("zh_CN", "ro_RO")], all_texts, len(pieces(model)) + 27)
 
 
-def nllb(root, bpe, all_texts):
+def nllb(bpe, all_texts):
     codes = ["ace_Arab", "deu_Latn", "eng_Latn", "fra_Latn", "zho_Hans"]
     size = len(pieces(bpe)) + 1
     decoder = special("<s>", "<pad>", "</s>", "<unk>")
@@ -313,7 +305,7 @@ def nllb(root, bpe, all_texts):
               "clean_up_tokenization_spaces": True, "cls_token": "<s>", "eos_token": "</s>",
               "legacy_behaviour": False, "mask_token": "<mask>", "pad_token": "<pad>", "sep_token": "</s>",
               "src_lang": None, "tgt_lang": None, "tokenizer_class": "NllbTokenizer", "unk_token": "<unk>"}
-    folders = [os.path.join(root, name) for name in ("nllb_v4", "nllb_v5", "nllb_legacy_v5")]
+    folders = [os.path.join(TRANSLATION, name) for name in ("nllb_v4", "nllb_v5", "nllb_legacy_v5")]
     write_folder(folders[0], {"sentencepiece.bpe.model": bpe, "tokenizer_config.json": config})
     resave(NllbTokenizer, folders[0], folders[1], src_lang="fra_Latn", clean_up_tokenization_spaces=False)
     resave(NllbTokenizer, folders[0], folders[2], legacy_behaviour=True)
@@ -322,13 +314,13 @@ def nllb(root, bpe, all_texts):
                      [("deu_Latn", ""), ("eng_Latn", "zho_Hans")], all_texts, size + 6)
 
 
-def pegasus(root, all_texts):
-    model = train("pegasus", LINES, 420)
-    v4, v5 = os.path.join(root, "pegasus_v4"), os.path.join(root, "pegasus_v5")
+def pegasus(all_texts):
+    model = train("pegasus", SENTENCES, 420)
+    v4, v5 = os.path.join(TRANSLATION, "pegasus_v4"), os.path.join(TRANSLATION, "pegasus_v5")
     write_folder(v4, {"spiece.model": model, "tokenizer_config.json": {
         "mask_token": "<mask_2>", "mask_token_sent": "<mask_1>", "offset": 103, "tokenizer_class": "PegasusTokenizer",
         "additional_special_tokens": ["<mask_1>"] + [f"<unk_{i}>" for i in range(2, 103)]}})
-    bare = os.path.join(root, "bare")
+    bare = os.path.join(TRANSLATION, "bare")
     write_folder(bare, {"spiece.model": model, "tokenizer_config.json": {"tokenizer_class": "PegasusTokenizer"}})
     resave(PegasusTokenizer, bare, v5)
     shutil.rmtree(bare)
@@ -336,31 +328,27 @@ def pegasus(root, all_texts):
         write_golden(folder, PegasusTokenizer, {}, [], all_texts, len(pieces(model)) + 103)
 
 
-def madlad(root, all_texts):
+def madlad_folders(all_texts):
     symbols = [f"<2{name}>" for name in madlad.LANGUAGES]
-    model = train("unigram", LINES, 420, user_defined_symbols=symbols)
-    for folder in madlad.write_folders(root, model):
+    model = train("unigram", SENTENCES, 420, user_defined_symbols=symbols)
+    for folder in madlad.write_folders(model):
         write_golden(folder, madlad.MadladTokenizer, {"de": "<2de>", "zh_Latn": "<2zh_Latn>"},
                      [("", "de"), ("", "zh_Latn")], all_texts, len(pieces(model)))
 
 
-def main():
-    root = sys.argv[1] if len(sys.argv) > 1 else "tests/data/translation"
-    shutil.rmtree(root, ignore_errors=True)
-    os.makedirs(root)
+def make():
+    shutil.rmtree(TRANSLATION, ignore_errors=True)
+    os.makedirs(TRANSLATION)
     all_texts = texts()
-    write_json(os.path.join(root, "texts.json"), all_texts)
-    unigram, bpe = train("unigram", LINES, 420), train("bpe", LINES, 600)
-    marian(root, all_texts)
-    m2m100(root, bpe, all_texts)
-    symbols(root, unigram, bpe, all_texts)
-    plbart(root, bpe, all_texts)
-    mbart(root, unigram, all_texts)
-    nllb(root, bpe, all_texts)
-    pegasus(root, all_texts)
-    madlad(root, all_texts)
-    text_models.write_models(root, os.path.join(root, "models"))
-
-
-if __name__ == "__main__":
-    main()
+    write_json(os.path.join(TRANSLATION, "texts.json"), all_texts)
+    unigram, bpe = train("unigram", SENTENCES, 420), train("bpe", SENTENCES, 600)
+    marian(all_texts)
+    m2m100(bpe, all_texts)
+    symbols(unigram, bpe, all_texts)
+    plbart(bpe, all_texts)
+    mbart(unigram, all_texts)
+    nllb(bpe, all_texts)
+    pegasus(all_texts)
+    madlad_folders(all_texts)
+    text_models.make()
+    return f"{len(all_texts)} texts"
