@@ -1,6 +1,6 @@
 // Text to text, and text scored behind text, in languages where a model takes them, from gRPC to
-// the engine, against transformers (tools/goldens/text_models.py writes the models and what they make of
-// texts).
+// the engine, against transformers (tools/goldens/text_models.py writes the models and what they
+// make of texts).
 #include <algorithm>
 #include <cmath>
 #include <filesystem>

@@ -1,6 +1,6 @@
-// The cases of tests/data/goldens/<variant>: cases.json, written by tools/goldens/t5.py, and of
-// some variants beams.json, processors.json, samples.json and stops.json, by the tools/make_*.py of
-// these names.
+// The cases of tests/data/goldens/<variant>: cases.json, written by tools/goldens/checkpoints.py,
+// and of some variants beams.json, processors.json, samples.json and stops.json, by the files of
+// these names there.
 #pragma once
 
 #include <cstdint>

@@ -24,7 +24,7 @@ using nlohmann::json;
 constexpr char kFolder[] = "tests/data/goldens/";
 constexpr float kTolerance = 1e-4f;
 
-// The variants that tools/goldens/scores.py ran, sorted.
+// The variants that have scores of tools/goldens/scores.py, sorted.
 std::vector<std::string> Variants() {
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(kFolder)) {
