@@ -59,14 +59,14 @@ void StreamCall::OnFinish(absl::StatusOr<Result> result) {
 }
 
 void StreamCall::OnWriteDone(bool ok) {
-  if (!ok) {
-    {
-      const std::lock_guard lock(outbox_mu_);
-      broken_ = true;
-    }
-    Cancel();
+  bool pumps;
+  {
+    const std::lock_guard lock(outbox_mu_);
+    broken_ |= !ok;
+    pumps = pumping_ = HasWork();
   }
-  StartPump();
+  if (!ok) Cancel();
+  if (pumps) StartPump();
 }
 
 void StreamCall::OnDone() {
@@ -95,27 +95,27 @@ void StreamCall::Pump() {
   }
 }
 
+bool StreamCall::HasWork() const {
+  return end_.has_value() || (buffered_ > 0 && !overflow_ && !broken_);
+}
+
 bool StreamCall::TakeBatch() {
   written_.load(std::memory_order_acquire);
   const std::lock_guard lock(outbox_mu_);
   batch_.clear();
+  pumping_ = HasWork();
+  if (!pumping_) return false;
   if (end_.has_value()) {
     ending_ = true;
     hypothesis_ = closed_++;
-    batch_.swap(outbox_[hypothesis_]);
-    return true;
-  }
-  if (!overflow_ && !broken_) {
-    for (size_t i = 0; i < outbox_.size(); ++i) {
+  } else {
+    do {
       hypothesis_ = (hypothesis_ + 1) % outbox_.size();
-      if (outbox_[hypothesis_].empty()) continue;
-      batch_.swap(outbox_[hypothesis_]);
-      buffered_ -= static_cast<int64_t>(batch_.size());
-      return true;
-    }
+    } while (outbox_[hypothesis_].empty());
+    buffered_ -= static_cast<int64_t>(outbox_[hypothesis_].size());
   }
-  pumping_ = false;
-  return false;
+  batch_.swap(outbox_[hypothesis_]);
+  return true;
 }
 
 absl::Status StreamCall::EndError() const {

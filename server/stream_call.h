@@ -19,12 +19,11 @@
 namespace transept::server {
 
 // The engine thread puts tokens into an outbox. A "pump" takes them out and writes them, one
-// message at a time: it is a task on a worker, then a write in flight, then a task again, until it
-// finds the outbox empty. Since all that came up meanwhile goes into the next message, a slow
-// client gets fewer and larger ones; only when the outbox exceeds its limit the generation is
-// cancelled and the call ends with RESOURCE_EXHAUSTED, as soon as the write in flight lets it. A
-// client that does not even take that write has a limited time from the end of the generation on,
-// then the call is aborted.
+// message at a time: it is a task on a worker, then a write in flight, then a task again if more
+// has come up meanwhile. All of that goes into the next message, so a slow client gets fewer and
+// larger ones; only when the outbox exceeds its limit the generation is cancelled and the call ends
+// with RESOURCE_EXHAUSTED, as soon as the write in flight lets it. A client that does not even take
+// that write has a limited time from the end of the generation on, then the call is aborted.
 class StreamCall final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
                          public EngineCall<v1::GenerateRequest> {
  public:
@@ -61,6 +60,8 @@ class StreamCall final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   // A worker's task. Writes the next message or finishes the call, or ends the pump.
   void Pump();
   void StartPump();
+  // Whether there is something to write, or the call to finish. Under outbox_mu_.
+  bool HasWork() const;
   // Moves the next tokens to send into batch_ and sets hypothesis_. False: there is nothing to do,
   // and the pump has ended.
   bool TakeBatch();
