@@ -52,6 +52,18 @@ absl::Status SetDefaults(const config::GenerationConfig& config, const Checkpoin
   return CheckDefaults(*model);
 }
 
+// A length that the checkpoint gives, and nobody else, is cut to what the server allows.
+void WarnOfCutLength(const Model& model) {
+  const bool overridden = model.server_defaults.max_new_tokens || model.server_defaults.max_length;
+  const GenerationOptions& asked = model.checkpoint_defaults;
+  const int32_t tokens = asked.max_new_tokens.value_or(asked.max_length.value_or(1) - 1);
+  if (overridden || tokens <= model.config.max_new_tokens) return;
+  spdlog::warn(
+      "the default of model {}, {} new tokens, is above engine.max_new_tokens, {}: requests that "
+      "name no length get the latter",
+      model.name, tokens, model.config.max_new_tokens);
+}
+
 }  // namespace
 
 absl::StatusOr<Model> LoadModel(const config::ModelConfig& config) {
@@ -70,6 +82,7 @@ absl::StatusOr<Model> LoadModel(const config::ModelConfig& config) {
     return absl::Status(status.code(), absl::StrCat("the default options of model ", model.name,
                                                     ": ", status.message()));
   }
+  WarnOfCutLength(model);
   return model;
 }
 

@@ -7,12 +7,14 @@
 #include "gtest/gtest.h"
 #include "server/model_description.h"
 #include "server/request_reader.h"
+#include "tests/support/log_capture.h"
 #include "tests/support/temp_folder.h"
 
 namespace transept::server {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 absl::StatusOr<Model> Load(const std::string& path) {
   config::ModelConfig config;
@@ -74,6 +76,27 @@ TEST(ModelLoaderTest, SourceAndTargetHaveTheirOwnVocabularies) {
   request.mutable_target_prefix()->mutable_tokens()->add_ids(83);
   EXPECT_THAT(std::string(ReadRequest(request, *model, /*seed=*/1).status().message()),
               HasSubstr("not between 0 and 82"));
+}
+
+TEST(ModelLoaderTest, ALengthAboveTheServersIsCutWithAWarning) {
+  const test::TempFolder folder;
+  std::filesystem::copy("tests/data/goldens/bart", folder.path());
+  config::ModelConfig config;
+  config.path = folder.path();
+  config.name = "long";
+  config.engine.kv_cache_mib = 8;
+  config.engine.max_new_tokens = 20;
+  const auto warnings = [&](const std::string& defaults) {
+    folder.Write("generation_config.json", defaults);
+    const LogCapture log(spdlog::level::warn);
+    const auto model = LoadModel(config);
+    EXPECT_TRUE(model.ok()) << model.status();
+    return log.text();
+  };
+  EXPECT_THAT(warnings(R"({"max_length": 21})"), Not(HasSubstr("the default of model")));
+  EXPECT_THAT(warnings(R"({"max_length": 22})"),
+              HasSubstr("warning: the default of model long, 21 new tokens, is above "
+                        "engine.max_new_tokens, 20: requests that name no length get the latter"));
 }
 
 }  // namespace
