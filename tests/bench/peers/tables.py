@@ -53,14 +53,15 @@ def arrivals(lines, fixed):
                    for p in ("p50", "p99")]
 
 
-def service(streams, alone):
-    """One row for each model and concurrency, beside the engine alone with as many rows."""
-    for line in streams:
+def service(calls, alone):
+    """One row for each model, kind of call and concurrency, beside the engine alone with as many rows."""
+    for line in calls:
         rate = line["tokens_per_s"]
         for engine in alone:
             if all(engine[key] == line[key] for key in ("model_dir", "batch")):
-                yield [line["model_dir"], line["batch"], f"{rate:,.0f}",
-                       f"{engine['tokens_per_s']:,.0f}", f"{rate / engine['tokens_per_s']:.2f}"]
+                yield [line["model_dir"], line["peer"].removeprefix("ghz-"), line["batch"],
+                       f"{rate:,.0f}", f"{engine['tokens_per_s']:,.0f}",
+                       f"{rate / engine['tokens_per_s']:.2f}"]
 
 
 def main():
@@ -80,16 +81,16 @@ def main():
     peers = [json.loads(line) for line in args.peers.read_text().splitlines() if line[:1] == "{"]
     peers = [peer for peer in peers if "tokens_per_s" in peer]
     poisson = [line for line in lines if "arrivals" in line]
-    streams = [line for line in lines if line["peer"].startswith("ghz")]
-    together = [line for line in lines if line not in poisson and line not in streams]
+    calls = [line for line in lines if line["peer"].startswith("ghz")]
+    together = [line for line in lines if line not in poisson and line not in calls]
     alone = [line for line in together if "model_dir" in line]
     fixed = [line for line in together if "model_dir" not in line]
     print_table(["workload", "batch", "tokens/s", "encoder ms", "step ms", "floor tokens/s",
                  "fraction of floor", "best peer", "ratio"], list(fixed_batches(fixed, peers)))
     print_table(["rate", "offered, requests/s", "completed", "tokens/s", "first token p50, ms", "p99",
                  "inter-token p50, ms", "p99"], list(arrivals(poisson, fixed)))
-    print_table(["model", "concurrency", "ghz, tokens/s", "transept-bench on the same folder", "ratio"],
-                list(service(streams, alone)))
+    print_table(["model", "calls", "concurrency", "ghz, tokens/s", "transept-bench on the same folder",
+                 "ratio"], list(service(calls, alone)))
 
 
 if __name__ == "__main__":
