@@ -30,6 +30,8 @@ class Served {
   explicit Served(const std::string& folder) {
     config::ModelConfig config;
     config.path = folder;
+    config.engine.device = TRANSEPT_TEST_DEVICE;
+    config.engine.max_rows = 4;
     config.engine.kv_cache_mib = 8;
     config.engine.dtype = "float32";
     auto model = LoadModel(config);
