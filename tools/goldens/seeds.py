@@ -1,5 +1,6 @@
 """Which checkpoints of tests/data/goldens have which goldens besides cases.json, and the random seed
-of each: every family, two vocabularies, and scores of half precision as stored."""
+of each: every family, two vocabularies, other shapes of attention, and scores of half precision as
+stored."""
 
 SEEDS = {
     "t5_v1_0": {"beams": 17, "processors": 0, "samples": 17, "scores": 17},
@@ -8,6 +9,10 @@ SEEDS = {
     "mt5": {"beams": 8, "processors": 3, "samples": 1, "scores": 11},
     "umt5": {"beams": 2, "processors": 4, "samples": 2, "scores": 10},
     "byt5": {"beams": 9, "processors": 6, "samples": 3, "scores": 12, "stops": 1},
+    "wide_heads": {"beams": 18, "scores": 19},
+    "narrow_heads": {"beams": 19, "scores": 20},
+    "few_buckets": {"beams": 20, "scores": 21},
+    "deep_decoder": {"beams": 21, "scores": 22},
     "bf16": {"scores": 1},
     "madlad": {"beams": 14, "processors": 31, "samples": 13, "scores": 16},
     "bart": {"beams": 3, "processors": 17, "samples": 4, "scores": 0},
@@ -21,4 +26,5 @@ SEEDS = {
     "pegasus": {"beams": 7, "processors": 28, "samples": 10, "scores": 8},
     "plbart": {"beams": 11, "processors": 29, "samples": 11, "scores": 14},
     "blenderbot": {"beams": 13, "processors": 30, "samples": 12, "scores": 15},
+    "bart_untied": {"beams": 22, "scores": 23},
 }
