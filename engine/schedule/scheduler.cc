@@ -18,11 +18,12 @@ size_t TokensGenerated(const Sequence& sequence) {
   return sequence.search ? sequence.search->length() : tokens;
 }
 
-// What max_new_tokens comes to in `positions` target positions (0 = unlimited).
+// What max_new_tokens comes to in `positions` target positions (0 = unlimited): the last token
+// needs none, for it is never fed.
 int32_t MaxNewTokens(const Request& request, int32_t positions) {
   if (positions == 0) return request.params.max_new_tokens;
   const int64_t prompt = 1 + static_cast<int64_t>(request.target_prefix.size());
-  const int64_t room = std::max<int64_t>(0, positions - prompt);
+  const int64_t room = std::max<int64_t>(0, positions - prompt + 1);
   return static_cast<int32_t>(std::min<int64_t>(room, request.params.max_new_tokens));
 }
 
@@ -49,6 +50,12 @@ Result MakeResult(Sequence* sequence, TimePoint now) {
       Milliseconds(std::max(Duration::zero(), since_admission - sequence->encode_time));
   result.timings.total_ms = Milliseconds(now - sequence->arrival);
   return result;
+}
+
+void Deliver(RequestId request, TokenDelta delta, std::vector<Delivery>* deliveries) {
+  Delivery& delivery = deliveries->emplace_back();
+  delivery.request = request;
+  delivery.event = std::move(delta);
 }
 
 // Each row takes over the past of the beam that it continues.
@@ -121,8 +128,8 @@ absl::Status Scheduler::Check(const Request& request) const {
   }
   if (new_tokens < 1) {
     return FieldError("target_prefix",
-                      absl::StrCat(prefix, " tokens and the decoder start leave none of ",
-                                   options_.max_target_positions, " positions to generate at"));
+                      absl::StrCat(prefix, " tokens and the decoder start take more than ",
+                                   options_.max_target_positions, " positions"));
   }
   // Decoder start, prefix and all generated tokens but the last, which is never fed.
   const int64_t positions = prefix + new_tokens;
@@ -266,7 +273,7 @@ void Scheduler::TakeCandidates(Sequence* sequence, absl::Span<const BeamCandidat
   const std::vector<GeneratedToken> settled = search.TakeSettled();
   if (settled.empty()) return;
   for (int32_t output = 0; output < outputs; ++output) {
-    deliveries_.push_back({sequence->id, TokenDelta{output, {settled.begin(), settled.end()}}});
+    Deliver(sequence->id, {output, {settled.begin(), settled.end()}}, &deliveries_);
   }
 }
 
@@ -293,7 +300,7 @@ void Scheduler::TakeToken(Sequence* sequence, int32_t index, const GeneratedToke
   } else {
     row.history.push_back(token.token);
     row.generated.push_back(token);
-    deliveries_.push_back({sequence->id, TokenDelta{index, {token}}});
+    Deliver(sequence->id, {index, {token}}, &deliveries_);
   }
   if (row.ended()) Withdraw(&row);
 }

@@ -73,9 +73,12 @@ HWY_INLINE void StoreConverted(VF32 value, hwy::bfloat16_t* to) {
 }
 
 HWY_INLINE void StoreConverted(VF32 value, hwy::float16_t* to) {
-#if HWY_TARGET == HWY_SCALAR  // where Highway truncates
-  const uint16_t bits = ToFloat16(hn::GetLane(value));
-  memcpy(static_cast<void*>(to), &bits, sizeof(bits));
+#if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_SSE2  // where Highway truncates
+  HWY_ALIGN float values[kLanes];
+  hn::Store(value, F32(), values);
+  uint16_t bits[kLanes];
+  for (size_t i = 0; i < kLanes; ++i) bits[i] = ToFloat16(values[i]);
+  memcpy(static_cast<void*>(to), bits, sizeof(bits));
 #else
   const hn::Rebind<hwy::float16_t, F32> narrow;
   hn::StoreU(hn::DemoteTo(narrow, value), narrow, to);
