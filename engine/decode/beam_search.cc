@@ -89,7 +89,7 @@ void BeamSearch::Keep(absl::Span<const BeamCandidate> candidates,
     }
   }
   std::stable_sort(kept_.begin(), kept_.end(), [](const Kept& a, const Kept& b) {
-    return a.score != b.score ? a.score > b.score : a.taken && !b.taken;
+    return a.taken != b.taken ? a.taken : a.score > b.score;
   });
   kept_.resize(params_.num_beams);
 }
@@ -169,14 +169,17 @@ std::vector<GeneratedToken> BeamSearch::TakeSettled() {
     climb_to(--depth);
   }
   if (depth <= settled_) return {};
-  return TokensBetween(std::exchange(settled_, depth), tips.front());
+  const int32_t begin = std::exchange(settled_, depth);
+  settled_node_ = tips.front();
+  return TokensBetween(begin, settled_node_);
 }
 
 std::vector<Hypothesis> BeamSearch::Hypotheses() const {
   std::vector<Hypothesis> hypotheses;
   for (int32_t i = 0; i < params_.num_sequences; ++i) {
     const Kept& kept = kept_[i];
-    hypotheses.push_back({TokensBetween(0, kept.node), kept.score, kept.reason, kept.eos});
+    const int32_t node = kept.taken ? kept.node : settled_node_;
+    hypotheses.push_back({TokensBetween(0, node), kept.score, kept.reason, kept.eos});
   }
   return hypotheses;
 }

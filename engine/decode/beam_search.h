@@ -51,7 +51,8 @@ class BeamSearch {
   // before.
   std::vector<GeneratedToken> TakeSettled();
 
-  // [num_sequences], best first. REQUIRES: finished().
+  // [num_sequences], best first. Where fewer have ended, because nothing could go on, the others
+  // are the settled tokens with a score of -1e9. REQUIRES: finished().
   std::vector<Hypothesis> Hypotheses() const;
 
  private:
@@ -95,7 +96,8 @@ class BeamSearch {
   std::vector<StoppingRules> stopping_;                  // of each beam
   std::vector<Kept> kept_;                               // [num_beams], best first
   int32_t length_ = 0;
-  int32_t settled_ = 0;  // tokens returned by TakeSettled
+  int32_t settled_ = 0;       // tokens returned by TakeSettled
+  int32_t settled_node_ = 0;  // the last of them
   bool finished_ = false;
   bool follows_device_ = true;
 };

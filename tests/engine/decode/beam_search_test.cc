@@ -162,6 +162,31 @@ TEST_F(TwoBeams, AlternativesFollowTheTokens) {
   EXPECT_EQ(hypotheses[1].eos->top.at(0).token, 401);
 }
 
+// transformers gives beams of an early step there, by a choice among equal scores.
+TEST_F(TwoBeams, WhereNothingGoesOnTheOutputIsWhatWasSettled) {
+  BeamSearch search(&params_, nullptr);
+  search.Advance({{{0, 5, -1}, {0, 6, -2}, {0, 7, -3}, {0, 8, -4}}});
+  search.Advance({{{1, 5, -2.5}, {1, 6, -3}, {0, 7, -4}, {0, 8, -5}}});
+  ASSERT_THAT(Ids(search.TakeSettled()), ElementsAre(6));
+  search.Advance({});
+  ASSERT_TRUE(search.finished());
+  const std::vector<Hypothesis> hypotheses = search.Hypotheses();
+  EXPECT_THAT(Ids(hypotheses[0].tokens), ElementsAre(6));
+  EXPECT_EQ(hypotheses[0].score, -1e9f);
+}
+
+TEST_F(TwoBeams, WhatHasEndedIsAnOutputHoweverLowItsScore) {
+  params_.max_new_tokens = 2;
+  params_.length_penalty = -40;
+  BeamSearch search(&params_, nullptr);
+  search.Advance({{{0, 5, -1}, {0, 6, -2}, {0, 7, -3}, {0, 8, -4}}});
+  search.Advance({{{1, 5, -2.5}, {1, 6, -3}, {0, 7, -4}, {0, 8, -5}}});
+  ASSERT_TRUE(search.finished());
+  const std::vector<Hypothesis> hypotheses = search.Hypotheses();
+  EXPECT_THAT(Ids(hypotheses[0].tokens), ElementsAre(6, 5));
+  EXPECT_LT(hypotheses[0].score, -1e9f);
+}
+
 class StoppedBeams : public TwoBeams {
  protected:
   StoppedBeams() {
