@@ -16,6 +16,9 @@ namespace transept::kernels {
 // With n buckets for r and e = n / 2: r itself below e, then logarithmically wider buckets,
 //   e + ⌊log(r / e) / log(max_distance / e) * (n - e)⌋, at most n - 1.
 //
+// Where that is a whole number before it is rounded, the last bit of the logarithm decides, which
+// is not the same in every library: with T5's 32 buckets and 128 positions this is PyTorch's.
+//
 // Requires num_buckets >= 2 (4 when bidirectional) and max_distance > e.
 constexpr int32_t RelativeBucket(int64_t distance, int32_t num_buckets, int32_t max_distance,
                                  bool bidirectional) {

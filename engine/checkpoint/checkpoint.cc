@@ -31,17 +31,17 @@ absl::Status ReadGeneration(const std::string& folder, const JsonView& config, M
   if (own.ok() && !own->root().is_object()) return own->root().ExpectObject();
   ConfigFields fields(own.ok() ? own->root() : config);
   GenerationDefaults defaults = ReadGenerationConfig(fields, spec.vocab_size);
+  generation = std::move(defaults.options);
+  // How BART's older config.json, and what was made of it, name forced_bos_token_id.
+  const bool from_config = !own.ok() || fields.Bool("_from_model_config").value_or(false);
+  if (from_config && fields.Bool("force_bos_token_to_be_generated").value_or(false)) {
+    generation.forced_bos_token_id = fields.Int("bos_token_id", {0, spec.vocab_size - 1});
+  }
   if (!fields.status().ok()) return fields.status();
   if (own.ok()) {
     for (const std::string& name : UnknownGenerationFields(fields)) {
       spdlog::warn("{}/generation_config.json: `{}` is not known and has no effect", folder, name);
     }
-  }
-  generation = std::move(defaults.options);
-  // How BART's older files name forced_bos_token_id.
-  if (!own.ok() && fields.Bool("force_bos_token_to_be_generated").value_or(false)) {
-    generation.forced_bos_token_id = fields.Int("bos_token_id", {0, spec.vocab_size - 1});
-    if (!fields.status().ok()) return fields.status();
   }
   if (defaults.eos_tokens) spec.eos_tokens = *std::move(defaults.eos_tokens);
   if (defaults.decoder_start_token) spec.decoder_start_token = *defaults.decoder_start_token;

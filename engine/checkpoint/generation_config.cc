@@ -21,10 +21,19 @@ struct Unsupported {
   double neutral;  // the number with which the field does nothing; false and [] do nothing either
 };
 constexpr Unsupported kUnsupported[] = {
-    {"assistant_early_exit", 0}, {"constraints", 0},     {"diversity_penalty", 0},
-    {"dola_layers", 0},          {"force_words_ids", 0}, {"forced_decoder_ids", 0},
-    {"guidance_scale", 1},       {"max_time", 0},        {"num_beam_groups", 1},
-    {"penalty_alpha", 0},        {"token_healing", 0},   {"top_h", 1},
+    {"assistant_early_exit", 0},
+    {"constraints", 0},
+    {"diversity_penalty", 0},
+    {"dola_layers", 0},
+    {"force_words_ids", 0},
+    {"forced_decoder_ids", 0},
+    {"guidance_scale", 1},
+    {"is_assistant", 0},
+    {"max_time", 0},
+    {"num_beam_groups", 1},
+    {"penalty_alpha", 0},
+    {"token_healing", 0},
+    {"top_h", 1},
     {"watermarking_config", 0},
 };
 
@@ -42,7 +51,6 @@ constexpr std::string_view kWithoutEffect[] = {
     "compile_config",
     "continuous_batching_config",
     "disable_compile",
-    "is_assistant",
     "low_memory",
     "max_cache_len",
     "max_matching_ngram_size",
@@ -67,7 +75,7 @@ constexpr std::string_view kWithoutEffect[] = {
 bool IsNeutral(const JsonView& value, double neutral) {
   if (value.is_number()) return value.AsDouble().value_or(neutral + 1) == neutral;
   if (value.is_bool()) return !*value.AsBool();
-  return (value.is_array() || value.is_object()) && value.size() == 0;
+  return value.is_array() && value.size() == 0;  // a watermark of {} has defaults
 }
 
 void RejectUnsupported(ConfigFields& fields) {
@@ -180,7 +188,7 @@ void ReadProcessors(ConfigFields& fields, Range<int32_t> ids, GenerationOptions&
   options.bad_words_ids = ReadBadWords(fields, ids);
   options.sequence_bias = ReadSequenceBias(fields, ids);
   options.exponential_decay_length_penalty = ReadLengthDecay(fields);
-  options.forced_bos_token_id = fields.Int("forced_bos_token_id", ids);
+  options.forced_bos_token_id = ReadToken(fields, "forced_bos_token_id", ids);
   options.forced_eos_token_id = ReadToken(fields, "forced_eos_token_id", ids);
 }
 

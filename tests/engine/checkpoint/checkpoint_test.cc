@@ -131,6 +131,19 @@ TEST_F(CheckpointTest, GenerationConfigGoesBeforeConfig) {
   EXPECT_THAT(checkpoint->spec().eos_tokens, ElementsAre(6, 2));
 }
 
+TEST_F(CheckpointTest, WhatWasMadeOfAnOldConfigForcesBosUnderItsOldName) {
+  for (const bool made : {true, false}) {
+    folder_.Write("generation_config.json",
+                  absl::StrCat(R"({"force_bos_token_to_be_generated": true, "bos_token_id": 9,
+                                   "_from_model_config": )",
+                               made ? "true}" : "false}"));
+    const auto checkpoint = Open(folder_);
+    ASSERT_NE(checkpoint, nullptr);
+    EXPECT_EQ(checkpoint->generation().forced_bos_token_id,
+              made ? std::optional<TokenId>(9) : std::nullopt);
+  }
+}
+
 TEST_F(CheckpointTest, OlderFoldersKeepGenerationFieldsInConfig) {
   std::filesystem::remove(folder_ / "generation_config.json");
   folder_.Write("config.json", absl::StrReplaceAll(ConfigJson(TinySpec()),

@@ -99,9 +99,11 @@ TEST(GenerationConfigTest, UnsetAndNullFieldsStayUnset) {
 
 TEST(GenerationConfigTest, OneTokenOrAListOfOneWillDo) {
   const GenerationDefaults defaults = Defaults(
-      R"({"eos_token_id": 1, "forced_eos_token_id": [2], "stop_strings": "x", "bos_token_id": 3})");
+      R"({"eos_token_id": 1, "forced_eos_token_id": [2], "forced_bos_token_id": [4],
+          "stop_strings": "x", "bos_token_id": 3})");
   EXPECT_THAT(defaults.eos_tokens, Optional(ElementsAre(1)));
   EXPECT_THAT(defaults.options.forced_eos_token_id, Optional(2));
+  EXPECT_THAT(defaults.options.forced_bos_token_id, Optional(4));
   EXPECT_THAT(defaults.options.stop_sequences, Optional(ElementsAre("x")));
   EXPECT_THAT(defaults.decoder_start_token, Optional(3)) << "transformers falls back to BOS";
   EXPECT_THAT(Error(R"({"forced_eos_token_id": [2, 3]})"), HasSubstr("must be one token"));
@@ -173,7 +175,8 @@ TEST(GenerationConfigTest, RefusesWhatItCannotHonour) {
        {R"({"penalty_alpha": 0.6})", R"({"guidance_scale": 1.5})", R"({"constraints": ["x"]})",
         R"({"force_words_ids": [[5]]})", R"({"forced_decoder_ids": [[1, 5]]})",
         R"({"num_beam_groups": 2})", R"({"diversity_penalty": 0.5})", R"({"max_time": 2.5})",
-        R"({"watermarking_config": {"bias": 2.0}})", R"({"dola_layers": "high"})"}) {
+        R"({"watermarking_config": {"bias": 2.0}})", R"({"watermarking_config": {}})",
+        R"({"dola_layers": "high"})", R"({"is_assistant": true})"}) {
     EXPECT_THAT(Error(text), HasSubstr("is not supported")) << text;
   }
 }
