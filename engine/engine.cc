@@ -137,8 +137,8 @@ EngineInfo InfoOf(const ModelSpec& spec, const ModelOptions& options, const Requ
   info.kv_cache_dtype = kernels::Name(options.kv_dtype);
   info.max_source_tokens = limits.max_source_tokens;
   info.max_new_tokens = limits.max_new_tokens;
-  if (spec.max_target_positions > 0) {  // the decoder start takes one
-    info.max_new_tokens = std::min(info.max_new_tokens, spec.max_target_positions - 1);
+  if (spec.max_target_positions > 0) {  // from the decoder start to the last token but one
+    info.max_new_tokens = std::min(info.max_new_tokens, spec.max_target_positions);
   }
   return info;
 }

@@ -121,12 +121,12 @@ class Resolver {
 
 void Resolver::ResolveMaxLength() {
   const int64_t positions = limits_.model->max_target_positions;  // 0 = unlimited
-  if (positions > 0 && prompt_length() >= positions) {
+  if (positions > 0 && prompt_length() > positions) {
     status_ = FieldError("target_prefix",
                          absl::StrCat(context_.target_prefix_length,
-                                      " tokens are not allowed: with the decoder start token they "
-                                      "must leave one of the model's ",
-                                      positions, " positions free"));
+                                      " tokens are not allowed: the decoder start token and they "
+                                      "take more than the model's positions, ",
+                                      positions));
     return;
   }
   const LengthChoice choice =
@@ -137,7 +137,9 @@ void Resolver::ResolveMaxLength() {
   Require(choice.new_tokens >= 1, choice.name, choice.given,
           "above the length of decoder start and target prefix, ", prompt_length());
   int64_t largest = limits_.max_new_tokens;
-  if (positions > 0) largest = std::min(largest, positions - prompt_length());
+  if (positions > 0) {  // the last token is never fed
+    largest = std::min(largest, positions - prompt_length() + 1);
+  }
   if (choice.requested) {
     Require(choice.new_tokens <= largest, choice.name, choice.given, "at most ",
             largest + (choice.given - choice.new_tokens));

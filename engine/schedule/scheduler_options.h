@@ -15,7 +15,8 @@ struct SchedulerOptions {
   int32_t block_size = 16;            // positions in a block; as in the source cache
   // Tokens that the rows of one beam search can be fed in a step, together; 0 = unlimited.
   int32_t max_search_tokens = 0;
-  int32_t max_target_positions = 0;  // decoder start, prefix and generated tokens; 0 = unlimited
+  // Decoder start, prefix and generated tokens but the last; 0 = unlimited.
+  int32_t max_target_positions = 0;
   // The runner encodes beside the rows: a source has readers once it is known, or awaited, to be
   // there. Else it has them in its own step.
   bool encode_beside_rows = false;

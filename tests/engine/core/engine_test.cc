@@ -336,7 +336,7 @@ TEST(EngineCreate, TellsWhatItsSettingsCameTo) {
   EXPECT_EQ((*engine)->info().dtype, "float32");
   EXPECT_EQ((*engine)->info().kv_cache_dtype, "float16");
   EXPECT_EQ((*engine)->info().max_source_tokens, 20);
-  EXPECT_EQ((*engine)->info().max_new_tokens, 29);
+  EXPECT_EQ((*engine)->info().max_new_tokens, 30);
 }
 
 TEST(EngineCreate, RefusesABlockPoolThatTheMachineCannotHold) {

@@ -101,20 +101,20 @@ TEST_F(ResolveOptionsTest, DefaultLengthIsCutToTheLimits) {
   request_.max_new_tokens = std::nullopt;
   model_.max_target_positions = 64;
   context_.target_prefix_length = 3;
-  EXPECT_EQ(MustResolve().max_new_tokens, 60);
+  EXPECT_EQ(MustResolve().max_new_tokens, 61);
 }
 
 TEST_F(ResolveOptionsTest, ModelPositionsLimitPrefixAndLength) {
   model_.max_target_positions = 64;
-  request_.max_new_tokens = 63;
-  EXPECT_EQ(MustResolve().max_new_tokens, 63);
-  request_.max_new_tokens = 64;
-  ExpectError("options.max_new_tokens", "64", "at most 63");
+  request_.max_new_tokens = 64;  // the last is not fed
+  EXPECT_EQ(MustResolve().max_new_tokens, 64);
+  request_.max_new_tokens = 65;
+  ExpectError("options.max_new_tokens", "65", "at most 64");
   request_.max_new_tokens = 1;
-  context_.target_prefix_length = 62;
-  EXPECT_EQ(MustResolve().max_new_tokens, 1);
   context_.target_prefix_length = 63;
-  ExpectError("target_prefix", "63", "64");
+  EXPECT_EQ(MustResolve().max_new_tokens, 1);
+  context_.target_prefix_length = 64;
+  ExpectError("target_prefix", "64", "64");
 }
 
 TEST_F(ResolveOptionsTest, MinimumAboveMaximumIsAnError) {

@@ -131,8 +131,8 @@ class Simulation {
     const bool generates = !request.scores() && !request.pooling;
     if (generates && world_.options.max_target_positions > 0) {
       request.params.max_new_tokens = std::min(
-          request.params.max_new_tokens, world_.options.max_target_positions - 1 -
-                                             static_cast<int32_t>(request.target_prefix.size()));
+          request.params.max_new_tokens,
+          world_.options.max_target_positions - static_cast<int32_t>(request.target_prefix.size()));
     }
     // A step brings somebody a token, or only encodes, or is wasted on rows that have ended.
     const int32_t new_tokens = generates ? request.params.max_new_tokens : 1;

@@ -115,10 +115,11 @@ TEST_F(SchedulerTest, PositionsLimitTheLength) {
   request.target_prefix = {11, 12};
   ASSERT_TRUE(Add(1, request).ok());
   Step(21);
-  EXPECT_FALSE(Ended(1));
   Step(22);
+  EXPECT_FALSE(Ended(1));
+  Step(23);  // which is not fed
   EXPECT_TRUE(Ended(1));
-  request.target_prefix = {11, 12, 13, 14};
+  request.target_prefix = {11, 12, 13, 14, 15};
   EXPECT_EQ(FieldOf(Add(2, request)), "target_prefix");
 }
 
