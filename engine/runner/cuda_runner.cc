@@ -44,6 +44,11 @@ std::vector<size_t> GraphRows(size_t max_rows) {
 // Of a prefix in WarmUp: a longer one would take time and need no other kernels.
 constexpr int32_t kLongestWarmPrefix = 256;
 
+// Of so many tokens, those that a model with so many positions (0 = unlimited) takes.
+int32_t Within(int32_t positions, int32_t tokens) {
+  return positions > 0 ? std::min(positions, tokens) : tokens;
+}
+
 // Whether the arrays lie where a graph for so many rows looks for them.
 bool HasShape(const kernels::DecoderInputs& inputs, size_t rows) {
   return inputs.num_rows == static_cast<int32_t>(rows) && inputs.num_tokens == inputs.num_rows &&
@@ -198,16 +203,20 @@ absl::Status CudaRunner::WarmUp() {
   const int32_t block_size = model_.options().block_size;
   const std::vector<TokenId> tokens(most);
   const std::vector<BlockId> blocks(BlocksFor(most, block_size), model_.spare_block());
+  const int32_t longest_source =
+      Within(model_.spec().max_source_positions, limits_.max_source_tokens);
+  const int32_t longest_prefix = Within(model_.spec().max_target_positions,
+                                        std::min(limits_.max_target_tokens, kLongestWarmPrefix));
   const DecodeParams params;
   for (int32_t length = 1; device_.ok(); length = std::min(2 * length, most)) {
     StepPlan plan;
-    for (int32_t left = length; left > 0; left -= limits_.max_source_tokens) {
-      const int32_t part = std::min(left, limits_.max_source_tokens);
+    for (int32_t left = length; left > 0; left -= longest_source) {
+      const int32_t part = std::min(left, longest_source);
       const auto spare = absl::MakeConstSpan(blocks).first(BlocksFor(part, block_size));
       plan.encode.push_back({absl::MakeConstSpan(tokens).first(part), spare, Pooling::kMean});
       plan.sources.push_back({spare, part});
     }
-    const int32_t prefix = std::min({length, limits_.max_target_tokens, kLongestWarmPrefix});
+    const int32_t prefix = std::min(length, longest_prefix);
     RowPlan& row = plan.rows.emplace_back();
     row.tokens = row.targets = row.history = absl::MakeConstSpan(tokens).first(prefix);
     row.blocks = absl::MakeConstSpan(blocks).first(BlocksFor(prefix, block_size));
