@@ -96,6 +96,7 @@ class Resolver {
                                       absl::string_view(rule.data(), rule.size()), bound.Piece()));
   }
 
+  LengthChoice DefaultLength() const;  // where nobody names one
   void ResolveMaxLength();
   void ResolveMinLength();
   void ResolveSampling();
@@ -119,6 +120,14 @@ class Resolver {
   absl::Status status_;
 };
 
+// transformers counts the last token's position here, though it feeds none.
+LengthChoice Resolver::DefaultLength() const {
+  const int64_t positions = limits_.model->max_target_positions;  // 0 = unlimited
+  const int64_t room = positions > 0 ? positions - prompt_length() : kDefaultMaxNewTokens;
+  const auto tokens = static_cast<int32_t>(std::clamp<int64_t>(room, 1, kDefaultMaxNewTokens));
+  return {"max_new_tokens", tokens, tokens};
+}
+
 void Resolver::ResolveMaxLength() {
   const int64_t positions = limits_.model->max_target_positions;  // 0 = unlimited
   if (positions > 0 && prompt_length() > positions) {
@@ -129,10 +138,9 @@ void Resolver::ResolveMaxLength() {
                                       positions));
     return;
   }
-  const LengthChoice choice =
-      ChooseLength({"max_new_tokens", &GenerationOptions::max_new_tokens},
-                   {"max_length", &GenerationOptions::max_length})
-          .value_or(LengthChoice{"max_new_tokens", kDefaultMaxNewTokens, kDefaultMaxNewTokens});
+  const LengthChoice choice = ChooseLength({"max_new_tokens", &GenerationOptions::max_new_tokens},
+                                           {"max_length", &GenerationOptions::max_length})
+                                  .value_or(DefaultLength());
   Require(choice.given >= 1, choice.name, choice.given, "at least 1");
   Require(choice.new_tokens >= 1, choice.name, choice.given,
           "above the length of decoder start and target prefix, ", prompt_length());

@@ -35,10 +35,11 @@ struct OptionContext {
 // field for this: the first layer that gives either decides, and within it max_new_tokens beats
 // max_length.
 //
-// Errors are FieldError("options.<name>"), or "target_prefix" when the prefix leaves no position
-// free; FAILED_PRECONDITION for stop sequences without a tokenizer. What a request says is never
-// changed in silence; of the defaults, lengths are cut to the limits. A default out of range is an
-// error too: resolve an empty request when a model is loaded to see it there.
+// Errors are FieldError("options.<name>"), or "target_prefix" when it and the decoder start
+// take more positions than the model has; FAILED_PRECONDITION for stop sequences without a
+// tokenizer. What a request says is never changed in silence; of the defaults, lengths are cut to
+// the limits. A default out of range is an error too: resolve an empty request when a model is
+// loaded to see it there.
 //
 // Sampling options without do_sample, and those of beam search without beams, are checked and then
 // ignored, as transformers does.

@@ -5,8 +5,9 @@
 
 Without arguments it makes everything under tests/data but the demo's cases, the same on every run.
 That takes some twenty minutes of one core. With variants it makes what is of these checkpoints alone;
-with --only those kinds. Each kind has a module whose head says which files it writes, and what their
-values rest on. A checkpoint is made in an empty folder: what is made of it must follow.
+with --only those kinds, whole if they are of no checkpoint. Each kind has a module whose head says
+which files it writes, and what their values rest on. A checkpoint is made in an empty folder: what is
+made of it must follow.
 """
 
 import argparse

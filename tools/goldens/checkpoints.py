@@ -97,6 +97,10 @@ def generations(recorder):
             },
         )
     )
+    if positions := getattr(recorder.model.config, "max_position_embeddings", None):
+        # All of them: the last token takes none.
+        cases.append(make(7, {"max_new_tokens": positions, "min_new_tokens": positions}))
+        cases.append(make(7, {"max_new_tokens": 1}, prefix_length=positions - 1))
     return cases
 
 

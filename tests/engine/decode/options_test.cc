@@ -102,6 +102,11 @@ TEST_F(ResolveOptionsTest, DefaultLengthIsCutToTheLimits) {
   model_.max_target_positions = 64;
   context_.target_prefix_length = 3;
   EXPECT_EQ(MustResolve().max_new_tokens, 61);
+  checkpoint_ = {};
+  context_.target_prefix_length = 60;
+  EXPECT_EQ(MustResolve().max_new_tokens, 3);
+  context_.target_prefix_length = 63;
+  EXPECT_EQ(MustResolve().max_new_tokens, 1);
 }
 
 TEST_F(ResolveOptionsTest, ModelPositionsLimitPrefixAndLength) {

@@ -28,6 +28,7 @@ int32_t EndOf(const RowPlan& row) {
 FakeRunner::FakeRunner(int32_t num_blocks, const SchedulerOptions& options, uint64_t eos_interval)
     : block_size_(options.block_size),
       max_rows_(options.max_rows),
+      max_target_positions_(options.max_target_positions),
       encodes_beside_rows_(options.encode_beside_rows),
       eos_interval_(eos_interval),
       cells_(static_cast<size_t>(num_blocks) * block_size_),
@@ -216,6 +217,8 @@ void FakeRunner::Feed(const RowPlan& row) {
            row, "slot ", row.slot, " holds no token for position ", row.first_position);
     tokens = {newest.token};
   }
+  Expect(max_target_positions_ == 0 || EndOf(row) <= max_target_positions_, row,
+         "is fed up to position ", EndOf(row));
   if (row.params->beam_search()) FeedBeam(row);
   if (row.tokens_computed() == 0) return;
   for (size_t i = 0; i < tokens.size(); ++i) {

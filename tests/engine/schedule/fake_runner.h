@@ -91,6 +91,7 @@ class FakeRunner {
 
   const int32_t block_size_;
   const int32_t max_rows_;
+  const int32_t max_target_positions_;
   const bool encodes_beside_rows_;
   const uint64_t eos_interval_;
   std::map<RequestId, const Request*> requests_;

@@ -119,8 +119,12 @@ TEST_F(SchedulerTest, PositionsLimitTheLength) {
   EXPECT_FALSE(Ended(1));
   Step(23);  // which is not fed
   EXPECT_TRUE(Ended(1));
+  request.target_prefix = {11, 12, 13, 14};
+  EXPECT_TRUE(Add(2, request).ok());
+  Step(21);
+  EXPECT_TRUE(Ended(2));
   request.target_prefix = {11, 12, 13, 14, 15};
-  EXPECT_EQ(FieldOf(Add(2, request)), "target_prefix");
+  EXPECT_EQ(FieldOf(Add(3, request)), "target_prefix");
 }
 
 TEST_F(SchedulerTest, TheRowsOfARequestShareItsSource) {
