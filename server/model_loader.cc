@@ -57,11 +57,12 @@ void WarnOfCutLength(const Model& model) {
   const bool overridden = model.server_defaults.max_new_tokens || model.server_defaults.max_length;
   const GenerationOptions& asked = model.checkpoint_defaults;
   const int32_t tokens = asked.max_new_tokens.value_or(asked.max_length.value_or(1) - 1);
-  if (overridden || tokens <= model.config.max_new_tokens) return;
+  const int32_t most = model.engine->info().max_new_tokens;
+  if (overridden || tokens <= most) return;
   spdlog::warn(
-      "the default of model {}, {} new tokens, is above engine.max_new_tokens, {}: requests that "
-      "name no length get the latter",
-      model.name, tokens, model.config.max_new_tokens);
+      "the default of model {}, {} new tokens, is above what it can generate here, {}: requests "
+      "that name no length get the latter",
+      model.name, tokens, most);
 }
 
 }  // namespace

@@ -51,8 +51,8 @@ class BeamSearch {
   // before.
   std::vector<GeneratedToken> TakeSettled();
 
-  // [num_sequences], best first. Where fewer have ended, because nothing could go on, the others
-  // are the settled tokens with a score of -1e9. REQUIRES: finished().
+  // [num_sequences]: what has ended, best first; where fewer have, the others are the settled
+  // tokens, with a score of -1e9. REQUIRES: finished().
   std::vector<Hypothesis> Hypotheses() const;
 
  private:

@@ -52,6 +52,7 @@ Result MakeResult(Sequence* sequence, TimePoint now) {
   return result;
 }
 
+// Built in place: GCC 14 takes a Delivery that is moved in for one that may not be initialized.
 void Deliver(RequestId request, TokenDelta delta, std::vector<Delivery>* deliveries) {
   Delivery& delivery = deliveries->emplace_back();
   delivery.request = request;

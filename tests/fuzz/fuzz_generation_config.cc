@@ -32,7 +32,8 @@ void CheckLengthsAndRows(const DecodeParams& params) {
   Require(params.min_new_tokens >= 0 && params.min_new_tokens <= params.max_new_tokens,
           "min_new_tokens");
   Require(params.num_beams >= 1 && params.num_beams <= kMaxRows, "num_beams");
-  Require(params.num_sequences >= 1 && params.num_sequences <= kMaxRows, "num_sequences");
+  const int32_t most = params.beam_search() ? params.num_beams : kMaxRows;
+  Require(params.num_sequences >= 1 && params.num_sequences <= most, "num_sequences");
   Require(params.beam_candidates() <= transept::kMaxBeamCandidates || !params.beam_search(),
           "continuations of a step");
   Require(std::isfinite(params.length_penalty), "length_penalty");
@@ -50,12 +51,14 @@ void CheckSampling(const DecodeParams& params) {
 }
 
 void CheckProcessors(const DecodeParams& params) {
-  Require(params.repetition_penalty > 0, "repetition_penalty");
-  Require(params.encoder_repetition_penalty > 0, "encoder_repetition_penalty");
+  const auto factor = [](float value) { return value > 0 && std::isfinite(value); };
+  Require(factor(params.repetition_penalty), "repetition_penalty");
+  Require(factor(params.encoder_repetition_penalty), "encoder_repetition_penalty");
   Require(params.no_repeat_ngram_size >= 0, "no_repeat_ngram_size");
   Require(params.encoder_no_repeat_ngram_size >= 0, "encoder_no_repeat_ngram_size");
   CheckTokens(params.suppress_tokens);
   CheckTokens(params.begin_suppress_tokens);
+  Require(!params.eos_tokens.empty(), "no end of sequence");
   CheckTokens(params.eos_tokens);
   CheckTokens({params.forced_bos_token.value_or(0), params.forced_eos_token.value_or(0)});
   for (const Tokens& word : params.bad_words) {
@@ -67,7 +70,7 @@ void CheckProcessors(const DecodeParams& params) {
     CheckTokens(sequence.tokens);
   }
   if (params.length_decay) {
-    Require(params.length_decay->start_index >= 0 && params.length_decay->decay_factor > 0,
+    Require(params.length_decay->start_index >= 0 && factor(params.length_decay->decay_factor),
             "length decay");
   }
 }

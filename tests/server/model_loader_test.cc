@@ -94,9 +94,12 @@ TEST(ModelLoaderTest, ALengthAboveTheServersIsCutWithAWarning) {
     return log.text();
   };
   EXPECT_THAT(warnings(R"({"max_length": 21})"), Not(HasSubstr("the default of model")));
-  EXPECT_THAT(warnings(R"({"max_length": 22})"),
-              HasSubstr("warning: the default of model long, 21 new tokens, is above "
-                        "engine.max_new_tokens, 20: requests that name no length get the latter"));
+  EXPECT_THAT(
+      warnings(R"({"max_length": 22})"),
+      HasSubstr("warning: the default of model long, 21 new tokens, is above what it can generate "
+                "here, 20: requests that name no length get the latter"));
+  config.engine.max_new_tokens = 400;  // of 200 positions
+  EXPECT_THAT(warnings(R"({"max_new_tokens": 300})"), HasSubstr("can generate here, 200"));
 }
 
 }  // namespace

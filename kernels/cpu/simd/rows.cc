@@ -73,7 +73,8 @@ HWY_INLINE void StoreConverted(VF32 value, hwy::bfloat16_t* to) {
 }
 
 HWY_INLINE void StoreConverted(VF32 value, hwy::float16_t* to) {
-#if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_SSE2  // where Highway truncates
+// Where Highway truncates.
+#if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SSE2
   HWY_ALIGN float values[kLanes];
   hn::Store(value, F32(), values);
   uint16_t bits[kLanes];
