@@ -305,21 +305,22 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> LoadPLBart(const TokenizerFolder& fol
   if (auto status = folder.ReadLanguages(base ? "" : "en_XX", &languages); !status.ok()) {
     return status;
   }
+  auto added_tokens = ReadAddedTokens(folder, {}, vocabulary);
+  if (!added_tokens.ok()) return added_tokens.status();
+  const auto add = [&](TokenId id, const std::string& content) {
+    std::erase_if(*added_tokens, [&](const AddedToken& token) { return token.content == content; });
+    added_tokens->push_back({.id = id, .content = content, .special = true});
+  };
   // "multi" checkpoints have no token for a mask, which is looked for all the same.
-  const auto mask = base ? static_cast<TokenId>(vocabulary.tokens.size()) : vocabulary.unknown_id;
-  std::vector<AddedToken> added_tokens = {{.id = mask, .content = "<mask>", .special = true}};
-  for (TokenId id = 0; id < 4; ++id) {
-    added_tokens.push_back(
-        {.id = id, .content = vocabulary.tokens[static_cast<size_t>(id)], .special = true});
-  }
+  add(base ? static_cast<TokenId>(vocabulary.tokens.size()) : vocabulary.unknown_id, "<mask>");
+  for (TokenId id = 0; id < 4; ++id) add(id, vocabulary.tokens[static_cast<size_t>(id)]);
   for (const auto& [name, id] : languages.tokens) {
-    added_tokens.push_back(
-        {.id = id, .content = vocabulary.tokens[static_cast<size_t>(id)], .special = true});
+    add(id, vocabulary.tokens[static_cast<size_t>(id)]);
   }
   return FromOneSide(MakeSide({.model = *std::move(model),
                                .model_path = path,
                                .vocabulary = std::move(vocabulary),
-                               .added_tokens = std::move(added_tokens),
+                               .added_tokens = *std::move(added_tokens),
                                .decodes_controls = true},
                               folder, true),
                      2, std::move(languages));

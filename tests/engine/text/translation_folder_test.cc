@@ -39,6 +39,23 @@ class DamagedFolder {
   const TemporaryFolder folder_;
 };
 
+// Ids and texts of transformers 5.17, which saved these fields after add_tokens.
+TEST(TranslationFolderTest, PLBartHasTheTokensThatWereAdded) {
+  const TemporaryFolder folder;
+  folder.Copy("tests/data/translation/plbart_v5");
+  folder.Write("tokenizer_config.json",
+               R"({"tokenizer_class": "PLBartTokenizer", "language_codes": "base",
+                   "clean_up_tokenization_spaces": true, "added_tokens_decoder": {
+                     "605": {"content": "<indent>", "normalized": true, "special": false}}})");
+  folder.Write("added_tokens.json", R"({"[user]": 606})");
+  const auto tokenizer = Load(folder.path());
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  EXPECT_THAT(*(*tokenizer)->Encode("a<indent>b"), ElementsAre(7, 605, 23, 2));
+  EXPECT_THAT(*(*tokenizer)->Encode("a <indent> b[user]"), ElementsAre(7, 605, 23, 606, 2));
+  EXPECT_EQ((*tokenizer)->Decode({605, 606}), "<indent>[user]");
+  EXPECT_EQ((*tokenizer)->Decode({7, 605, 23, 2}), "a<indent> b");
+}
+
 TEST(TranslationFolderTest, ErrorsNameFileAndField) {
   const struct {
     const char* folder;
