@@ -97,7 +97,10 @@ template <typename Message>
 absl::StatusOr<Request> EngineCall<Message>::Read() {
   {
     const std::lock_guard lock(mu_);
-    if (cancelled_) return absl::CancelledError("cancelled before it began");
+    // gRPC knows some time before it calls Cancel.
+    if (cancelled_ || context_->IsCancelled()) {
+      return absl::CancelledError("cancelled before it began");
+    }
   }
   const std::optional<TimePoint> deadline = DeadlineOf(*context_);
   if (deadline.has_value() && *deadline <= Clock::now()) {

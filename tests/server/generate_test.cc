@@ -211,8 +211,9 @@ TEST_F(GenerateTest, ARequestCancelledBeforeItBeganNeverReachesTheEngine) {
   CallInBackground(TextRequest("cancelled"));
   context_.TryCancel();
   EXPECT_EQ(Join().error_code(), StatusCode::CANCELLED);
-  // Calls on the same connection, which need no worker: the cancellation has arrived before them.
-  for (int i = 0; i < 5; ++i) {
+  // Calls on the same connection, which need no worker: the cancellation has arrived before them,
+  // and before the last of them gRPC has noted it.
+  for (int i = 0; i < 100; ++i) {
     grpc::ClientContext context;
     v1::ListModelsResponse response;
     EXPECT_TRUE(stub_->ListModels(&context, {}, &response).ok());
