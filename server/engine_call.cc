@@ -95,13 +95,12 @@ void EngineCall<Message>::Admit() {
 
 template <typename Message>
 absl::StatusOr<Request> EngineCall<Message>::Read() {
+  bool cancelled = context_->IsCancelled();  // gRPC knows some time before it calls Cancel
   {
     const std::lock_guard lock(mu_);
-    // gRPC knows some time before it calls Cancel.
-    if (cancelled_ || context_->IsCancelled()) {
-      return absl::CancelledError("cancelled before it began");
-    }
+    cancelled |= cancelled_;
   }
+  if (cancelled) return absl::CancelledError("cancelled before it began");
   const std::optional<TimePoint> deadline = DeadlineOf(*context_);
   if (deadline.has_value() && *deadline <= Clock::now()) {
     return absl::DeadlineExceededError("the deadline passed before the request was read");

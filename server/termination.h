@@ -13,8 +13,8 @@ namespace transept::server {
 
 // Receives the two signals on a thread of its own. The first one is a request to end in good order,
 // the second one ends the process at once, with status 128 + signal; so does the first one until
-// WaitForSignal is called. Those that follow the first within kSameSignal are no second one:
-// coreutils' `timeout`, for one, signals its child and then the child's group.
+// WaitForSignal is called. Those that follow one another within kSameSignal are one: coreutils'
+// `timeout`, for one, signals its child and then the child's group.
 class Termination {
  public:
   static constexpr std::chrono::milliseconds kSameSignal{50};

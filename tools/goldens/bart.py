@@ -134,7 +134,8 @@ def randomize(model, rng):
 
 def build(variant, seed):
     """Saves a random model of this variant to its folder."""
-    model = variant.new_model({
+    rng = torch.Generator().manual_seed(seed)
+    model = variant.random_model({
         "vocab_size": 97,
         "d_model": 32,
         "encoder_layers": 2,
@@ -144,13 +145,7 @@ def build(variant, seed):
         "encoder_ffn_dim": 40,
         "decoder_ffn_dim": 44,
         "max_position_embeddings": 200,  # as many tokens as the longest source has
-    })
-    rng = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        randomize(model, rng)
-    for name, value in variant.generation.items():
-        setattr(model.generation_config, name, value)
-    model.to(variant.dtype)
+    }, randomize, rng)
     folder = variant.new_folder()
     if variant.without_head:
         model.model.save_pretrained(folder)

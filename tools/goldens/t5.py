@@ -111,7 +111,8 @@ def randomize(model, rng):
 
 def build(variant, seed):
     """Saves a random model of this variant to its folder."""
-    model = variant.new_model({
+    rng = torch.Generator().manual_seed(seed)
+    model = variant.random_model({
         "vocab_size": 97,
         "d_model": 32,
         "d_kv": 8,
@@ -119,13 +120,7 @@ def build(variant, seed):
         "num_layers": 2,
         "num_heads": 4,
         "decoder_start_token_id": 0,
-    })
-    rng = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        randomize(model, rng)
-    for name, value in variant.generation.items():
-        setattr(model.generation_config, name, value)
-    model.to(variant.dtype)
+    }, randomize, rng)
     folder = variant.new_folder()
     shard = {"max_shard_size": variant.shards} if variant.shards else {}
     head = 0.5 * torch.randn(model.shared.weight.shape, generator=rng)

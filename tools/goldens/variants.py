@@ -23,10 +23,16 @@ class Variant:
     def folder(self):
         return GOLDENS / self.name
 
-    def new_model(self, defaults):
-        """As its configuration has it, and where that says nothing the defaults."""
+    def random_model(self, defaults, randomize, rng):
+        """As its configuration has it, and where that says nothing the defaults; `randomize` fills it
+        with numbers of `rng`."""
         config = AutoConfig.for_model(self.family, **{**defaults, **self.config})
-        return AutoModelForSeq2SeqLM.from_config(config).eval()
+        model = AutoModelForSeq2SeqLM.from_config(config).eval()
+        with torch.no_grad():
+            randomize(model, rng)
+        for name, value in self.generation.items():
+            setattr(model.generation_config, name, value)
+        return model.to(self.dtype)
 
     def load(self, dtype):
         """The model in its folder."""
