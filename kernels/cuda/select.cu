@@ -103,28 +103,27 @@ __global__ void __launch_bounds__(kSelectThreads, kChooseBlocks) Choose(const Pa
   const bool summed_up = c.summaries != nullptr && IsPlain(choice);
   if (summed_up && blockIdx.x > 0) return;
   WaitForPredecessor();
+  Summary total;
   if (summed_up) {
-    const Summary total =
-        TotalOf(c.summaries + int64_t{blockIdx.y} * c.summary_parts, c.summary_parts);
-    Finish(c, choice, total, shared.selection);
-    return;
-  }
-  if (processes && first) ProcessLogits(part, c.slots, choice, shared.seen);
-  RowBatch batch;
-  const Summary mine = Summarize(part, batch);
-  if (choice.beams == 0) {
+    total = TotalOf(c.summaries + int64_t{blockIdx.y} * c.summary_parts, c.summary_parts);
+  } else {
+    if (processes && first) ProcessLogits(part, c.slots, choice, shared.seen);
+    RowBatch batch;
+    const Summary mine = Summarize(part, batch);
+    if (choice.beams > 0) {
+      if (threadIdx.x == 0) p.plan.parts.Leave(blockIdx.y, mine);
+      if (choice.on_log_probs) return;
+      if (processes && !first) {
+        ProcessLogits(part, c.slots, choice, shared.seen);
+        batch.Read(part, part.begin);
+      }
+      LeaveBest(batch, blockIdx.y, choice.beam_candidates, p.plan);
+      return;
+    }
     if (!p.plan.parts.ArrivesLast(blockIdx.y, mine)) return;
-    const Summary total = p.plan.parts.Total(blockIdx.y, static_cast<int>(gridDim.x));
-    Finish(c, choice, total, shared.selection);
-    return;
+    total = p.plan.parts.Total(blockIdx.y, static_cast<int>(gridDim.x));
   }
-  if (threadIdx.x == 0) p.plan.parts.Leave(blockIdx.y, mine);
-  if (choice.on_log_probs) return;
-  if (processes && !first) {
-    ProcessLogits(part, c.slots, choice, shared.seen);
-    batch.Read(part, part.begin);
-  }
-  LeaveBest(batch, blockIdx.y, choice.beam_candidates, p.plan);
+  Finish(c, choice, total, shared.selection);  // its code stands here alone, and is long
 }
 
 // How many blocks share a row: as many as are done with all rows soonest.

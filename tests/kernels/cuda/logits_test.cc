@@ -7,6 +7,7 @@
 #include <cmath>
 #include <random>
 
+#include "kernels/cuda/graph.h"
 #include "tests/kernels/cuda/gpu.h"
 
 namespace transept::kernels::cuda {
@@ -58,7 +59,8 @@ class CudaLogitsTest : public GpuTest {
     }
   }
 
-  // Runs the product, and the choice from what it leaves; the choice's results are in chosen_.
+  // Runs the product, and the choice from what it leaves, as a recorded step several times: nothing
+  // of one may be left for the next. The choice's results are in chosen_.
   void Run(const LogitsCase& c) {
     LinearOp op;
     op.weight = {UploadAs(weight_, dtype()), dtype(), c.vocab, c.depth};
@@ -85,10 +87,15 @@ class CudaLogitsTest : public GpuTest {
     choice.top = Upload(std::vector<ScoredToken>(c.rows * kMaxTopTokens));
     DecoderInputs inputs;
     inputs.num_rows = inputs.num_tokens = c.rows;
-    Execute(Program{.operations = {op}}, inputs, &choice);
+    const Program program{.operations = {op}};
+    Execute(program, inputs, &choice);
     ASSERT_NE(choice.summaries, nullptr);
     written_ = Read(logits_);
-    ChooseTokens(choice, device());
+    Graph graph(&device(), [&] {
+      executor().Run(program, inputs, &choice);
+      ChooseTokens(choice, device());
+    });
+    for (int i = 0; i < 3; ++i) graph.Replay();
     Finish();
     chosen_.resize(c.rows);
     device().Check(cudaMemcpy(chosen_.data(), choice.chosen, c.rows * sizeof(ScoredToken),
