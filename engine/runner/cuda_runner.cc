@@ -1,17 +1,12 @@
 #include "engine/runner/cuda_runner.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
-#include <chrono>
-#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "engine/cache/kv_cache_spec.h"
 #include "engine/runner/device_choice.h"
 #include "engine/runner/event_time.h"
-#include "engine/types/progress.h"
 #include "engine/types/require.h"
 
 namespace transept {
@@ -29,24 +24,6 @@ size_t InputBytes(const ModelOptions& model, const CudaRunnerLimits& limits) {
   constexpr int64_t kSlack = 64;  // offsets have one element more, and every array is aligned
   return tokens * (4 * sizeof(int32_t) + sizeof(int64_t)) +
          rows * ((5 + tables) * sizeof(int32_t) + sizeof(RowChoice)) + kArrays * kSlack;
-}
-
-// The numbers of rows that graphs are made for: close together where a step costs the same for all.
-std::vector<size_t> GraphRows(size_t max_rows) {
-  std::vector<size_t> sizes;
-  for (size_t rows = 1; rows < max_rows; rows += rows < 2 ? 1 : rows < 8 ? 2 : rows < 64 ? 8 : 32) {
-    sizes.push_back(rows);
-  }
-  sizes.push_back(max_rows);
-  return sizes;
-}
-
-// Of a prefix in WarmUp: a longer one would take time and need no other kernels.
-constexpr int32_t kLongestWarmPrefix = 256;
-
-// Of so many tokens, those that a model with so many positions (0 = unlimited) takes.
-int32_t Within(int32_t positions, int32_t tokens) {
-  return positions > 0 ? std::min(positions, tokens) : tokens;
 }
 
 // Whether the arrays lie where a graph for so many rows looks for them.
@@ -115,127 +92,6 @@ absl::StatusOr<std::unique_ptr<CudaRunner>> CudaRunner::Create(kernels::cuda::De
 
 DecoderPadding CudaRunner::PaddingFor(size_t rows) const {
   return {.rows = rows, .slot = int64_t{model_.spare_block()} * model_.options().block_size};
-}
-
-absl::Status CudaRunner::RecordGraphs() {
-  const TimePoint start = Clock::now();
-  // The most rows first: what is measured for them serves the others of their size.
-  std::vector<size_t> sizes = GraphRows(model_.options().max_rows);
-  std::reverse(sizes.begin(), sizes.end());
-  const size_t all = 2 * sizes.size();
-  Progress progress(start);
-  for (const bool beams : {false, true}) {
-    for (const size_t rows : sizes) {
-      RecordGraph(rows, beams);
-      if (!device_.ok()) return status();
-      if (!progress.IsDue(Clock::now())) continue;
-      spdlog::info("recorded {} of {} decoder graphs", graphs_[0].size() + graphs_[1].size(), all);
-    }
-  }
-  spdlog::info("recorded {} decoder graphs of up to {} rows in {:.1f} s", all,
-               model_.options().max_rows, Milliseconds(Clock::now() - start) / 1000);
-  return absl::OkStatus();
-}
-
-void CudaRunner::RecordGraph(size_t rows, bool beams) {
-  const StepPlan nothing;
-  device_inputs_.BeginStep();
-  inputs_.BuildDecoder(nothing, {}, {}, PaddingFor(rows));
-  const DeviceDecoderInputs inputs =
-      device_inputs_.SendToGraph(inputs_.decoder(), SendRows(nothing, {}), strides_);
-  RunDecoder(inputs, beams);  // once as it is: what libraries load on first use can't be recorded
-  device_.Check(cudaStreamSynchronize(device_.stream()), "the first decoder step");
-  kernels::cuda::Graph graph(&device_, [&] { RunDecoder(inputs, beams); });
-  graph.Replay();
-  device_.Check(cudaStreamSynchronize(device_.stream()), "the first replay of a decoder step");
-  if (rows == 1 && !beams && executor_.IsPersistent(model_.decoder(), inputs.inputs)) {
-    TakeFasterOfOneRow(inputs, &graph);
-  }
-  graphs_[beams].emplace(rows, std::move(graph));
-}
-
-void CudaRunner::TakeFasterOfOneRow(const DeviceDecoderInputs& inputs,
-                                    kernels::cuda::Graph* graph) {
-  constexpr int32_t kSource = 256, kPosition = 64;  // of a row as there are many
-  constexpr int kRounds = 3, kReplays = 10;
-  executor_.set_persistent(false);
-  RunDecoder(inputs, /*beams=*/false);
-  kernels::cuda::Graph one_by_one(&device_, [&] { RunDecoder(inputs, /*beams=*/false); });
-
-  const DecodeParams params;
-  const std::vector<TokenId> history(std::min(kPosition, limits_.max_target_tokens));
-  const std::vector<BlockId> blocks(BlocksFor(kSource, model_.options().block_size),
-                                    model_.spare_block());
-  const auto blocks_for = [&](int32_t positions) {
-    return absl::MakeConstSpan(blocks).first(BlocksFor(positions, model_.options().block_size));
-  };
-  const int32_t source = std::min(kSource, limits_.max_source_tokens);
-  Require(history.size() > 1, "a row of one position would start at its slot");
-  StepPlan plan;
-  plan.sources.push_back({blocks_for(source), source});
-  RowPlan& row = plan.rows.emplace_back();
-  row.slot = model_.options().max_rows;
-  row.history = history;
-  row.tokens = row.history.last(1);
-  row.first_position = static_cast<int32_t>(history.size()) - 1;
-  row.blocks = blocks_for(static_cast<int32_t>(history.size()));
-  row.params = &params;
-  device_inputs_.BeginStep();
-  inputs_.BuildDecoder(plan, {0, 1}, {}, PaddingFor(1));
-  device_inputs_.SendToGraph(inputs_.decoder(), SendRows(plan, {0, 1}), strides_);
-
-  float persistent_ms = INFINITY, one_by_one_ms = INFINITY;
-  for (int i = 0; i < kRounds; ++i) {
-    persistent_ms = std::min(persistent_ms, graph->Time(kReplays));
-    one_by_one_ms = std::min(one_by_one_ms, one_by_one.Time(kReplays));
-  }
-  const bool persistent = persistent_ms <= one_by_one_ms;
-  if (!persistent) *graph = std::move(one_by_one);
-  executor_.set_persistent(persistent);
-  spdlog::info("one decoder row: {:.3f} ms as one kernel, {:.3f} ms operation by operation",
-               persistent_ms, one_by_one_ms);
-}
-
-// 1, 2, 4, ... source tokens, and prefixes, all written to the spare block.
-absl::Status CudaRunner::WarmUp() {
-  const TimePoint start = Clock::now();
-  const int32_t most = model_.options().max_encoder_tokens;
-  const int32_t block_size = model_.options().block_size;
-  const std::vector<TokenId> tokens(most);
-  const std::vector<BlockId> blocks(BlocksFor(most, block_size), model_.spare_block());
-  const int32_t longest_source =
-      Within(model_.spec().max_source_positions, limits_.max_source_tokens);
-  const int32_t longest_prefix = Within(model_.spec().max_target_positions,
-                                        std::min(limits_.max_target_tokens, kLongestWarmPrefix));
-  const DecodeParams params;
-  for (int32_t length = 1; device_.ok(); length = std::min(2 * length, most)) {
-    StepPlan plan;
-    for (int32_t left = length; left > 0; left -= longest_source) {
-      const int32_t part = std::min(left, longest_source);
-      const auto spare = absl::MakeConstSpan(blocks).first(BlocksFor(part, block_size));
-      plan.encode.push_back({absl::MakeConstSpan(tokens).first(part), spare, Pooling::kMean});
-      plan.sources.push_back({spare, part});
-    }
-    const int32_t prefix = std::min(length, longest_prefix);
-    RowPlan& row = plan.rows.emplace_back();
-    row.tokens = row.targets = row.history = absl::MakeConstSpan(tokens).first(prefix);
-    row.blocks = absl::MakeConstSpan(blocks).first(BlocksFor(prefix, block_size));
-    row.params = &params;
-    // One after the other: each is measured alone.
-    InFlight& step = steps_[0];
-    device_.Check(cudaEventRecord(step.begin, device_.stream()), "recording an event");
-    absl::Status outcome = encoder_.Launch(plan, step.begin, /*alone=*/true);
-    encoder_.Abandon();
-    device_inputs_.BeginStep();
-    scores_.BeginStep(0);
-    results_.BeginStep(0);
-    if (outcome.ok()) outcome = Decode(plan);
-    device_.Check(cudaStreamSynchronize(device_.stream()), "the first step of its kind");
-    if (!outcome.ok()) return outcome;
-    if (length == most) break;
-  }
-  spdlog::info("ran the first steps in {:.1f} s", Milliseconds(Clock::now() - start) / 1000);
-  return status();
 }
 
 void CudaRunner::RunDecoder(DeviceDecoderInputs inputs, bool beams) {

@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <iterator>
+#include <limits>
 #include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "engine/model/model.h"
@@ -64,9 +66,17 @@ class CudaRunner final : public Runner {
   // what libraries load on first use.
   absl::Status WarmUp();
   void RecordGraph(size_t rows, bool beams);
-  // Of one row's step, recorded as `graph`, which is one persistent kernel: takes its operations
-  // one by one instead if that is faster.
-  void TakeFasterOfOneRow(const DeviceDecoderInputs& inputs, kernels::cuda::Graph* graph);
+  // Sends the inputs of a step of so many rows, one token each, none of which is a request's.
+  void SendTypicalStep(size_t rows);
+  // Two graphs' times for such a step.
+  struct StepTimes {
+    float first_ms = std::numeric_limits<float>::infinity();
+    float second_ms = std::numeric_limits<float>::infinity();
+    // By 1 % at least: less is within what timing is good for.
+    bool SecondIsFaster() const { return second_ms < 0.99f * first_ms; }
+  };
+  StepTimes TimeTypicalSteps(size_t rows, kernels::cuda::Graph* first,
+                             kernels::cuda::Graph* second);
   // The decoder program with what surrounds it, for arrays in these places. `beams`: whether rows
   // may be in beam search.
   void RunDecoder(DeviceDecoderInputs inputs, bool beams);
@@ -95,6 +105,8 @@ class CudaRunner final : public Runner {
   DeviceScores scores_;
   // By the number of rows: [0] for steps without beam search, [1] for those with.
   std::map<size_t, kernels::cuda::Graph> graphs_[2];
+  // The graphs of so many rows fetch weights ahead (kernels/cuda/weight_prefetch.h).
+  std::set<size_t> prefetching_rows_;
 
   TokenSets token_sets_;
   RowRules row_rules_;

@@ -29,6 +29,8 @@ void Executor::Prepare(const Program& program) {
   Plan& plan = plans_[&program];
   plan.operations = PlanFusion(program, resources_.device.multiprocessors());
   plan.constants = std::make_unique<PlanConstants>(&plan.operations, &resources_.device);
+  plan.prefetch = std::make_unique<WeightPrefetch>(
+      PlanPrefetch(program, resources_.device.multiprocessors()), &resources_.device);
   for (const Operation& operation : program.operations) {
     std::visit(
         [&](const auto& op) {
@@ -51,7 +53,10 @@ void Executor::Run(const Program& program, const DecoderInputs& inputs, TokenCho
 }
 
 void Executor::Run(const Program& program, const Step& step) {
-  for (const PlannedOperation& planned : plans_.at(&program).operations) {
+  const Plan& plan = plans_.at(&program);
+  const bool prefetches =
+      prefetching_ && observer_ == nullptr && plan.prefetch->Serves(step.num_tokens);
+  for (const PlannedOperation& planned : plan.operations) {
     if (step.num_tokens <= planned.absorbed_rows) continue;
     if (observer_) observer_->Begin(*planned.operation);
     std::visit(
@@ -64,7 +69,9 @@ void Executor::Run(const Program& program, const Step& step) {
         },
         *planned.operation);
     if (observer_) observer_->End(*planned.operation);
+    if (prefetches) plan.prefetch->Behind(*planned.operation);
   }
+  if (prefetches) plan.prefetch->Join();
 }
 
 }  // namespace transept::kernels::cuda

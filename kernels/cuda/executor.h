@@ -10,6 +10,7 @@
 #include "kernels/cuda/operations.h"
 #include "kernels/cuda/persistent.h"
 #include "kernels/cuda/plan_constants.h"
+#include "kernels/cuda/weight_prefetch.h"
 #include "kernels/inputs.h"
 #include "kernels/observer.h"
 #include "kernels/operation.h"
@@ -53,6 +54,14 @@ class Executor {
     return persistent_ && plans_.at(&program).persistent && PersistentDecoder::Serves(inputs);
   }
 
+  // Whether steps fetch weights ahead where they can (weight_prefetch.h). They do not at first, and
+  // not while they are observed.
+  void set_prefetching(bool prefetching) { prefetching_ = prefetching; }
+  // Whether a step of so many rows, one token each, can.
+  bool CanPrefetch(const Program& program, int64_t rows) const {
+    return plans_.at(&program).prefetch->Serves(rows);
+  }
+
   // Null for none. Must outlive the runs that follow. Norms that their neighbours took over are not
   // reported.
   void set_observer(Observer* observer) { observer_ = observer; }
@@ -60,7 +69,8 @@ class Executor {
  private:
   struct Plan {
     std::vector<PlannedOperation> operations;
-    std::unique_ptr<PlanConstants> constants;       // of the operations
+    std::unique_ptr<PlanConstants> constants;  // of the operations
+    std::unique_ptr<WeightPrefetch> prefetch;
     std::unique_ptr<PersistentDecoder> persistent;  // null where there is none
   };
 
@@ -70,6 +80,7 @@ class Executor {
   std::map<const Program*, Plan> plans_;
   Observer* observer_ = nullptr;
   bool persistent_ = true;
+  bool prefetching_ = false;
 };
 
 }  // namespace transept::kernels::cuda
