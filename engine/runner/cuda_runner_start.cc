@@ -131,6 +131,7 @@ void CudaRunner::SendTypicalStep(size_t rows) {
     row.params = &params;
   }
   device_inputs_.BeginStep();
+  results_.BeginStep(0);
   inputs_.BuildDecoder(plan, {0, rows}, {}, PaddingFor(rows));
   device_inputs_.SendToGraph(inputs_.decoder(), SendRows(plan, {0, rows}), strides_);
 }

@@ -5,8 +5,8 @@
 // and attention has little to read. So beside a step's kernels, on a branch of the recorded graph,
 // small ones have the copy engine fetch what products behind will read. One begins as soon as a
 // layer's QKV is there, and fetches the weights of the next four products; one when the query of
-// cross-attention is, for the two behind those. Whether that pays is for the caller to measure: each
-// branch costs the kernels beside it a microsecond.
+// cross-attention is, for the two behind those. Whether that pays is for the caller to measure:
+// each branch costs the kernels beside it a microsecond.
 #pragma once
 
 #include <cstdint>

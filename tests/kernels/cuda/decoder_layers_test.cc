@@ -136,8 +136,8 @@ void CudaDecoderLayersTest::AddNorm(const Kind& kind) {
 }
 
 // What goes to the stream is added to it.
-void CudaDecoderLayersTest::AddLinear(const Kind& kind, Activations Side::*in, Activations Side::*out,
-                                   int64_t features) {
+void CudaDecoderLayersTest::AddLinear(const Kind& kind, Activations Side::*in,
+                                      Activations Side::*out, int64_t features) {
   weights_.push_back(std::make_unique<Weight>(MakeWeight(features, (host_.*in).width, seed_++)));
   const Weight& weight = *weights_.back();
   const std::vector<float>& bias = Floats(features);
@@ -183,8 +183,8 @@ void CudaDecoderLayersTest::AddLayer(const Kind& kind, const Shape& shape, int64
   AddNorm(kind);
   AddLinear(kind, &Side::normed, &Side::qkv, cpu::QueryWidth(heads));
   Add<CrossAttentionOp>([&](Side& side, bool host, CrossAttentionOp* cross) {
-    cross->kernel = dtype() == DataType::kFloat32 ? AttentionKernel::kCuda
-                                                  : AttentionKernel::kCudaTensor;
+    cross->kernel =
+        dtype() == DataType::kFloat32 ? AttentionKernel::kCuda : AttentionKernel::kCudaTensor;
     cross->shape = heads;
     cross->cache = caches_[host ? 0 : 1];
     cross->query = side.qkv;
