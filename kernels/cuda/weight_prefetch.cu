@@ -12,21 +12,22 @@ constexpr int kOldestArchitecture = 90;
 // With fewer the products themselves read their weights about as fast as memory gives them.
 constexpr int64_t kFewestRows = 17;
 
-// Asks for the lists' weights and does not wait for them. Whole pieces of 16 bytes.
-__global__ void __launch_bounds__(kThreads) Prefetch(const WeightList list) {
+// Has the copy engine fetch whole pieces of 16 bytes, and does not wait for them.
+__device__ void Fetch([[maybe_unused]] const char* from, [[maybe_unused]] uint32_t bytes) {
 #if __CUDA_ARCH__ >= 900
+  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(from), "r"(bytes) : "memory");
+#endif
+}
+
+__global__ void __launch_bounds__(kThreads) Prefetch(const WeightList list) {
   const int64_t thread = int64_t{blockIdx.x} * kThreads + threadIdx.x;
   for (int i = 0; i < list.count; ++i) {
     const WeightList::Range range = list.ranges[i];
     for (int64_t at = thread * kPiece; at < range.bytes; at += kBlocks * kThreads * kPiece) {
       const int64_t bytes = min(range.bytes - at, kPiece) / 16 * 16;
-      if (bytes == 0) continue;
-      asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(range.data + at),
-                   "r"(static_cast<uint32_t>(bytes))
-                   : "memory");
+      if (bytes > 0) Fetch(range.data + at, static_cast<uint32_t>(bytes));
     }
   }
-#endif
 }
 
 }  // namespace
