@@ -72,8 +72,6 @@ class CudaRunner final : public Runner {
   struct StepTimes {
     float first_ms = std::numeric_limits<float>::infinity();
     float second_ms = std::numeric_limits<float>::infinity();
-    // By 1 % at least: less is within what timing is good for.
-    bool SecondIsFaster() const { return second_ms < 0.99f * first_ms; }
   };
   StepTimes TimeTypicalSteps(size_t rows, kernels::cuda::Graph* first,
                              kernels::cuda::Graph* second);

@@ -34,6 +34,8 @@ int32_t Within(int32_t positions, int32_t tokens) {
 // What graphs are timed with: rows as there are many.
 constexpr int32_t kTypicalSource = 256;
 constexpr int32_t kTypicalPosition = 64;
+// Less is within what timing is good for.
+constexpr float kWorthwhile = 0.99f;
 
 }  // namespace
 
@@ -67,6 +69,8 @@ void CudaRunner::RecordGraph(size_t rows, bool beams) {
   inputs_.BuildDecoder(nothing, {}, {}, PaddingFor(rows));
   const DeviceDecoderInputs inputs =
       device_inputs_.SendToGraph(inputs_.decoder(), SendRows(nothing, {}), strides_);
+  // What the rows choose by makes no difference: steps with beams go by those without.
+  executor_.set_prefetching(beams && prefetching_rows_.count(rows) > 0);
   RunDecoder(inputs, beams);  // once as it is: what libraries load on first use can't be recorded
   device_.Check(cudaStreamSynchronize(device_.stream()), "the first decoder step");
   const auto record = [&] {
@@ -75,12 +79,15 @@ void CudaRunner::RecordGraph(size_t rows, bool beams) {
   kernels::cuda::Graph graph = record();
   graph.Replay();
   device_.Check(cudaStreamSynchronize(device_.stream()), "the first replay of a decoder step");
-  if (rows == 1 && !beams && executor_.IsPersistent(model_.decoder(), inputs.inputs)) {
+  executor_.set_prefetching(false);
+  if (beams) {
+    // Nothing is left to be found out.
+  } else if (rows == 1 && executor_.IsPersistent(model_.decoder(), inputs.inputs)) {
     executor_.set_persistent(false);
     RunDecoder(inputs, beams);
     kernels::cuda::Graph one_by_one = record();
     const StepTimes times = TimeTypicalSteps(rows, &graph, &one_by_one);
-    const bool persistent = !times.SecondIsFaster();
+    const bool persistent = times.first_ms <= times.second_ms;
     if (!persistent) graph = std::move(one_by_one);
     executor_.set_persistent(persistent);
     spdlog::info("one decoder row: {:.3f} ms as one kernel, {:.3f} ms operation by operation",
@@ -89,11 +96,11 @@ void CudaRunner::RecordGraph(size_t rows, bool beams) {
     executor_.set_prefetching(true);
     kernels::cuda::Graph prefetching = record();
     executor_.set_prefetching(false);
-    // What the rows choose by makes no difference: steps with beams go by those without.
-    if (!beams && TimeTypicalSteps(rows, &graph, &prefetching).SecondIsFaster()) {
+    const StepTimes times = TimeTypicalSteps(rows, &graph, &prefetching);
+    if (times.second_ms < kWorthwhile * times.first_ms) {
       prefetching_rows_.insert(rows);
+      graph = std::move(prefetching);
     }
-    if (prefetching_rows_.count(rows) > 0) graph = std::move(prefetching);
   }
   graphs_[beams].emplace(rows, std::move(graph));
 }

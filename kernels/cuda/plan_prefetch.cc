@@ -10,7 +10,7 @@ namespace {
 // it did not.
 constexpr int64_t kMostLayerBytes = int64_t{32} << 20;
 
-// A product that the kernel of few rows serves.
+// A product of a layer that the kernel of few rows serves.
 struct Product {
   const Operation* operation = nullptr;
   const Operation* behind = nullptr;
@@ -37,7 +37,8 @@ std::vector<Product> ProductsOf(const Program& program, int multiprocessors) {
     } else {
       continue;
     }
-    if (!SkinnySupports(fused)) continue;
+    // What is behind the layers has a row's last token alone.
+    if (!SkinnySupports(fused) || fused.in.extent != Extent::kTokens) continue;
     const Matrix& weight = fused.weight;
     const auto bytes = static_cast<int64_t>(weight.rows * weight.cols * SizeOf(weight.dtype));
     products.push_back({.operation = &operations[i],

@@ -12,7 +12,7 @@ constexpr int kOldestArchitecture = 90;
 // With fewer the products themselves read their weights about as fast as memory gives them.
 constexpr int64_t kFewestRows = 17;
 
-// Has the copy engine fetch whole pieces of 16 bytes, and does not wait for them.
+// Has the copy engine fetch whole pieces of 16 bytes.
 __device__ void Fetch([[maybe_unused]] const char* from, [[maybe_unused]] uint32_t bytes) {
 #if __CUDA_ARCH__ >= 900
   asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(from), "r"(bytes) : "memory");

@@ -5,8 +5,9 @@
 // and attention has little to read. So beside a step's kernels, on a branch of the recorded graph,
 // small ones have the copy engine fetch what products behind will read. One begins as soon as a
 // layer's QKV is there, and fetches the weights of the next four products; one when the query of
-// cross-attention is, for the two behind those. Whether that pays is for the caller to measure:
-// each branch costs the kernels beside it a microsecond.
+// cross-attention is, for the two behind those. They end when the weights are there, and nobody
+// waits for that but the end of the step. Whether it pays is for the caller to measure: each such
+// kernel costs those beside it a microsecond.
 #pragma once
 
 #include <cstdint>
@@ -52,7 +53,8 @@ class WeightPrefetch {
   bool Serves(int64_t rows) const;
   // After `operation` has been launched.
   void Behind(const Operation& operation);
-  // At the end of a step: what follows on the device's stream waits for all that is fetched.
+  // At the end of a step: what follows on the device's stream waits for the branch, as a recorded
+  // graph must.
   void Join();
 
  private:

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
+#include <utility>
 
 #include "tests/support/fake_cuda_call.h"
 
@@ -30,11 +31,18 @@ void Reset(size_t total_memory, size_t shared_memory, int multiprocessors) {
   gpu.until_failure = -1;
   gpu.lost = cudaSuccess;
   gpu.lateness = 0;
+  gpu.elapsed = {1.0f};
 }
 
 void SetLateness(int queries) {
   const std::lock_guard lock(TheGpu().mu);
   TheGpu().lateness = queries;
+}
+
+void SetElapsed(std::vector<float> milliseconds) {
+  const std::lock_guard lock(TheGpu().mu);
+  TheGpu().elapsed = std::move(milliseconds);
+  TheGpu().next_elapsed = 0;
 }
 
 void Inject(const Failure& failure) {
@@ -235,7 +243,8 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEve
   Call call("cudaEventElapsedTime");
   LateQueries(call, begin);
   LateQueries(call, end);
-  *milliseconds = 1.0f;
+  Gpu& gpu = call.gpu();
+  *milliseconds = gpu.elapsed[gpu.next_elapsed++ % gpu.elapsed.size()];
   return call.result;
 }
 

@@ -13,6 +13,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <vector>
 
 namespace transept::fake_cuda {
 
@@ -41,6 +42,9 @@ void ForgetCalls();
 // From now on the next `queries` queries of an event after it was recorded find that it has not
 // happened yet; 0 at first. Who waits for it finds it has.
 void SetLateness(int queries);
+
+// From now on what lies between two events takes so many milliseconds, in turn; one at first.
+void SetElapsed(std::vector<float> milliseconds);
 
 // Bytes of device memory that are allocated.
 size_t used_memory();

@@ -10,6 +10,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "tests/support/fake_cuda.h"
 
@@ -28,6 +29,8 @@ struct Gpu {
   int64_t until_failure = -1;  // -1 = none is to come
   cudaError_t lost = cudaSuccess;
   int lateness = 0;
+  std::vector<float> elapsed = {1.0f};  // milliseconds, in turn
+  size_t next_elapsed = 0;
   std::map<cudaEvent_t, int> events;  // that there are, and the queries that find them late
 };
 

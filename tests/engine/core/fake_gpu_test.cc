@@ -320,26 +320,6 @@ TEST_F(GpuSteps, RunWideLayersWithTheSharedMemoryOfASmallerGpu) {
   EXPECT_TRUE(engine.ok()) << engine.status();
 }
 
-// Steps of 24, 32, ... 64 and 72 rows are recorded twice, to see which is faster.
-TEST_F(GpuSteps, AreRecordedWithAndWithoutWeightsFetchedAhead) {
-  ModelSpec spec = TinySpec();
-  spec.d_model = 64;
-  for (StackSpec* stack : {&spec.encoder, &spec.decoder}) {
-    stack->head_size = stack->ffn_size = 32;
-  }
-  config::EngineConfig config = GpuConfig();
-  config.dtype = "bfloat16";
-  const auto checkpoint = RandomCheckpoint(spec, kernels::DataType::kBFloat16, 7);
-  const auto graphs = [&](int32_t max_rows) {
-    config.max_rows = max_rows;
-    fake_cuda::ForgetCalls();
-    const auto engine = Engine::Create(config, *checkpoint, nullptr);
-    EXPECT_TRUE(engine.ok()) << engine.status();
-    return fake_cuda::Calls()["cudaGraphInstantiate"];
-  };
-  EXPECT_EQ(graphs(72) - graphs(16), 7 * 2 * 2);  // with beams and without
-}
-
 // What is being launched then still uses what the engine has.
 TEST_F(FakeGpu, AnEngineGoesWhileItsSourcesAreEncoded) {
   config::EngineConfig config = GpuConfig();

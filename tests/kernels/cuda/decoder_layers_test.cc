@@ -1,7 +1,7 @@
 // Whole decoder layers, with all that is fused of them, against the CPU's reference; with weights
 // fetched ahead and without.
 #include <algorithm>
-#include <cmath>
+#include <deque>
 
 #include "kernels/cpu/reference.h"
 #include "kernels/cuda/graph.h"
@@ -23,12 +23,13 @@ struct Kind {
   NormKind norm;
   bool behind;  // norms stand behind their blocks
   bool biases;
+  bool gated;
 };
 constexpr Kind kKinds[] = {
-    {"as in T5", NormKind::kRms, false, false},
-    {"as in NLLB", NormKind::kLayer, false, true},
-    {"as in BART", NormKind::kLayer, true, true},
-    {"root mean squares behind their blocks", NormKind::kRms, true, true},
+    {"as in T5", NormKind::kRms, false, false, true},
+    {"as in NLLB", NormKind::kLayer, false, true, false},
+    {"as in BART", NormKind::kLayer, true, true, false},
+    {"root mean squares behind their blocks", NormKind::kRms, true, true, false},
 };
 
 struct Shape {
@@ -80,7 +81,7 @@ StepCase OneEach(int32_t count) {
 // Decoder layers on one side, with buffers of their own.
 struct Side {
   Program program;
-  Activations hidden, normed, qkv, attention, ffn;
+  Activations hidden, normed, qkv, attention, gate_up, ffn;
 };
 
 class CudaDecoderLayersTest : public GpuTest {
@@ -108,13 +109,14 @@ class CudaDecoderLayersTest : public GpuTest {
 
   void AddNorm(const Kind& kind);
   void AddLinear(const Kind& kind, Activations Side::*in, Activations Side::*out, int64_t features);
+  void AddGate(int64_t d_model);
   void MakePages(const AttentionShape& heads, int64_t blocks);  // caches_
   void AddLayer(const Kind& kind, const Shape& shape, int64_t blocks);
 
   Side host_, device_;
   PagedKv caches_[2];  // of the last layer, on host and device
   std::vector<std::unique_ptr<Weight>> weights_;
-  std::vector<std::vector<float>> floats_;
+  std::deque<std::vector<float>> floats_;  // which stay where they are
   uint64_t seed_ = 100;
 
  protected:
@@ -148,6 +150,17 @@ void CudaDecoderLayersTest::AddLinear(const Kind& kind, Activations Side::*in,
     linear->out = side.*out;
     linear->out.width = features;
     if (out == &Side::hidden) linear->residual = linear->out;
+  });
+}
+
+void CudaDecoderLayersTest::AddGate(int64_t d_model) {
+  weights_.push_back(std::make_unique<Weight>(MakeWeight(2 * kFfn, d_model, seed_++)));
+  const Weight& weight = *weights_.back();
+  Add<GatedLinearOp>([&](Side& side, bool host, GatedLinearOp* gate) {
+    gate->weight = host ? weight.host() : weight.device;
+    gate->in = side.normed;
+    gate->scratch = side.gate_up;
+    gate->out = side.ffn;
   });
 }
 
@@ -193,7 +206,11 @@ void CudaDecoderLayersTest::AddLayer(const Kind& kind, const Shape& shape, int64
   });
   AddLinear(kind, &Side::attention, &Side::hidden, shape.d_model);
   AddNorm(kind);
-  AddLinear(kind, &Side::normed, &Side::ffn, kFfn);
+  if (kind.gated) {
+    AddGate(shape.d_model);
+  } else {
+    AddLinear(kind, &Side::normed, &Side::ffn, kFfn);
+  }
   AddLinear(kind, &Side::ffn, &Side::hidden, shape.d_model);
 }
 
@@ -207,6 +224,7 @@ void CudaDecoderLayersTest::Expect(const Kind& kind, const Shape& shape, const S
   Tensor qkv = MakeTensor(tokens, cpu::QkvWidth(shape.heads), dtype(), 3);
   Tensor attention = MakeTensor(tokens, cpu::QueryWidth(shape.heads), dtype(), 4);
   Tensor ffn = MakeTensor(tokens, kFfn, dtype(), 5);
+  Tensor gate_up = MakeTensor(tokens, 2 * kFfn, dtype(), 6);
   for (Side* side : {&host_, &device_}) {
     const bool host = side == &host_;
     side->hidden = BufferOn(host, hidden);
@@ -214,6 +232,7 @@ void CudaDecoderLayersTest::Expect(const Kind& kind, const Shape& shape, const S
     side->qkv = BufferOn(host, qkv);
     side->attention = BufferOn(host, attention);
     side->ffn = BufferOn(host, ffn);
+    side->gate_up = BufferOn(host, gate_up);
   }
   const Weight table = MakeWeight(kVocab, shape.d_model, seed_++);
   Add<EmbedOp>([&](Side& side, bool host, EmbedOp* embed) {
@@ -234,6 +253,9 @@ void CudaDecoderLayersTest::Expect(const Kind& kind, const Shape& shape, const S
   executor().set_prefetching(true);
   Graph graph(&device(), [&] { executor().Run(device_.program, inputs); });
   executor().set_prefetching(false);
+  device().Check(cudaMemset2D(hidden.device.data, hidden.device.stride * sizeof(float), 0xff,
+                              hidden.width * sizeof(float), tokens),
+                 "clearing");
   for (int i = 0; i < 3; ++i) graph.Replay();
   Finish();
   EXPECT_EQ(Read(hidden), expected);

@@ -37,6 +37,7 @@ class PlanPrefetchTest : public testing::Test {
       AddProduct(width, 4 * width);
     }
     AddProduct(vocabulary, width);
+    std::get<LinearOp>(program_.operations.back()).in.extent = Extent::kRows;
   }
 
   PrefetchPlan Plan() const { return PlanPrefetch(program_, kMultiprocessors); }
@@ -60,6 +61,9 @@ class PlanPrefetchTest : public testing::Test {
     return fetched;
   }
 
+  Program program_;
+  std::vector<size_t> products_;  // operations
+
  private:
   void AddProduct(int64_t rows, int64_t cols) {
     LinearOp op;
@@ -71,8 +75,6 @@ class PlanPrefetchTest : public testing::Test {
 
   char places_[kLayers * kProducts + 1] = {};
   DataType dtype_ = DataType::kBFloat16;
-  Program program_;
-  std::vector<size_t> products_;  // operations
 };
 
 using Indices = std::vector<size_t>;
@@ -88,10 +90,27 @@ TEST_F(PlanPrefetchTest, FetchesInOrderBehindWhatAttentionReads) {
   }
 }
 
-// The last product, which reads much, if the kernel of few rows serves it: a small vocabulary.
-TEST_F(PlanPrefetchTest, FetchesSmallVocabulariesAlone) {
-  Build(DataType::kBFloat16, 64, 500);
-  EXPECT_EQ(FetchedBehind(8), (Indices{11, 12}));
+// The product behind the layers neither is fetched nor counts, of however many tokens it is.
+TEST_F(PlanPrefetchTest, VocabulariesAreNoPartOfALayer) {
+  for (const int64_t vocabulary : {500, 16000, 24000, 60000}) {
+    Build(DataType::kBFloat16, 1024, vocabulary);
+    EXPECT_EQ(FetchedBehind(8), (Indices{11})) << vocabulary;
+    EXPECT_EQ(Plan().few_rows, 64) << vocabulary;
+  }
+}
+
+// A gate's and an up projection's rows are one weight.
+TEST_F(PlanPrefetchTest, FetchesGatedLayers) {
+  const LinearOp up = Product(4);
+  GatedLinearOp gated;
+  gated.weight = up.weight;
+  gated.in = up.in;
+  program_.operations[products_[4]] = gated;
+  const PrefetchPlan plan = Plan();
+  const WeightList& list = plan.behind.at(&program_.operations[products_[0]]);
+  ASSERT_EQ(list.count, 4);
+  EXPECT_EQ(list.ranges[3].data, up.weight.data);
+  EXPECT_EQ(list.ranges[3].bytes, up.weight.rows * up.weight.cols * 2);
 }
 
 TEST_F(PlanPrefetchTest, ServesRowsThatAreFewForAllProductsOfALayer) {
