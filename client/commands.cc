@@ -113,7 +113,10 @@ ExitCode Run(const std::vector<std::string>& arguments, const Terminal& terminal
     return kOk;
   }
   if (channel == nullptr) {
-    channel = grpc::CreateChannel(line->address, grpc::InsecureChannelCredentials());
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(-1);  // log-probabilities of many outputs are large
+    channel =
+        grpc::CreateCustomChannel(line->address, grpc::InsecureChannelCredentials(), arguments);
   }
   Connection::Options options{.timeout = line->timeout, .retries = line->retries};
   ExitCode exit_code = kUsage;

@@ -71,7 +71,8 @@ std::span<const Setting<ServerConfig>> SettingsOf<ServerConfig>() {
        "RESOURCE_EXHAUSTED.",
        Range(1, kMillion)},
       {"stalled_stream_seconds", &S::stalled_stream_seconds,
-       "After a stream's last token, how long its client may take to read the rest before the call "
+       "After a stream's last token, or once its client is too far behind, how long the client may "
+       "take to read the rest before the call "
        "is cancelled.",
        Range(0.1, 86400)},
       {"max_concurrent_streams", &S::max_concurrent_streams, "Calls open on one connection.",
@@ -120,7 +121,8 @@ std::span<const Setting<EngineConfig>> SettingsOf<EngineConfig>() {
        "other.",
        OneOf({"auto", "float32", "bfloat16", "float16"})},
       {"attention_backend", &E::attention_backend,
-       "Attention implementation, by name. auto takes the first that supports the model."},
+       "Attention implementation: cpu_simd or cpu_reference, on a GPU cuda_tensor, cuda or "
+       "cuda_scalar. auto takes the first that supports the model."},
       {"threads", &E::threads, "CPU threads of one model. 0 takes one for each core.",
        Range(0, 1024)},
       {"block_size", &E::block_size, "Positions in one block of cached keys and values.",

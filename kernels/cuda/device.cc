@@ -26,7 +26,16 @@ std::unique_ptr<Device> Device::OpenAside() {
 
 void Device::ReadProperties() {
   int count = 0;
-  if (!Check(cudaGetDeviceCount(&count), "looking for a GPU")) return;
+  const cudaError_t found = cudaGetDeviceCount(&count);
+  if (found == cudaErrorInsufficientDriver) {  // also where there is none at all
+    Note(
+        "looking for a GPU: no NVIDIA driver was found, or one older than 580, which CUDA 13 "
+        "needs; "
+        "a container sees the host's if it is run with --gpus all",
+        false);
+    return;
+  }
+  if (!Check(found, "looking for a GPU")) return;
   cudaDeviceProp properties;
   if (!Check(cudaGetDeviceProperties(&properties, 0), "reading the GPU's properties")) return;
   gpu_->name = properties.name;

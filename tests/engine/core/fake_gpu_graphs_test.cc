@@ -1,5 +1,5 @@
-// Graphs of some tens of rows in a 16-bit type, which may fetch weights ahead, on a GPU that is none.
-// Its outputs mean nothing.
+// Graphs of some tens of rows in a 16-bit type, which may fetch weights ahead, on a GPU that is
+// none. Its outputs mean nothing.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
