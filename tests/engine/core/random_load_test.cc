@@ -38,7 +38,7 @@ int Draw(std::mt19937* random, int low, int high) {
   return low + static_cast<int>((*random)() % static_cast<unsigned>(high - low + 1));
 }
 
-Request RandomRequest(std::mt19937* random) {
+Request RandomRequest(std::mt19937* random, int most_beams) {
   Request request;
   request.source.resize(Draw(random, 1, 48));
   for (TokenId& token : request.source) token = Draw(random, 2, 96);
@@ -72,9 +72,9 @@ Request RandomRequest(std::mt19937* random) {
     params.seed = Draw(random, 0, 1 << 30);
   }
   if (Draw(random, 0, 2) == 0) {
-    params.num_beams = 3;
-    params.num_sequences = Draw(random, 1, 3);
     // A GPU computes a preempted search's rows again in one step, which must hold them.
+    params.num_beams = kOnCpu ? Draw(random, 2, most_beams) : 3;
+    params.num_sequences = Draw(random, 1, std::min(params.num_beams, 3));
     constexpr int kMostNewTokens = 36;
     params.max_new_tokens = std::min(params.max_new_tokens, kMostNewTokens);
     params.min_new_tokens = std::min(params.min_new_tokens, params.max_new_tokens);
@@ -136,13 +136,16 @@ std::vector<float> NumbersOf(const Result& result) {
   return numbers;
 }
 
-std::vector<Case> MakeCases(uint32_t seed) {
+// Searches have at most so many beams.
+std::vector<Case> MakeCases(uint32_t seed, int most_beams) {
   std::vector<Case> cases;
-  const std::unique_ptr<Engine> engine = MakeEngine(DeviceConfig());
+  config::EngineConfig config = DeviceConfig();
+  config.max_rows = std::max(config.max_rows, most_beams);
+  const std::unique_ptr<Engine> engine = MakeEngine(config);
   if (engine == nullptr) return cases;
   std::mt19937 random(seed);
   while (cases.size() < kRequests && !::testing::Test::HasFailure()) {
-    const Request request = RandomRequest(&random);
+    const Request request = RandomRequest(&random, most_beams);
     Request alone = request;
     alone.params.top_logprobs = 2;
     const auto result = RunAlone(engine.get(), alone);
@@ -246,7 +249,7 @@ class RandomLoad : public ::testing::TestWithParam<World> {
 };
 
 TEST_P(RandomLoad, GivesEachRequestWhatItGetsAlone) {
-  cases_ = MakeCases(/*seed=*/1);
+  cases_ = MakeCases(/*seed=*/1, std::min(GetParam().config.max_rows, kMaxBeams));
   ASSERT_EQ(cases_.size(), kRequests);
   engine_ = MakeEngine(GetParam().config);
   ASSERT_NE(engine_, nullptr);
