@@ -72,8 +72,7 @@ std::span<const Setting<ServerConfig>> SettingsOf<ServerConfig>() {
        Range(1, kMillion)},
       {"stalled_stream_seconds", &S::stalled_stream_seconds,
        "After a stream's last token, or once its client is too far behind, how long the client may "
-       "take to read the rest before the call "
-       "is cancelled.",
+       "take to read the rest before the call is cancelled.",
        Range(0.1, 86400)},
       {"max_concurrent_streams", &S::max_concurrent_streams, "Calls open on one connection.",
        Range(1, kMillion)},

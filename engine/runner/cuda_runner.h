@@ -66,6 +66,9 @@ class CudaRunner final : public Runner {
   // what libraries load on first use.
   absl::Status WarmUp();
   void RecordGraph(size_t rows, bool beams);
+  // Of a step without beams, recorded as `graph`: takes what else there is for so many rows if that
+  // is faster. Of one row its operations one by one, of some tens of rows weights fetched ahead.
+  void TakeFaster(size_t rows, const DeviceDecoderInputs& inputs, kernels::cuda::Graph* graph);
   // Sends the inputs of a step of so many rows, one token each, none of which is a request's.
   void SendTypicalStep(size_t rows);
   // Two graphs' times for such a step.

@@ -73,22 +73,26 @@ void CudaRunner::RecordGraph(size_t rows, bool beams) {
   executor_.set_prefetching(beams && prefetching_rows_.count(rows) > 0);
   RunDecoder(inputs, beams);  // once as it is: what libraries load on first use can't be recorded
   device_.Check(cudaStreamSynchronize(device_.stream()), "the first decoder step");
-  const auto record = [&] {
-    return kernels::cuda::Graph(&device_, [&] { RunDecoder(inputs, beams); });
-  };
-  kernels::cuda::Graph graph = record();
+  kernels::cuda::Graph graph(&device_, [&] { RunDecoder(inputs, beams); });
   graph.Replay();
   device_.Check(cudaStreamSynchronize(device_.stream()), "the first replay of a decoder step");
   executor_.set_prefetching(false);
-  if (beams) {
-    // Nothing is left to be found out.
-  } else if (rows == 1 && executor_.IsPersistent(model_.decoder(), inputs.inputs)) {
+  if (!beams) TakeFaster(rows, inputs, &graph);
+  graphs_[beams].emplace(rows, std::move(graph));
+}
+
+void CudaRunner::TakeFaster(size_t rows, const DeviceDecoderInputs& inputs,
+                            kernels::cuda::Graph* graph) {
+  const auto record = [&] {
+    return kernels::cuda::Graph(&device_, [&] { RunDecoder(inputs, /*beams=*/false); });
+  };
+  if (rows == 1 && executor_.IsPersistent(model_.decoder(), inputs.inputs)) {
     executor_.set_persistent(false);
-    RunDecoder(inputs, beams);
+    RunDecoder(inputs, /*beams=*/false);
     kernels::cuda::Graph one_by_one = record();
-    const StepTimes times = TimeTypicalSteps(rows, &graph, &one_by_one);
+    const StepTimes times = TimeTypicalSteps(rows, graph, &one_by_one);
     const bool persistent = times.first_ms <= times.second_ms;
-    if (!persistent) graph = std::move(one_by_one);
+    if (!persistent) *graph = std::move(one_by_one);
     executor_.set_persistent(persistent);
     spdlog::info("one decoder row: {:.3f} ms as one kernel, {:.3f} ms operation by operation",
                  times.first_ms, times.second_ms);
@@ -96,13 +100,11 @@ void CudaRunner::RecordGraph(size_t rows, bool beams) {
     executor_.set_prefetching(true);
     kernels::cuda::Graph prefetching = record();
     executor_.set_prefetching(false);
-    const StepTimes times = TimeTypicalSteps(rows, &graph, &prefetching);
-    if (times.second_ms < kWorthwhile * times.first_ms) {
-      prefetching_rows_.insert(rows);
-      graph = std::move(prefetching);
-    }
+    const StepTimes times = TimeTypicalSteps(rows, graph, &prefetching);
+    if (times.second_ms >= kWorthwhile * times.first_ms) return;
+    prefetching_rows_.insert(rows);
+    *graph = std::move(prefetching);
   }
-  graphs_[beams].emplace(rows, std::move(graph));
 }
 
 void CudaRunner::SendTypicalStep(size_t rows) {

@@ -30,8 +30,7 @@ void Device::ReadProperties() {
   if (found == cudaErrorInsufficientDriver) {  // also where there is none at all
     Note(
         "looking for a GPU: no NVIDIA driver was found, or one older than 580, which CUDA 13 "
-        "needs; "
-        "a container sees the host's if it is run with --gpus all",
+        "needs; a container sees the host's if it is run with --gpus all",
         false);
     return;
   }

@@ -11,33 +11,11 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
-#include <vector>
 
 #include "kernels/cuda/device.h"
-#include "kernels/cuda/fusion.h"
+#include "kernels/cuda/prefetch_plan.h"
 
 namespace transept::kernels::cuda {
-
-// Some weights.
-struct WeightList {
-  static constexpr int kMost = 4;
-  struct Range {
-    const char* data;
-    int64_t bytes;
-  };
-  Range ranges[kMost] = {};
-  int count = 0;
-};
-
-// What is fetched behind which operation of a plan, and in which steps.
-struct PrefetchPlan {
-  std::map<const Operation*, WeightList> behind;
-  int64_t few_rows = 0;  // up to so many: those that are few for all products of the layers
-};
-
-// Empty where a layer's weights would fill most of the cache, and where there are no layers.
-PrefetchPlan PlanPrefetch(const Program& program, int multiprocessors);
 
 // Puts what a plan says beside the kernels on a device's stream. Not thread-safe.
 class WeightPrefetch {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/inputs.h"
@@ -93,6 +94,27 @@ struct DecoderCase {
   std::vector<int32_t> positions, query_offsets;
   std::vector<int64_t> slots;
   DecoderInputs inputs;
+};
+
+// Sources of these lengths in random blocks from `first_block` on, each with so many rows.
+struct SourcesCase {
+  SourcesCase(std::vector<int32_t> source_lengths, const std::vector<int32_t>& rows_of_source,
+              int32_t block_size, int32_t first_block, uint64_t seed)
+      : lengths(std::move(source_lengths)),
+        offsets(OffsetsOf(rows_of_source)),
+        tables(lengths, block_size, first_block, seed) {}
+
+  // `inputs` must not outlive this object.
+  void AddTo(DecoderInputs* inputs) const {
+    inputs->num_sources = static_cast<int32_t>(lengths.size());
+    inputs->source_offsets = offsets.data();
+    inputs->cross_block_tables = tables.blocks.data();
+    inputs->cross_block_table_stride = tables.stride;
+    inputs->cross_lengths = lengths.data();
+  }
+
+  std::vector<int32_t> lengths, offsets;
+  BlockTables tables;
 };
 
 }  // namespace transept::kernels::cpu

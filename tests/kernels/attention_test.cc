@@ -153,25 +153,20 @@ TEST_P(AttentionTest, Cross) {
   const std::vector<int32_t> lengths = {1, 16, 0, 17, 100};
   const std::vector<int32_t> rows_of_source = {1, 4, 2, 0, 3};
   const std::vector<int32_t> queries_of_row = {1, 1, 1, 1, 1, 2, 1, 1, 30, 1};
-  const std::vector<int32_t> source_offsets = OffsetsOf(rows_of_source);
   const std::vector<int32_t> query_offsets = OffsetsOf(queries_of_row);
   for (const int32_t block_size : {16, 3}) {
-    const BlockTables tables(lengths, block_size, 1, 5);
+    const SourcesCase sources(lengths, rows_of_source, block_size, 1, 5);
     DecoderInputs inputs;
     inputs.num_rows = static_cast<int32_t>(queries_of_row.size());
     inputs.num_tokens = query_offsets.back();
     inputs.query_offsets = query_offsets.data();
-    inputs.num_sources = static_cast<int32_t>(lengths.size());
-    inputs.source_offsets = source_offsets.data();
-    inputs.cross_block_tables = tables.blocks.data();
-    inputs.cross_block_table_stride = tables.stride;
-    inputs.cross_lengths = lengths.data();
+    sources.AddTo(&inputs);
     for (const AttentionShape& shape : kShapes) {
       SCOPED_TRACE(Describe(shape) + ", block size " + std::to_string(block_size));
       const int32_t tokens = inputs.num_tokens;
       Buffer query(tokens, QueryWidth(shape), 1);
       Buffer expected(tokens, QueryWidth(shape), 2), actual(tokens, QueryWidth(shape), 2);
-      Pages pages(tables.end_block, block_size, shape, dtype(), 3);
+      Pages pages(sources.tables.end_block, block_size, shape, dtype(), 3);
       CrossAttentionOp op;
       op.kernel = AttentionKernel::kSimd;
       op.shape = shape;

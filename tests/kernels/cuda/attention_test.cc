@@ -279,22 +279,17 @@ class CudaCrossAttentionTest : public CudaDecoderAttentionTest {
 
   void ExpectCross(const Case& c, const AttentionShape& shape, int32_t block_size,
                    const std::vector<AttentionKernel>& kernels) {
-    const std::vector<int32_t> source_offsets = cpu::OffsetsOf(c.rows_of_source);
     const std::vector<int32_t> query_offsets = cpu::OffsetsOf(c.queries_of_row);
-    const cpu::BlockTables tables(c.lengths, block_size, 1, 5);
+    const cpu::SourcesCase sources(c.lengths, c.rows_of_source, block_size, 1, 5);
     DecoderInputs inputs;
     inputs.num_rows = static_cast<int32_t>(c.queries_of_row.size());
     inputs.num_tokens = query_offsets.back();
     inputs.query_offsets = query_offsets.data();
     inputs.empty_rows = std::count(c.queries_of_row.begin(), c.queries_of_row.end(), 0) > 0;
-    inputs.num_sources = static_cast<int32_t>(c.lengths.size());
-    inputs.source_offsets = source_offsets.data();
-    inputs.cross_block_tables = tables.blocks.data();
-    inputs.cross_block_table_stride = tables.stride;
-    inputs.cross_lengths = c.lengths.data();
+    sources.AddTo(&inputs);
     Tensor query = MakeTensor(inputs.num_tokens, QueryWidth(shape), dtype(), 1);
     Tensor expected = MakeTensor(inputs.num_tokens, QueryWidth(shape), DataType::kFloat32, 2);
-    BothPages pages = MakePages(tables.end_block, block_size, shape);
+    BothPages pages = MakePages(sources.tables.end_block, block_size, shape);
     CrossAttentionOp op;
     op.shape = shape;
     op.cache = pages.host;

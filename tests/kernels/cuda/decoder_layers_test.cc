@@ -48,22 +48,16 @@ struct StepCase {
   StepCase(const std::vector<Row>& rows, const std::vector<int32_t>& rows_of_source,
            std::vector<int32_t> source_lengths)
       : self(rows, kBlockSize),
-        lengths(std::move(source_lengths)),
-        source_offsets(cpu::OffsetsOf(rows_of_source)),
-        cross(lengths, kBlockSize, self.tables.end_block, 17),
+        sources(std::move(source_lengths), rows_of_source, kBlockSize, self.tables.end_block, 17),
         inputs(self.inputs) {
     for (int32_t i = 0; i < inputs.num_tokens; ++i) tokens.push_back(i * 7 % kVocab);
     inputs.token_ids = tokens.data();
-    inputs.num_sources = static_cast<int32_t>(lengths.size());
-    inputs.source_offsets = source_offsets.data();
-    inputs.cross_block_tables = cross.blocks.data();
-    inputs.cross_block_table_stride = cross.stride;
-    inputs.cross_lengths = lengths.data();
+    sources.AddTo(&inputs);
   }
 
   cpu::DecoderCase self;
-  std::vector<int32_t> lengths, source_offsets, tokens;
-  cpu::BlockTables cross;
+  cpu::SourcesCase sources;
+  std::vector<int32_t> tokens;
   DecoderInputs inputs;
 };
 
@@ -240,7 +234,7 @@ void CudaDecoderLayersTest::Expect(const Kind& kind, const Shape& shape, const S
     embed->scale = 12.0f;
     embed->out = side.hidden;
   });
-  for (int i = 0; i < kLayers; ++i) AddLayer(kind, shape, step.cross.end_block);
+  for (int i = 0; i < kLayers; ++i) AddLayer(kind, shape, step.sources.tables.end_block);
 
   cpu::reference::Run(host_.program, cpu::Step(step.inputs));
   Execute(device_.program, step.inputs);

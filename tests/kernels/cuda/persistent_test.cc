@@ -229,22 +229,16 @@ std::vector<float> CudaPersistentTest::RunReference(Decoder* decoder, const Deco
 struct BothInputs {
   BothInputs(const RowCase& row, int32_t token, int32_t block_size)
       : self({{row.past, 1}}, block_size),
-        cross({row.source}, block_size, self.tables.end_block, 17),
-        tokens{token},
-        lengths{row.source},
-        source_offsets{0, 1} {
+        sources({row.source}, {1}, block_size, self.tables.end_block, 17),
+        tokens{token} {
     host = self.inputs;
     host.token_ids = tokens.data();
-    host.num_sources = 1;
-    host.source_offsets = source_offsets.data();
-    host.cross_block_tables = cross.blocks.data();
-    host.cross_block_table_stride = cross.stride;
-    host.cross_lengths = lengths.data();
+    sources.AddTo(&host);
   }
 
   cpu::DecoderCase self;
-  cpu::BlockTables cross;
-  std::vector<int32_t> tokens, lengths, source_offsets;
+  cpu::SourcesCase sources;
+  std::vector<int32_t> tokens;
   DecoderInputs host;
 };
 
@@ -264,7 +258,7 @@ TEST_P(CudaPersistentTest, EqualsTheReference) {
     for (const RowCase& row : kRows) {
       SCOPED_TRACE(testing::Message() << row.past << " in the past, source of " << row.source);
       const BothInputs inputs(row, static_cast<int32_t>(row.past % shape.vocab), shape.block_size);
-      ASSERT_LE(inputs.cross.end_block, decoder->caches[0].num_blocks);
+      ASSERT_LE(inputs.sources.tables.end_block, decoder->caches[0].num_blocks);
       const std::vector<float> expected = RunReference(decoder.get(), inputs.host);
       NoObserver observer;
       executor().set_observer(&observer);

@@ -1,7 +1,9 @@
+#include "kernels/cuda/prefetch_plan.h"
+
 #include <algorithm>
+#include <vector>
 
 #include "kernels/cuda/skinny.h"
-#include "kernels/cuda/weight_prefetch.h"
 
 namespace transept::kernels::cuda {
 namespace {

@@ -1,11 +1,12 @@
 // Which weights are fetched behind which product: a decision of the host, so it needs no GPU.
+#include "kernels/cuda/prefetch_plan.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <vector>
 
 #include "kernels/cuda/skinny.h"
-#include "kernels/cuda/weight_prefetch.h"
 
 namespace transept::kernels::cuda {
 namespace {
@@ -16,9 +17,9 @@ constexpr int kProducts = 6;  // of a layer
 
 // Decoder layers and the product with a vocabulary. Nothing of it runs: a weight is known by its
 // place.
-class PlanPrefetchTest : public testing::Test {
+class PrefetchPlanTest : public testing::Test {
  protected:
-  PlanPrefetchTest() { Build(DataType::kBFloat16, 64, 30000); }
+  PrefetchPlanTest() { Build(DataType::kBFloat16, 64, 30000); }
 
   void Build(DataType dtype, int64_t width, int64_t vocabulary) {
     dtype_ = dtype;
@@ -80,7 +81,7 @@ class PlanPrefetchTest : public testing::Test {
 using Indices = std::vector<size_t>;
 
 // Taken together, each product behind the first is fetched once.
-TEST_F(PlanPrefetchTest, FetchesInOrderBehindWhatAttentionReads) {
+TEST_F(PrefetchPlanTest, FetchesInOrderBehindWhatAttentionReads) {
   EXPECT_EQ(FetchedBehind(0), (Indices{1, 2, 3, 4}));
   EXPECT_EQ(FetchedBehind(2), (Indices{5, 6}));
   EXPECT_EQ(FetchedBehind(6), (Indices{7, 8, 9, 10}));
@@ -91,7 +92,7 @@ TEST_F(PlanPrefetchTest, FetchesInOrderBehindWhatAttentionReads) {
 }
 
 // The product behind the layers neither is fetched nor counts, of however many tokens it is.
-TEST_F(PlanPrefetchTest, VocabulariesAreNoPartOfALayer) {
+TEST_F(PrefetchPlanTest, VocabulariesAreNoPartOfALayer) {
   for (const int64_t vocabulary : {500, 16000, 24000, 60000}) {
     Build(DataType::kBFloat16, 1024, vocabulary);
     EXPECT_EQ(FetchedBehind(8), (Indices{11})) << vocabulary;
@@ -100,7 +101,7 @@ TEST_F(PlanPrefetchTest, VocabulariesAreNoPartOfALayer) {
 }
 
 // A gate's and an up projection's rows are one weight.
-TEST_F(PlanPrefetchTest, FetchesGatedLayers) {
+TEST_F(PrefetchPlanTest, FetchesGatedLayers) {
   const LinearOp up = Product(4);
   GatedLinearOp gated;
   gated.weight = up.weight;
@@ -113,7 +114,7 @@ TEST_F(PlanPrefetchTest, FetchesGatedLayers) {
   EXPECT_EQ(list.ranges[3].bytes, up.weight.rows * up.weight.cols * 2);
 }
 
-TEST_F(PlanPrefetchTest, ServesRowsThatAreFewForAllProductsOfALayer) {
+TEST_F(PrefetchPlanTest, ServesRowsThatAreFewForAllProductsOfALayer) {
   Build(DataType::kBFloat16, 1024, 500);
   int64_t fewest = kMaxSkinnyRows;
   for (int i = 0; i < kLayers * kProducts; ++i) {
@@ -123,14 +124,14 @@ TEST_F(PlanPrefetchTest, ServesRowsThatAreFewForAllProductsOfALayer) {
   EXPECT_EQ(fewest, 64);
 }
 
-TEST_F(PlanPrefetchTest, FetchesNothingOfLayersThatFillTheCache) {
+TEST_F(PrefetchPlanTest, FetchesNothingOfLayersThatFillTheCache) {
   Build(DataType::kBFloat16, 1024, 500);
   EXPECT_FALSE(Plan().behind.empty());
   Build(DataType::kBFloat16, 2048, 500);
   EXPECT_TRUE(Plan().behind.empty());
 }
 
-TEST_F(PlanPrefetchTest, FetchesNothingForOtherKernels) {
+TEST_F(PrefetchPlanTest, FetchesNothingForOtherKernels) {
   Build(DataType::kFloat32, 64, 500);
   EXPECT_TRUE(Plan().behind.empty());
 }
