@@ -67,6 +67,7 @@ ABSL_FLAG(int, requests, 0, "poisson: requests that count, 0 = 256 or eight time
 ABSL_FLAG(int, seed, 1, "poisson: of all that is random");
 ABSL_FLAG(int, max_queue, 0, "poisson: requests that may wait, 0 = all");
 ABSL_FLAG(std::string, trace, "", "file to write a timeline to");
+ABSL_FLAG(std::string, log_level, "warn", "as the server's: info says what start-up chose");
 
 namespace transept::bench {
 namespace {
@@ -246,6 +247,11 @@ absl::Status CheckFlags() {
     return absl::InvalidArgumentError(
         absl::StrCat("--arrivals: '", arrivals, "' is neither together nor poisson"));
   }
+  const std::string level = absl::GetFlag(FLAGS_log_level);
+  if (level != "off" && spdlog::level::from_str(level) == spdlog::level::off) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--log_level: '", level, "' is none of trace, debug, info, warn, error and off"));
+  }
   return absl::OkStatus();
 }
 
@@ -300,7 +306,7 @@ int main(int argc, char** argv) {
   absl::SetFlagsUsageConfig(usage);
   absl::SetProgramUsageMessage("times generation on the shared workloads");
   absl::ParseCommandLine(argc, argv);
-  spdlog::set_level(spdlog::level::warn);
+  spdlog::set_level(spdlog::level::from_str(absl::GetFlag(FLAGS_log_level)));
   const absl::Status status = transept::bench::Main();
   if (status.ok()) return 0;
   std::fprintf(stderr, "transept-bench: %s\n", std::string(status.message()).c_str());
