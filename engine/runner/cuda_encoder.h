@@ -36,12 +36,12 @@ class CudaEncoder {
   // See kernels::cuda::Executor.
   void set_measuring(bool measuring) { executor_.set_measuring(measuring); }
 
-  // Encodes plan.encode, and writes to its blocks once `pages_free` has happened, if there is one.
-  // It may be recorded again before the launch has come to it, which then waits for longer;
-  // HoldBack must come first where its stream records it. Of two that were launched, the first must
-  // be taken before the next. INTERNAL for more tokens than there are buffers for: then nothing is
-  // launched. `alone`: the calling thread has nothing else to do meanwhile, and launches by itself.
-  // The other takes a moment to wake.
+  // Encodes plan.encode, and writes to its blocks once `pages_free` has happened. That may be
+  // recorded again before the launch has come to it, which then waits for longer; HoldBack must
+  // come first where its stream records it. Of two that were launched, the first must be taken
+  // before the next. INTERNAL for more tokens than there are buffers for: then nothing is launched.
+  // `alone`: the calling thread has nothing else to do meanwhile, and launches by itself. The other
+  // takes a moment to wake.
   absl::Status Launch(const StepPlan& plan, cudaEvent_t pages_free, bool alone);
   // What `stream` does from here on waits for all that was launched.
   void HoldBack(cudaStream_t stream);

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/cache/kv_cache_spec.h"
 #include "engine/runner/device_choice.h"
+#include "engine/runner/event_time.h"
 #include "engine/types/require.h"
 
 namespace transept {
@@ -51,9 +52,10 @@ CudaRunner::CudaRunner(kernels::cuda::Device* device, const Model* model,
       // A row's last token is appended too, though nothing will be fed it.
       device_rows_(device, model->options().max_rows, std::max(limits.max_target_tokens, 1) + 1),
       results_(device, model->options().max_rows) {
-  // Without its time, which would take longer to note between two steps.
   for (InFlight& step : steps_) {
-    device_.Check(cudaEventCreateWithFlags(&step.end, cudaEventDisableTiming), "creating an event");
+    for (cudaEvent_t* event : {&step.begin, &step.end}) {
+      device_.Check(cudaEventCreate(event), "creating an event");
+    }
   }
 }
 
@@ -61,7 +63,9 @@ CudaRunner::~CudaRunner() {
   encoder_.Abandon();  // what is being launched waits for events
   cudaStreamSynchronize(device_.stream());
   for (auto& graphs : graphs_) graphs.clear();
-  for (InFlight& step : steps_) cudaEventDestroy(step.end);
+  for (InFlight& step : steps_) {
+    for (cudaEvent_t event : {step.begin, step.end}) cudaEventDestroy(event);
+  }
 }
 
 absl::Status CudaRunner::status() const {
@@ -137,6 +141,17 @@ absl::Span<const RowChoice> CudaRunner::SendRows(const StepPlan& plan, RowRange 
   return rows_;
 }
 
+void CudaRunner::Begin(InFlight* step) {
+  if (launched_ > collected_) {
+    step->started = StepAt(launched_ - 1).end;
+    const bool runs = cudaEventQuery(step->started) == cudaErrorNotReady;
+    cudaGetLastError();  // "not ready" is none
+    if (runs) return;
+  }
+  step->started = step->begin;
+  device_.Check(cudaEventRecord(step->begin, device_.stream()), "recording an event");
+}
+
 absl::Status CudaRunner::Decode(const StepPlan& plan) {
   const RunLimits limits{.rows = static_cast<size_t>(model_.options().max_rows),
                          .tokens = static_cast<size_t>(model_.options().max_decoder_tokens)};
@@ -168,7 +183,7 @@ absl::Status CudaRunner::Decode(const StepPlan& plan) {
       Require(HasShape(inputs_.decoder(), graph->first),
               "a step is larger than the graphs were made for");
       device_inputs_.SendToGraph(inputs_.decoder(), choices, strides_);
-      graph->second[device_inputs_.turn()].Replay();
+      graph->second.Replay();
     } else {
       RunDecoder(device_inputs_.Send(inputs_.decoder(), choices), beams);
     }
@@ -186,21 +201,20 @@ absl::Status CudaRunner::Lost() {
 absl::StatusOr<Ticket> CudaRunner::Launch(const StepPlan& plan) {
   InFlight& step = StepAt(launched_);
   step.id = plan.id;
-  step.launched = Clock::now();
   device_inputs_.BeginStep();
   scores_.BeginStep(launched_);
   results_.BeginStep(launched_);
   token_sets_.BeginStep();
   row_rules_.BeginStep();
   device_rows_.BeginStep();
+  Begin(&step);
   // Rows first: theirs is one launch, the encoder's are hundreds. Rows of the steps in front may
   // still use the blocks that it is given.
   absl::Status outcome = Decode(plan);
   device_.Check(cudaEventRecord(step.end, device_.stream()), "recording an event");
   if (outcome.ok() && !plan.encode.empty()) {
-    const cudaEvent_t in_front = launched_ > collected_ ? StepAt(launched_ - 1).end : nullptr;
-    const bool alone = plan.rows.empty() && in_front == nullptr;
-    outcome = encoder_.Launch(plan, /*pages_free=*/in_front, alone);
+    const bool alone = plan.rows.empty() && launched_ == collected_;
+    outcome = encoder_.Launch(plan, step.started, alone);
   }
   if (!outcome.ok()) {
     collected_ = launched_;  // the step before it is void too
@@ -220,7 +234,6 @@ absl::StatusOr<StepResult> CudaRunner::Collect(Ticket ticket) {
   }
   const uint64_t index = collected_++;
   device_.Check(cudaEventSynchronize(step.end), "a decoder step");
-  const TimePoint begin = std::max(step.launched, std::exchange(last_end_, Clock::now()));
   if (!device_.ok()) return Lost();
 
   StepResult result;
@@ -229,7 +242,7 @@ absl::StatusOr<StepResult> CudaRunner::Collect(Ticket ticket) {
   scores_.Take(index, &result);
   encoder_.Take(&result);
   if (!device_.ok()) return Lost();  // what was taken is void
-  result.step_time = last_end_ - begin;
+  result.step_time = TimeBetween(step.started, step.end);
   return result;
 }
 

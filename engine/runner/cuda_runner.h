@@ -1,7 +1,6 @@
 // Runs steps on a GPU.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <iterator>
 #include <limits>
@@ -19,7 +18,6 @@
 #include "engine/runner/runner.h"
 #include "engine/runner/step_inputs.h"
 #include "engine/runner/token_sets.h"
-#include "engine/types/clock.h"
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/executor.h"
 #include "kernels/cuda/graph.h"
@@ -56,7 +54,9 @@ class CudaRunner final : public Runner {
   // A step on its way, or ended.
   struct InFlight {
     uint64_t id = 0;
-    TimePoint launched;
+    // `begin`, or the `end` of the step that still ran at its launch.
+    cudaEvent_t started = nullptr;
+    cudaEvent_t begin = nullptr;
     cudaEvent_t end = nullptr;
   };
 
@@ -65,13 +65,11 @@ class CudaRunner final : public Runner {
   // Runs a step of each kind that is no graph, so that no request waits for, and no step path has,
   // what libraries load on first use.
   absl::Status WarmUp();
-  void RecordGraphs(size_t rows, bool beams);  // for either turn of the inputs
-  // Sends the inputs of a step of so many rows, none of which is anyone's.
-  DeviceDecoderInputs SendEmptyStep(size_t rows);
+  void RecordGraph(size_t rows, bool beams);
   // Of a step without beams, recorded as `graph`: takes what else there is for so many rows if that
   // is faster. Of one row its operations one by one, of some tens of rows weights fetched ahead.
   void TakeFaster(size_t rows, const DeviceDecoderInputs& inputs, kernels::cuda::Graph* graph);
-  // In the same turn, the inputs of so many rows of one token each, none of which is a request's.
+  // Sends the inputs of a step of so many rows, one token each, none of which is a request's.
   void SendTypicalStep(size_t rows);
   // Two graphs' times for such a step.
   struct StepTimes {
@@ -85,6 +83,9 @@ class CudaRunner final : public Runner {
   void RunDecoder(DeviceDecoderInputs inputs, bool beams);
 
   InFlight& StepAt(uint64_t index) { return steps_[index % std::size(steps_)]; }
+  // Notes where a step begins on the device's stream. Every event that is recorded there takes a
+  // moment between two steps.
+  void Begin(InFlight* step);
   absl::Status Decode(const StepPlan& plan);
   // How the rows that inputs_ was built of choose. What those that start need goes to the device.
   absl::Span<const kernels::cuda::RowChoice> SendRows(const StepPlan& plan, RowRange range);
@@ -103,9 +104,8 @@ class CudaRunner final : public Runner {
   DeviceInputs device_inputs_;
   CudaEncoder encoder_;
   DeviceScores scores_;
-  // By the number of rows: [0] for steps without beam search, [1] for those with. One for each turn
-  // of the inputs.
-  std::map<size_t, std::array<kernels::cuda::Graph, 2>> graphs_[2];
+  // By the number of rows: [0] for steps without beam search, [1] for those with.
+  std::map<size_t, kernels::cuda::Graph> graphs_[2];
   // The graphs of so many rows fetch weights ahead (kernels/cuda/weight_prefetch.h).
   std::set<size_t> prefetching_rows_;
 
@@ -113,11 +113,9 @@ class CudaRunner final : public Runner {
   RowRules row_rules_;
   DeviceRows device_rows_;  // max_rows, and one for filling rows
   RowResults results_;
-  // The two that may be on their way, and the one in front, which the encoder may look for.
-  InFlight steps_[3];
+  InFlight steps_[3];  // the two that may be on their way, and the one in front of them
   uint64_t launched_ = 0;
   uint64_t collected_ = 0;
-  TimePoint last_end_;  // of the last one that was collected
 };
 
 }  // namespace transept

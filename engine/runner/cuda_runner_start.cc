@@ -44,15 +44,14 @@ absl::Status CudaRunner::RecordGraphs() {
   // The most rows first: what is measured for them serves the others of their size.
   std::vector<size_t> sizes = GraphRows(model_.options().max_rows);
   std::reverse(sizes.begin(), sizes.end());
-  const size_t all = 4 * sizes.size();  // with beams and without, for inputs of either turn
+  const size_t all = 2 * sizes.size();
   Progress progress(start);
   for (const bool beams : {false, true}) {
     for (const size_t rows : sizes) {
-      RecordGraphs(rows, beams);
+      RecordGraph(rows, beams);
       if (!device_.ok()) return status();
       if (!progress.IsDue(Clock::now())) continue;
-      spdlog::info("recorded {} of {} decoder graphs", 2 * (graphs_[0].size() + graphs_[1].size()),
-                   all);
+      spdlog::info("recorded {} of {} decoder graphs", graphs_[0].size() + graphs_[1].size(), all);
     }
   }
   spdlog::info("recorded {} decoder graphs of up to {} rows in {:.1f} s", all,
@@ -64,28 +63,22 @@ absl::Status CudaRunner::RecordGraphs() {
   return absl::OkStatus();
 }
 
-void CudaRunner::RecordGraphs(size_t rows, bool beams) {
-  std::array<kernels::cuda::Graph, 2>& graphs = graphs_[beams][rows];
-  for (const bool first : {true, false}) {
-    const DeviceDecoderInputs inputs = SendEmptyStep(rows);
-    kernels::cuda::Graph& graph = graphs[device_inputs_.turn()];
-    // What the rows choose by makes no difference: all others go by the first without beams.
-    executor_.set_prefetching(prefetching_rows_.count(rows) > 0);
-    RunDecoder(inputs, beams);  // once as it is: what libraries load on first use can't be recorded
-    device_.Check(cudaStreamSynchronize(device_.stream()), "the first decoder step");
-    graph = kernels::cuda::Graph(&device_, [&] { RunDecoder(inputs, beams); });
-    graph.Replay();
-    device_.Check(cudaStreamSynchronize(device_.stream()), "the first replay of a decoder step");
-    executor_.set_prefetching(false);
-    if (first && !beams) TakeFaster(rows, inputs, &graph);
-  }
-}
-
-DeviceDecoderInputs CudaRunner::SendEmptyStep(size_t rows) {
+void CudaRunner::RecordGraph(size_t rows, bool beams) {
   const StepPlan nothing;
   device_inputs_.BeginStep();
   inputs_.BuildDecoder(nothing, {}, {}, PaddingFor(rows));
-  return device_inputs_.SendToGraph(inputs_.decoder(), SendRows(nothing, {}), strides_);
+  const DeviceDecoderInputs inputs =
+      device_inputs_.SendToGraph(inputs_.decoder(), SendRows(nothing, {}), strides_);
+  // What the rows choose by makes no difference: steps with beams go by those without.
+  executor_.set_prefetching(beams && prefetching_rows_.count(rows) > 0);
+  RunDecoder(inputs, beams);  // once as it is: what libraries load on first use can't be recorded
+  device_.Check(cudaStreamSynchronize(device_.stream()), "the first decoder step");
+  kernels::cuda::Graph graph(&device_, [&] { RunDecoder(inputs, beams); });
+  graph.Replay();
+  device_.Check(cudaStreamSynchronize(device_.stream()), "the first replay of a decoder step");
+  executor_.set_prefetching(false);
+  if (!beams) TakeFaster(rows, inputs, &graph);
+  graphs_[beams].emplace(rows, std::move(graph));
 }
 
 void CudaRunner::TakeFaster(size_t rows, const DeviceDecoderInputs& inputs,
@@ -146,6 +139,7 @@ void CudaRunner::SendTypicalStep(size_t rows) {
     row.blocks = take(per_target);
     row.params = &params;
   }
+  device_inputs_.BeginStep();
   results_.BeginStep(0);
   inputs_.BuildDecoder(plan, {0, rows}, {}, PaddingFor(rows));
   device_inputs_.SendToGraph(inputs_.decoder(), SendRows(plan, {0, rows}), strides_);
@@ -189,7 +183,9 @@ absl::Status CudaRunner::WarmUp() {
     row.blocks = absl::MakeConstSpan(blocks).first(BlocksFor(prefix, block_size));
     row.params = &params;
     // One after the other: each is measured alone.
-    absl::Status outcome = encoder_.Launch(plan, /*pages_free=*/nullptr, /*alone=*/true);
+    InFlight& step = steps_[0];
+    device_.Check(cudaEventRecord(step.begin, device_.stream()), "recording an event");
+    absl::Status outcome = encoder_.Launch(plan, step.begin, /*alone=*/true);
     encoder_.Abandon();
     device_inputs_.BeginStep();
     scores_.BeginStep(0);

@@ -10,32 +10,22 @@ namespace transept {
 constexpr size_t kAlignment = 16;
 
 DeviceInputs::DeviceInputs(kernels::cuda::Device* device, size_t bytes, size_t runs)
-    : device_(*device),
-      bytes_((bytes + kAlignment - 1) / kAlignment * kAlignment),
-      step_bytes_(bytes_ * runs) {
+    : device_(*device), bytes_(bytes), step_bytes_(bytes * runs) {
   device_.Check(cudaMallocHost(&host_, 2 * step_bytes_), "allocating pinned memory");
-  device_.Check(cudaMalloc(&device_data_, 2 * bytes_), "allocating a step's inputs");
-  device_.Check(cudaStreamCreateWithFlags(&ahead_, cudaStreamNonBlocking), "creating a stream");
-  device_.Check(cudaEventCreateWithFlags(&sent_, cudaEventDisableTiming), "creating an event");
+  device_.Check(cudaMalloc(&device_data_, bytes_), "allocating a step's inputs");
   // Kernels may load what tables have behind a row's blocks, though they do not use it.
   if (device_.ok()) {
-    device_.Check(cudaMemsetAsync(device_data_, 0, 2 * bytes_, ahead_), "clearing");
-    device_.Check(cudaStreamSynchronize(ahead_), "clearing a step's inputs");
+    device_.Check(cudaMemsetAsync(device_data_, 0, bytes_, device_.stream()), "clearing");
   }
 }
 
 DeviceInputs::~DeviceInputs() {
-  if (ahead_) {
-    cudaStreamSynchronize(ahead_);
-    cudaStreamDestroy(ahead_);
-  }
-  if (sent_) cudaEventDestroy(sent_);
   cudaFree(device_data_);
   cudaFreeHost(host_);
 }
 
 void DeviceInputs::BeginStep() {
-  turn_ = 1 - turn_;
+  step_ = 1 - step_;
   run_begin_ = 0;
   used_ = 0;
 }
@@ -49,7 +39,7 @@ const T* DeviceInputs::Put(const T* host, int64_t count) {
   const size_t at = used_;
   std::memcpy(staged() + at, host, bytes);
   used_ = (used_ + bytes + kAlignment - 1) / kAlignment * kAlignment;
-  return reinterpret_cast<const T*>(placed() + at);
+  return reinterpret_cast<const T*>(device_data_ + at);
 }
 
 kernels::cuda::TableTransfer DeviceInputs::PutTable(const int32_t* host, int64_t rows,
@@ -60,7 +50,7 @@ kernels::cuda::TableTransfer DeviceInputs::PutTable(const int32_t* host, int64_t
   const size_t at = used_;
   std::memcpy(staged() + at, host, rows * columns * sizeof(int32_t));
   used_ = (used_ + bytes + kAlignment - 1) / kAlignment * kAlignment;
-  return {.to = reinterpret_cast<int32_t*>(placed() + at),
+  return {.to = reinterpret_cast<int32_t*>(device_data_ + at),
           .from = reinterpret_cast<const int32_t*>(staged() + at),
           .rows = static_cast<int32_t>(rows),
           .columns = static_cast<int32_t>(columns),
@@ -72,20 +62,10 @@ void DeviceInputs::EndRun() {
   used_ = 0;
 }
 
-// What the device's stream has of this step may use the same place, hence only the first goes
-// ahead.
-void DeviceInputs::Transfer(const kernels::cuda::Transfer& transfer) {
-  const bool first = run_begin_ == 0;
-  RunTransfer(transfer, first ? ahead_ : device_.stream(), device_);
-  if (!first || !device_.ok()) return;
-  device_.Check(cudaEventRecord(sent_, ahead_), "recording an event");
-  device_.Check(cudaStreamWaitEvent(device_.stream(), sent_), "waiting for a step's inputs");
-}
-
 void DeviceInputs::Copy() {
   if (device_.ok()) {
     device_.Check(
-        cudaMemcpyAsync(placed(), staged(), used_, cudaMemcpyHostToDevice, device_.stream()),
+        cudaMemcpyAsync(device_data_, staged(), used_, cudaMemcpyHostToDevice, device_.stream()),
         "sending a step's inputs");
   }
   EndRun();
@@ -134,7 +114,7 @@ DeviceDecoderInputs DeviceInputs::SendToGraph(const kernels::DecoderInputs& host
                                               absl::Span<const kernels::cuda::RowChoice> rows,
                                               const TableStrides& strides) {
   DeviceDecoderInputs sent = PutRows(host, rows);
-  kernels::cuda::Transfer transfer = {placed(), staged(), used_};
+  kernels::cuda::Transfer transfer = {device_data_, staged(), used_};
   auto& [blocks, cross_blocks] = transfer.tables;
   blocks = PutTable(host.block_tables, host.num_rows, host.block_table_stride, strides.block_table);
   cross_blocks = PutTable(host.cross_block_tables, host.num_sources, host.cross_block_table_stride,
@@ -143,7 +123,7 @@ DeviceDecoderInputs DeviceInputs::SendToGraph(const kernels::DecoderInputs& host
   sent.inputs.block_table_stride = blocks.stride;
   sent.inputs.cross_block_tables = cross_blocks.to;
   sent.inputs.cross_block_table_stride = cross_blocks.stride;
-  Transfer(transfer);
+  kernels::cuda::RunTransfer(transfer, device_);
   EndRun();
   return sent;
 }

@@ -33,11 +33,10 @@ struct DeviceScoredTokens {
   const int32_t* targets = nullptr;
 };
 
-// Packs arrays into pinned host memory and sends them as one copy, of the copy engine or, for a
-// graph, of a kernel, which is faster. Two steps take turns in host memory and on the device, so
-// that a step's arrays may be sent while the one in front runs: before the next but one begins, the
-// copies of this one must have ended. Equal shapes land in equal places, for each of the two, so
-// that a recorded graph finds them. Not thread-safe.
+// Packs arrays into pinned host memory and sends them as one copy on the device's stream, of the
+// copy engine or, in front of a graph, of a kernel, which is faster. Equal shapes land in equal
+// places, so that a recorded graph finds them. Host memory is used in turn by two steps: before the
+// next but one begins, the copies of this one must have ended. Not thread-safe.
 class DeviceInputs {
  public:
   // Room for one run's arrays of `bytes` bytes, and for `runs` runs a step. `device` must outlive
@@ -50,17 +49,13 @@ class DeviceInputs {
 
   // The next step's runs follow.
   void BeginStep();
-  // Which of the two this step is: 0 and 1 in turn.
-  int turn() const { return turn_; }
 
   // Where the arrays of a run will be, valid for the launches until the next Send.
   kernels::EncoderInputs Send(const kernels::EncoderInputs& host);
   DeviceDecoderInputs Send(const kernels::DecoderInputs& host,
                            absl::Span<const kernels::cuda::RowChoice> rows);
-  // For a graph of as many rows, recorded in such a turn, which starts when all that is in front of
-  // it has ended. As the first of a step it is sent on a stream of its own, ahead of what the
-  // device's stream still has to do: the step before the last must have ended. What the tables have
-  // behind the columns of `host` is left as it is.
+  // For a graph of as many rows, which starts when all that is in front of it has ended. What the
+  // tables have behind the columns of `host` is left as it is.
   DeviceDecoderInputs SendToGraph(const kernels::DecoderInputs& host,
                                   absl::Span<const kernels::cuda::RowChoice> rows,
                                   const TableStrides& strides);
@@ -76,9 +71,7 @@ class DeviceInputs {
   // All but the tables.
   DeviceDecoderInputs PutRows(const kernels::DecoderInputs& host,
                               absl::Span<const kernels::cuda::RowChoice> rows);
-  char* staged() { return host_ + turn_ * step_bytes_ + run_begin_; }  // the run's host memory
-  char* placed() { return device_data_ + turn_ * bytes_; }             // and the device's
-  void Transfer(const kernels::cuda::Transfer& transfer);
+  char* staged() { return host_ + step_ * step_bytes_ + run_begin_; }  // the run's host memory
   void EndRun();
   void Copy();
 
@@ -86,10 +79,8 @@ class DeviceInputs {
   const size_t bytes_;  // of one run
   const size_t step_bytes_;
   char* host_ = nullptr;         // [2, step_bytes_]
-  char* device_data_ = nullptr;  // [2, bytes_]
-  cudaStream_t ahead_ = nullptr;
-  cudaEvent_t sent_ = nullptr;  // what went there last
-  int turn_ = 0;
+  char* device_data_ = nullptr;  // [bytes_]
+  int step_ = 0;
   size_t run_begin_ = 0;  // within the step's host memory
   size_t used_ = 0;       // of the run
 };

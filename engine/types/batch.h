@@ -111,9 +111,7 @@ struct StepResult {
   std::vector<std::vector<BeamCandidate>> beams = {};  // one for each request in beam search
   // Of each row with targets, in order: their log-probabilities.
   std::vector<std::vector<float>> target_logprobs = {};
-  // The whole step, but for what is encoded beside its rows, from the end of the one in front or,
-  // if that came later, from its launch.
-  Duration step_time{};
+  Duration step_time{};  // the whole step, but for what is encoded beside its rows
   // A step whose sources were encoded by the time this result was taken, this one or another that
   // was launched; 0 = none. Each that encodes is named once, in order, by the result of a step that
   // awaits the encoder at the latest.

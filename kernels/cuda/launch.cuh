@@ -15,16 +15,16 @@ struct LaunchShape {
   size_t shared_bytes = 0;
 };
 
-// Launches `kernel` on one of the device's streams. Programmatic dependent launch: the kernel may
-// start before the one in front of it on the stream has ended, so it must call WaitForPredecessor
-// before it reads or writes anything but weights, the step's inputs and what earlier steps left: in
+// Launches `kernel` on the device's stream. Programmatic dependent launch: the kernel may start
+// before the one in front of it on the stream has ended, so it must call WaitForPredecessor before
+// it reads or writes anything but weights, the step's inputs and what earlier steps left: in
 // caches, and in the ancestry of the positions in front of those that the step feeds (no kernel of
-// the step writes these before the choice of tokens, and none starts before the steps in front have
-// ended, as a copy by engine or the beginning of a graph lies between). Nor may it end before the
-// one in front: one block at least must call it. An empty grid launches nothing.
+// the step writes these before the choice of tokens, and none overtakes the copy of the inputs in
+// front of it). Nor may it end before the one in front: one block at least must call it. An empty
+// grid launches nothing.
 template <typename... Parameters, typename... Arguments>
-void LaunchOn(cudaStream_t stream, Device& device, const char* name, const LaunchShape& shape,
-              void (*kernel)(Parameters...), Arguments&&... arguments) {
+void Launch(Device& device, const char* name, const LaunchShape& shape,
+            void (*kernel)(Parameters...), Arguments&&... arguments) {
   if (!device.ok() || shape.grid.x * shape.grid.y * shape.grid.z == 0) return;
   device.ReserveShared(reinterpret_cast<const void*>(kernel), shape.shared_bytes);
   cudaLaunchAttribute early = {};
@@ -34,18 +34,11 @@ void LaunchOn(cudaStream_t stream, Device& device, const char* name, const Launc
   config.gridDim = shape.grid;
   config.blockDim = shape.block;
   config.dynamicSmemBytes = shape.shared_bytes;
-  config.stream = stream;
+  config.stream = device.stream();
   config.attrs = &early;
   config.numAttrs = 1;
   device.Check(
       cudaLaunchKernelEx(&config, kernel, Parameters(std::forward<Arguments>(arguments))...), name);
-}
-
-// The same on the one that all but copies go to.
-template <typename... Parameters, typename... Arguments>
-void Launch(Device& device, const char* name, const LaunchShape& shape,
-            void (*kernel)(Parameters...), Arguments&&... arguments) {
-  LaunchOn(device.stream(), device, name, shape, kernel, std::forward<Arguments>(arguments)...);
 }
 
 // Allows the next kernel on the stream to be launched as soon as there is room for it.

@@ -65,10 +65,10 @@ __global__ void __launch_bounds__(kThreads) CopyWords(const Transfer transfer) {
 
 }  // namespace
 
-void RunTransfer(const Transfer& transfer, cudaStream_t stream, Device& device) {
+void RunTransfer(const Transfer& transfer, Device& device) {
   const int64_t blocks = std::min((WordsOf(transfer) + kThreads - 1) / kThreads, kMostBlocks);
-  LaunchOn(stream, device, "copying between host and device",
-           {dim3(static_cast<unsigned>(blocks)), kThreads}, CopyWords, transfer);
+  Launch(device, "copying between host and device", {dim3(static_cast<unsigned>(blocks)), kThreads},
+         CopyWords, transfer);
 }
 
 }  // namespace transept::kernels::cuda

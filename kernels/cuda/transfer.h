@@ -26,8 +26,8 @@ struct Transfer {
   TableTransfer tables[2] = {};
 };
 
-// Puts the copy, meant to be of some kilobytes, on one of the device's streams. Like every kernel
-// it lets the next one start early: what that reads of it before it waits (launch.cuh) may be old.
-void RunTransfer(const Transfer& transfer, cudaStream_t stream, Device& device);
+// Puts the copy, meant to be of some kilobytes, on the device's stream. Like every kernel it lets
+// the next one start early: what that reads of it before it waits (launch.cuh) may be old.
+void RunTransfer(const Transfer& transfer, Device& device);
 
 }  // namespace transept::kernels::cuda

@@ -371,9 +371,9 @@ TEST_P(GpuLoss, EndsAllRequestsAndRefusesLaterOnes) {
 INSTANTIATE_TEST_SUITE_P(
     At, GpuLoss,
     ::testing::Values(Loss{"cudaLaunchKernelExC"}, Loss{"cudaGraphLaunch"}, Loss{"cudaMemcpyAsync"},
-                      Loss{"cudaEventRecord"}, Loss{"cudaEventSynchronize"},
-                      Loss{"cudaEventQuery", 0},  // once or so for each batch of sources
-                      Loss{"cudaStreamWaitEvent"}, Loss{"cublasLtMatmul"}),
+                      Loss{"cudaEventRecord"}, Loss{"cudaEventSynchronize"}, Loss{"cudaEventQuery"},
+                      Loss{"cudaStreamWaitEvent", 0},  // once for each batch of sources
+                      Loss{"cublasLtMatmul"}),
     [](const auto& info) { return std::string(info.param.call); });
 
 }  // namespace

@@ -21,7 +21,7 @@ TEST_P(TransferTest, CopiesWords) {
   std::vector<float> values(70'001);  // more than its threads
   std::iota(values.begin(), values.end(), 1.0f);
   float* const to = Upload(std::vector<float>(values.size() + 1));
-  RunTransfer({to, Upload(values), values.size() * sizeof(float)}, device().stream(), device());
+  RunTransfer({to, Upload(values), values.size() * sizeof(float)}, device());
   Finish();
   values.push_back(0);
   EXPECT_THAT(Download(to, values.size(), dtype()), ElementsAreArray(values));
@@ -35,7 +35,7 @@ TEST_P(TransferTest, LaysTheRowsOfTablesApart) {
   Transfer transfer;
   transfer.tables[0] = {reinterpret_cast<int32_t*>(a), first, 2, 3, 4};
   transfer.tables[1] = {reinterpret_cast<int32_t*>(b), second, 2, 1, 2};
-  RunTransfer(transfer, device().stream(), device());
+  RunTransfer(transfer, device());
   Finish();
   EXPECT_THAT(Download(a, 8, dtype()), ElementsAre(1, 2, 3, -1, 4, 5, 6, -1));
   EXPECT_THAT(Download(b, 4, dtype()), ElementsAre(7, -1, 8, -1));
@@ -53,7 +53,7 @@ TEST_P(TransferTest, OfTablesThatAreLargerThanItsThreads) {
   Transfer transfer;
   transfer.tables[1] = {reinterpret_cast<int32_t*>(to),
                         reinterpret_cast<const int32_t*>(Upload(values)), kRows, kColumns, kStride};
-  RunTransfer(transfer, device().stream(), device());
+  RunTransfer(transfer, device());
   Finish();
   EXPECT_THAT(Download(to, expected.size(), dtype()), ElementsAreArray(expected));
 }
