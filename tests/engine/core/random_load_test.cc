@@ -28,6 +28,8 @@ constexpr char kDevice[] = TRANSEPT_TEST_DEVICE;
 constexpr bool kOnCpu = std::string_view(kDevice) == "cpu";
 constexpr int kRequests = 80;  // different ones
 constexpr int kClients = 96;   // at a time
+constexpr int kMostPrefix = 6;
+constexpr int kMostOfBeams = 36;  // new tokens
 
 std::chrono::duration<double> TestTime() {
   const char* const seconds = std::getenv("TRANSEPT_TEST_SECONDS");
@@ -59,7 +61,7 @@ Request RandomRequest(std::mt19937* random, int most_beams) {
     request.target_prefix.resize(Draw(random, 1, most));
     for (TokenId& token : request.target_prefix) token = Draw(random, 2, 96);
   };
-  if (Draw(random, 0, 3) == 0) draw_prefix(6);
+  if (Draw(random, 0, 3) == 0) draw_prefix(kMostPrefix);
   DecodeParams& params = request.params;
   params.max_new_tokens = Draw(random, 10, 60);
   params.min_new_tokens = Draw(random, 0, params.max_new_tokens);
@@ -72,11 +74,9 @@ Request RandomRequest(std::mt19937* random, int most_beams) {
     params.seed = Draw(random, 0, 1 << 30);
   }
   if (Draw(random, 0, 2) == 0) {
-    // A GPU computes a preempted search's rows again in one step, which must hold them.
-    params.num_beams = kOnCpu ? Draw(random, 2, most_beams) : 3;
+    params.num_beams = Draw(random, 2, most_beams);
     params.num_sequences = Draw(random, 1, std::min(params.num_beams, 3));
-    constexpr int kMostNewTokens = 36;
-    params.max_new_tokens = std::min(params.max_new_tokens, kMostNewTokens);
+    params.max_new_tokens = std::min(params.max_new_tokens, kMostOfBeams);
     params.min_new_tokens = std::min(params.min_new_tokens, params.max_new_tokens);
     params.early_stopping = static_cast<EarlyStopping>(Draw(random, 0, 2));
   } else if (Draw(random, 0, 1) == 0) {
@@ -90,6 +90,9 @@ config::EngineConfig DeviceConfig() {
   config::EngineConfig config = SmallConfig();
   config.device = kDevice;
   config.dtype = "float32";
+  // A GPU computes a preempted search's rows again in one step, which has room for a row of the
+  // longest source and output: for all beams from the decoder start on.
+  config.max_source_tokens = kMaxBeams * (1 + kMostPrefix + kMostOfBeams);
   return config;
 }
 
