@@ -77,7 +77,7 @@ std::span<const Setting<ServerConfig>> SettingsOf<ServerConfig>() {
       {"max_concurrent_streams", &S::max_concurrent_streams, "Calls open on one connection.",
        Range(1, kMillion)},
       {"drain_seconds", &S::drain_seconds,
-       "After SIGTERM, how long running requests may take to end before they are cancelled.",
+       "After SIGTERM, how long running requests may take before they end UNAVAILABLE.",
        Range(0, 86400)},
       {"shutdown_delay_seconds", &S::shutdown_delay_seconds,
        "After SIGTERM, how long to go on accepting while already reporting not ready, so that load "

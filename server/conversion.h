@@ -15,8 +15,7 @@
 
 namespace transept::server {
 
-// FieldError "options.<name>" for an option that this version does not support, whatever its value,
-// and for an enum value that the contract lacks.
+// FieldError "options.<name>" for an enum value that the contract lacks.
 absl::StatusOr<GenerationOptions> FromProto(const v1::GenerationOptions& options);
 
 // All but bad_words, which need a tokenizer.

@@ -58,6 +58,7 @@ absl::Status Serve(const config::Config& config, Termination* termination) {
     if (!model.ok()) return model.status();
     if (absl::Status status = models.Add(*std::move(model)); !status.ok()) return status;
   }
+  termination->KeepSignal();  // from its first moment on clients may have requests in flight
   auto server = GrpcServer::Start(config.server, &models);
   if (!server.ok()) return server.status();
   std::printf("listening on %s\n", (*server)->address().c_str());

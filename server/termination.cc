@@ -29,9 +29,14 @@ Termination::~Termination() {
   thread_.join();
 }
 
+void Termination::KeepSignal() {
+  const std::lock_guard lock(mu_);
+  keeps_signal_ = true;
+}
+
 bool Termination::WaitForSignal(std::chrono::milliseconds limit) {
+  KeepSignal();
   std::unique_lock lock(mu_);
-  waiting_ = true;
   return signalled_.wait_for(lock, limit, [this] { return got_signal_; });
 }
 
@@ -57,7 +62,7 @@ void Termination::Run() {
 
 void Termination::Handle(int signal) {
   const std::lock_guard lock(mu_);
-  if (!waiting_ || got_signal_) std::_Exit(128 + signal);
+  if (!keeps_signal_ || got_signal_) std::_Exit(128 + signal);
   got_signal_ = true;
   signalled_.notify_all();
 }

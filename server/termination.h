@@ -13,8 +13,8 @@ namespace transept::server {
 
 // Receives the two signals on a thread of its own. The first one is a request to end in good order,
 // the second one ends the process at once, with status 128 + signal; so does the first one until
-// WaitForSignal is called. Those that follow one another within kSameSignal are one: coreutils'
-// `timeout`, for one, signals its child and then the child's group.
+// KeepSignal or WaitForSignal is called. Those that follow one another within kSameSignal are one:
+// coreutils' `timeout`, for one, signals its child and then the child's group.
 class Termination {
  public:
   static constexpr std::chrono::milliseconds kSameSignal{50};
@@ -27,6 +27,9 @@ class Termination {
   Termination(const Termination&) = delete;
   Termination& operator=(const Termination&) = delete;
 
+  // From here on there is something to end in good order: the first signal is kept for
+  // WaitForSignal.
+  void KeepSignal();
   // Waits for the first signal, up to `limit`. Whether there was one.
   bool WaitForSignal(std::chrono::milliseconds limit);
 
@@ -41,7 +44,7 @@ class Termination {
   sigset_t signals_;
   std::mutex mu_;
   std::condition_variable signalled_;
-  bool waiting_ = false;                        // guarded by mu_: WaitForSignal has been called
+  bool keeps_signal_ = false;                   // guarded by mu_
   bool got_signal_ = false;                     // guarded by mu_
   std::optional<Clock::time_point> exit_time_;  // guarded by mu_
   std::atomic<bool> stopping_ = false;

@@ -43,6 +43,18 @@ TEST_F(TerminationDeathTest, TheFirstSignalIsARequest) {
   EXPECT_EXIT(wait(SIGINT), ExitedWithCode(0), "");
 }
 
+// A server that is signalled between listening and waiting.
+TEST_F(TerminationDeathTest, ASignalIsKeptUntilTheWait) {
+  const auto wait = [] {
+    Termination termination;
+    termination.KeepSignal();
+    kill(getpid(), SIGTERM);
+    std::this_thread::sleep_for(milliseconds(300));
+    std::_Exit(termination.WaitForSignal(milliseconds(0)) ? 0 : 7);
+  };
+  EXPECT_EXIT(wait(), ExitedWithCode(0), "");
+}
+
 TEST_F(TerminationDeathTest, WithoutASignalTheWaitHasALimit) {
   const auto wait = [] {
     Termination termination;
